@@ -1,0 +1,46 @@
+# Each target installs what it lacks. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run check test test-fast bench clean lock
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crm needs Python 3.11 or later; set PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+install: $(STAMP)  ## make .venv with everything the other targets need
+
+run: $(STAMP)  ## start MongoDB and the API with sample data: make run ARGS="--port 8001"
+	@$(BIN)/crm demo $(ARGS)
+
+check: $(STAMP)  ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP)  ## every test, with branch coverage
+	$(BIN)/python -m tests.run $(ARGS)
+
+test-fast: $(STAMP)  ## the tests that need no server
+	$(BIN)/pytest -m fast -n 2 $(ARGS)
+
+bench: $(STAMP)  ## measure; timings are never part of a test
+	@$(BIN)/crm bench --help
+
+lock: $(STAMP)  ## renew requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --quiet --output-file requirements-dev.lock
+
+clean:  ## remove what the other targets made, except .crm (your data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

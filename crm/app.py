@@ -1,0 +1,144 @@
+"""Joins the parts: settings in, a Litestar application out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.types import ASGIApp, ControllerRouterHandler, Scope
+
+from crm.auth import service as auth
+from crm.auth.routes import router as auth_router
+from crm.config import Settings
+from crm.contracts import contract, documents
+from crm.customers.routes import router as customers_router
+from crm.database import apply
+from crm.database.driver import Database
+from crm.errors import OperatorError
+from crm.events.routes import router as events_router
+from crm.identity import Principal
+from crm.interactions.routes import router as interactions_router
+from crm.log import configure as configure_log
+from crm.orders.routes import customer_router as customer_orders_router
+from crm.orders.routes import router as orders_router
+from crm.products.routes import router as products_router
+from crm.profiles.routes import router as profiles_router
+from crm.web import access, docs, health, problems
+from crm.web.lists import provide_page_request
+from crm.web.middleware import ActingPrincipal, RequestLog
+
+API_ROUTERS: Sequence[Router] = (
+    auth_router,
+    customers_router,
+    customer_orders_router,
+    profiles_router,
+    orders_router,
+    products_router,
+    events_router,
+    interactions_router,
+)
+
+
+def from_environment() -> Litestar:
+    """The application as the server starts it, once in each worker."""
+    settings = Settings.from_environment()
+    settings.require_for_serving()
+    configure_log(human=False)
+    return create_app(settings)
+
+
+def create_app(
+    settings: Settings, *, database: Database | None = None, extra_routes: Sequence[ControllerRouterHandler] = ()
+) -> Litestar:
+    """Build the application. Nothing connects before its lifespan begins.
+
+    Args:
+        settings: Where MongoDB is, and the secrets.
+        database: Use this one in place of connecting; its clients are then the caller's to close.
+        extra_routes: Further routes under ``/api/v1``, for tests.
+
+    Raises:
+        OperatorError: A route declares no access.
+    """
+
+    @asynccontextmanager
+    async def connected(app: Litestar) -> AsyncIterator[None]:
+        own = database or Database.connect(settings, views=contract().views())
+        app.state.database = own
+        app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
+        await own.initialise(documents())
+        try:
+            yield
+        finally:
+            if database is None:
+                own.close()
+
+    def recognise(credential: str) -> Awaitable[Principal]:
+        return auth.recognise(credential, settings)
+
+    def acting(app: ASGIApp) -> ASGIApp:
+        return ActingPrincipal(app, database=_database, recognise=recognise)
+
+    app = Litestar(
+        route_handlers=[
+            Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            health.live,
+            health.ready,
+            _Metrics,
+            docs.page,
+            docs.assets(),
+        ],
+        lifespan=[connected],
+        middleware=[RequestLog, acting, PrometheusConfig(app_name="crm", prefix="crm", group_path=True).middleware],
+        guards=[access.enforce],
+        dependencies={
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "principal": Provide(access.acting_principal, sync_to_thread=False),
+            "page_request": Provide(provide_page_request, sync_to_thread=False),
+        },
+        exception_handlers={Exception: problems.handle},
+        openapi_config=docs.CONFIG,
+        request_max_body_size=settings.max_body_bytes,
+        state=State(),
+        logging_config=None,
+        debug=False,
+    )
+    _close_routes(app)
+    return app
+
+
+class _Metrics(PrometheusController):
+    """Prometheus metrics, by route template: a path would be one series for each customer."""
+
+    path = "/metrics"
+    opt = access.PUBLIC
+    include_in_schema = False
+
+
+def _database(scope: Scope) -> Database:
+    database: Database = scope["app"].state.database
+    return database
+
+
+async def _drift(database: Database) -> list[str]:
+    """What differs from the contract. An index that somebody added does no harm to a request."""
+    steps = await apply.check(database.administration[database.name], contract())
+    return [f"{step.change} {step.what}" for step in steps if step.change is not apply.Change.FOREIGN]
+
+
+def _close_routes(app: Litestar) -> None:
+    """Deny by default: refuse to start with a route that says nothing of who may call it."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if access.declared_access(handler) is None and not _automatic(handler):
+                raise OperatorError(f"The route {route.path} declares no access.")
+            handler.opt["query_parameters"] = access.query_parameters(handler)
+
+
+def _automatic(handler: Any) -> bool:
+    return getattr(handler, "http_methods", set()) == {"OPTIONS"}

@@ -1,0 +1,1 @@
+"""Sign-in: staff users, API keys, tokens."""

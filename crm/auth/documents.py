@@ -1,0 +1,76 @@
+"""What is stored to sign people and systems in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from crm.auth.schemas import KeyKind, StaffRole
+from crm.database.documents import CrmDocument, VersionedDocument
+from crm.fields import Line, Moment
+
+
+class User(VersionedDocument):
+    """A member of staff.
+
+    Attributes:
+        email_key: The one spelling under which the e-mail is unique.
+        password_hash: argon2id.
+        disabled_at: Since when signing in is refused.
+    """
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    email_key: Annotated[str, Field(max_length=254, pattern=r"^[^@\sA-Z]+@[a-z0-9.-]+$")]
+    name: Line
+    role: StaffRole
+    password_hash: Annotated[str, Field(max_length=300, pattern=r"^\$argon2id\$.+$")]
+    disabled_at: Moment | None = None
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "users"
+        keep_nulls = False
+
+
+class ApiKey(VersionedDocument):
+    """A system's key.
+
+    Attributes:
+        key_hash: SHA-256 of the key; 256 random bits need no slow hash.
+        hint: Its first characters, to tell keys apart.
+        revoked_at: Since when it is refused.
+    """
+
+    kind: KeyKind
+    name: Line
+    key_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    hint: Annotated[str, Field(min_length=4, max_length=20)]
+    revoked_at: Moment | None = None
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "api_keys"
+        keep_nulls = False
+
+
+class SignInFailures(CrmDocument):
+    """Recent failed sign-ins of one e-mail or one address; ``_id`` is a hash of it.
+
+    Attributes:
+        failures: How many in a row.
+        blocked_until: No try is made before.
+        expires_at: Forgotten after.
+    """
+
+    failures: Annotated[int, Field(ge=1, le=2**31)]
+    blocked_until: Moment
+    expires_at: Moment
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "sign_in_failures"
+        keep_nulls = False

@@ -1,0 +1,42 @@
+"""/api/v1/auth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Router, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+
+from crm.auth import service
+from crm.auth.schemas import PasswordForm, PrincipalOut, TokenOut
+from crm.config import Settings
+from crm.identity import Principal, Role
+from crm.web.access import PUBLIC, allow
+from crm.web.client import client_address
+
+
+@post(
+    "/token",
+    operation_id="SignIn",
+    summary="Exchange e-mail and password for a token",
+    opt={**PUBLIC, "content_types": ("application/x-www-form-urlencoded",)},
+    status_code=200,
+)
+async def sign_in(
+    request: Request[Any, Any, Any],
+    settings: Settings,
+    data: Annotated[PasswordForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> TokenOut:
+    """The OAuth2 password form. Repeated failures are slowed down: 429 with Retry-After."""
+    address = client_address(request, settings)
+    return await service.sign_in(data.username, data.password[:1000], address, settings)
+
+
+@get("/me", operation_id="WhoAmI", summary="Who is signed in", opt=allow(*Role))
+async def who_am_i(principal: Principal) -> PrincipalOut:
+    """The user or key of this request."""
+    return PrincipalOut(id=principal.id, role=principal.role.value, name=principal.name, kind=principal.kind)
+
+
+router = Router("/auth", route_handlers=[sign_in, who_am_i], tags=["auth"])

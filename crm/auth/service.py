@@ -1,0 +1,206 @@
+"""Who may come in: staff by password and token, systems by key."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from crm import contact
+from crm.auth import passwords, queries, throttle, tokens
+from crm.auth.documents import ApiKey, SignInFailures, User
+from crm.auth.schemas import NewKey, TokenOut, UserCreate
+from crm.clock import now
+from crm.config import Settings
+from crm.database.driver import present
+from crm.database.ids import new_id
+from crm.errors import AlreadyExists, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
+from crm.identity import Principal, Role
+
+KEY_PREFIX: Final = "crm_"
+#: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
+_BELIEVED_FOR: Final = 1.0
+_MOST_BELIEVED: Final = 10_000
+
+_believed: dict[tuple[int, str], tuple[float, Principal]] = {}
+
+
+async def sign_in(email: str, password: str, address: str, settings: Settings) -> TokenOut:
+    """Exchange an e-mail and password for a token.
+
+    Args:
+        email: As typed.
+        password: As typed.
+        address: Where the request came from.
+        settings: For the signing key.
+
+    Raises:
+        WrongCredentials: They do not belong together, or the user is disabled; which is not said.
+        TooManyAttempts: There were too many failures; no password is looked at before the wait is over.
+    """
+    try:
+        key = contact.email_key(email)
+    except ValueError:
+        key = email[:300]
+    watched = {_failure_id("email", key): throttle.FREE_FAILURES, _failure_id("address", address): 50}
+    await _refuse_if_blocked(list(watched))
+    user = await User.fetch(queries.user_by_email(key))
+    right = await passwords.verify(password, user.password_hash if user else None)
+    if user is None or not right or user.disabled_at is not None:
+        for failure_id, free in watched.items():
+            await _count_failure(failure_id, free)
+        raise WrongCredentials("The e-mail and password do not belong together.")
+    await SignInFailures.stored().delete_one(queries.failure(_failure_id("email", key)))
+    token = tokens.issue(user.id, settings.secret_for_tokens(), now=now(), seconds=settings.token_seconds)
+    return TokenOut(access_token=token, token_type="bearer", expires_in=settings.token_seconds)  # noqa: S106
+
+
+async def recognise(credential: str, settings: Settings) -> Principal:
+    """Who sends this token or API key.
+
+    Raises:
+        NotSignedIn: Nobody we know, or nobody any more.
+    """
+    is_key = credential.startswith(KEY_PREFIX)
+    handle = _hash(credential) if is_key else tokens.read(credential, settings.secret_for_tokens())
+    memory = (id(present().database), handle)
+    believed = _believed.get(memory)
+    if believed is not None and time.monotonic() - believed[0] < _BELIEVED_FOR:
+        return believed[1]
+    principal = await (_of_key(handle) if is_key else _of_user(handle))
+    if len(_believed) >= _MOST_BELIEVED:
+        _believed.clear()
+    _believed[memory] = (time.monotonic(), principal)
+    return principal
+
+
+async def add_user(new: UserCreate) -> str:
+    """Store a new member of staff; returns the id.
+
+    Raises:
+        AlreadyExists: The e-mail belongs to somebody already.
+    """
+    moment = now()
+    user = User.from_row(
+        {
+            "_id": new_id("usr"),
+            **new.model_dump(exclude={"password"}),
+            "email_key": contact.email_key(new.email),
+            "password_hash": await passwords.hash_password(new.password),
+            "created_at": moment,
+            "updated_at": moment,
+        }
+    )
+    try:
+        await user.add()
+    except AlreadyExists:
+        raise AlreadyExists("There is a user with this e-mail already.") from None
+    return user.id
+
+
+async def set_password(email: str, password: str) -> None:
+    """Give a user a new password.
+
+    Raises:
+        NotFound: There is no such user.
+    """
+    query = queries.user_by_email(contact.email_key(email))
+    update = queries.password_set(await passwords.hash_password(password), now())
+    if await User.change(query.filter, update) is None:
+        raise NotFound("There is no user with this e-mail.")
+
+
+async def disable_user(email: str) -> None:
+    """Refuse a user from now on.
+
+    Raises:
+        NotFound: There is no such user.
+    """
+    query = queries.user_by_email(contact.email_key(email))
+    if await User.change(query.filter, queries.disabled(now())) is None:
+        raise NotFound("There is no user with this e-mail.")
+    _believed.clear()
+
+
+async def list_users() -> list[tuple[str, str, str, datetime | None]]:
+    """Every user: e-mail, name, role, disabled since."""
+    return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
+
+
+async def add_key(kind: str, name: str) -> NewKey:
+    """Make an API key (``ingest`` or ``tracking``). The key itself is in the answer and nowhere else."""
+    key = f"{KEY_PREFIX}{kind}_{secrets.token_urlsafe(32)}"
+    moment = now()
+    stored = ApiKey.from_row(
+        {
+            "_id": new_id("key"),
+            "kind": kind,
+            "name": name,
+            "key_hash": _hash(key),
+            "hint": key[:16],
+            "created_at": moment,
+            "updated_at": moment,
+        }
+    )
+    await stored.add()
+    return NewKey(id=stored.id, kind=stored.kind, name=name, key=key)
+
+
+async def revoke_key(key_id: str) -> None:
+    """Refuse a key from now on.
+
+    Raises:
+        NotFound: There is no such key.
+    """
+    if await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now())) is None:
+        raise NotFound("There is no such key.")
+    _believed.clear()
+
+
+async def list_keys() -> list[tuple[str, str, str, str, datetime | None]]:
+    """Every key: id, kind, name, hint, revoked since."""
+    return [(k.id, k.kind, k.name, k.hint, k.revoked_at) for k in await ApiKey.fetch_all(queries.all_keys())]
+
+
+async def _of_key(key_hash: str) -> Principal:
+    key = await ApiKey.fetch(queries.key_by_hash(key_hash))
+    if key is None or key.revoked_at is not None:
+        raise NotSignedIn("This API key is not valid.")
+    return Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key")
+
+
+async def _of_user(user_id: str) -> Principal:
+    user = await User.fetch(queries.user_by_id(user_id))
+    if user is None or user.disabled_at is not None:
+        raise NotSignedIn("This user may no longer sign in.")
+    return Principal(id=user.id, role=Role(user.role), name=user.name, kind="user")
+
+
+async def _refuse_if_blocked(failure_ids: list[str]) -> None:
+    moment = now()
+    for row in await SignInFailures.fetch_all(queries.failures_of(failure_ids)):
+        seconds = (row.blocked_until - moment).total_seconds()
+        if seconds > 0:
+            raise TooManyAttempts("Too many failed sign-ins; wait a little.", retry_after=int(seconds) + 1)
+
+
+async def _count_failure(failure_id: str, free: int) -> None:
+    moment = now()
+    store = SignInFailures.stored()
+    row = await store.find_and_update(
+        queries.failure(failure_id), queries.failed_again(moment, throttle.FORGOTTEN_AFTER), upsert=True
+    )
+    wait = throttle.wait_after(row["failures"] if row else 1, free)
+    if wait:
+        await store.update_one(queries.failure(failure_id), queries.blocked(moment + wait))
+
+
+def _failure_id(kind: str, value: str) -> str:
+    """Hashed: a list of who failed to sign in from where is personal data."""
+    return f"{kind}:{sha256(value.encode()).hexdigest()}"
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode()).hexdigest()

@@ -1,0 +1,65 @@
+"""The ``crm`` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from crm import __version__
+from crm.cli import database, imports, run, sign_in
+from crm.errors import CrmError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A CRM for e-commerce on MongoDB.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(database.app, name="db")
+app.add_typer(sign_in.users, name="user")
+app.add_typer(sign_in.keys, name="key")
+app.add_typer(imports.app, name="import")
+app.command("demo")(run.demo)
+app.command("serve")(run.serve)
+app.command("secrets")(run.secrets_)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        Console().print(f"crm {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001  handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run the command line: exit code 0 only on success, an error is one line on stderr."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except CrmError as exc:
+        if "--debug" in sys.argv[1:]:
+            raise
+        places = "; ".join(f"{e.pointer} {e.detail}".strip() for e in exc.errors)
+        Console(stderr=True, soft_wrap=True).print(
+            f"crm: {exc.detail}" + (f" {places}" if places else ""), markup=False, highlight=False
+        )
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

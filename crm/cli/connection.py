@@ -1,0 +1,61 @@
+"""How a command reaches the database: a URI, or the embedded server of a data directory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crm.config import Settings
+from crm.contracts import documents
+from crm.database.driver import Database, acting_as
+from crm.database.embedded import EmbeddedServer, running_uri
+from crm.identity import Role
+from crm.ops.secrets import DemoSecrets
+
+MongodbUri = Annotated[
+    str | None,
+    typer.Option("--mongodb-uri", help="Where MongoDB is, with credentials; else CRM_MONGODB_URI.", show_default=False),
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Use the embedded MongoDB of this directory.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@contextmanager
+def target(mongodb_uri: str | None, data_dir: Path | None) -> Iterator[tuple[str, Settings]]:
+    """The URI and settings of the database a command works on; an embedded server runs meanwhile.
+
+    A data directory whose server runs already (``crm demo`` in another terminal) is used as it is.
+
+    Raises:
+        NotConfigured: Neither a URI nor a directory is given.
+        EmbeddedServerError: The embedded server cannot run.
+    """
+    if data_dir is None:
+        settings = Settings.from_environment(**({"mongodb_uri": mongodb_uri} if mongodb_uri else {}))
+        yield settings.uri(), settings
+        return
+    secrets = DemoSecrets.load_or_create(data_dir)
+    uri = running_uri(data_dir)
+    if uri is not None:
+        yield uri, secrets.settings(uri)
+        return
+    with EmbeddedServer(data_dir) as server:
+        yield server.root_uri, secrets.settings(server.root_uri)
+
+
+@asynccontextmanager
+async def administration(uri: str, settings: Settings) -> AsyncIterator[Database]:
+    """The services, acting with the credentials of the URI."""
+    database = Database.administrative(uri, settings.mongodb_database)
+    try:
+        await database.initialise(documents())
+        with acting_as(database, Role.ADMIN):
+            yield database
+    finally:
+        database.close()

@@ -1,0 +1,88 @@
+"""``crm db``: what the database enforces, compared with what is declared."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.contracts import contract
+from crm.database import apply
+from crm.database.apply import Change, Step
+from crm.database.driver import Database
+from crm.identity import Role
+from crm.ops import diagram
+
+app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
+_COLOURS = {Change.ADD: "green", Change.ALTER: "yellow", Change.REMOVE: "red", Change.FOREIGN: "cyan"}
+
+
+@app.command()
+def plan(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show what apply would do. Changes nothing."""
+    steps = _run(mongodb_uri, data_dir, do=False)
+    _show(steps, as_json, "Nothing to do: the database is as declared.")
+
+
+@app.command("apply")
+def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Make the database as declared. Can be run again at any time."""
+    steps = _run(mongodb_uri, data_dir, do=True)
+    _show(steps, as_json, "Nothing to do: the database is as declared.")
+    left = [step for step in steps if step.run is None and step.change is not Change.FOREIGN]
+    if left:
+        Console(stderr=True).print(f"crm: {len(left)} differences are for you to mend.", highlight=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Exit with 1 if the database differs from what is declared."""
+    steps = _run(mongodb_uri, data_dir, do=False)
+    _show(steps, as_json, "The database is as declared.")
+    if steps:
+        raise typer.Exit(1)
+
+
+@app.command("diagram")
+def diagram_() -> None:
+    """Print a Mermaid ER diagram of what is stored."""
+    sys.stdout.write(diagram.mermaid(contract()) + "\n")
+
+
+def _run(mongodb_uri: str | None, data_dir: Path | None, *, do: bool) -> list[Step]:
+    with target(mongodb_uri, data_dir) as (uri, settings):
+        passwords = {role.value: password for role in Role if (password := settings.password(role))}
+
+        async def work() -> list[Step]:
+            database = Database.administrative(uri, settings.mongodb_database)
+            try:
+                db = database.raw(Role.ADMIN)
+                steps = await apply.plan(db, contract(), passwords)
+                if do:
+                    await apply.apply(db, steps)
+                return steps
+            finally:
+                database.close()
+
+        return asyncio.run(work())
+
+
+def _show(steps: list[Step], as_json: bool, nothing: str) -> None:
+    console = Console(soft_wrap=True)
+    if as_json:
+        rows = [{"change": s.change.name.lower(), "what": s.what, "why": s.why} for s in steps]
+        console.print_json(json.dumps({"steps": rows}))
+        return
+    for step in steps:
+        colour = _COLOURS[step.change]
+        why = f"  [dim]{escape(step.why)}[/dim]" if step.why else ""
+        console.print(f"[{colour}]{step.change.value} {escape(step.what)}[/{colour}]{why}", highlight=False)
+    if not steps:
+        console.print(nothing, highlight=False)

@@ -1,0 +1,137 @@
+"""``crm user`` and ``crm key``: who may sign in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from crm.auth import service
+from crm.auth.schemas import UserCreate
+from crm.cli.connection import DataDir, Json, MongodbUri, administration, target
+from crm.errors import FieldError, InvalidInput
+
+T = TypeVar("T")
+
+
+class Staff(StrEnum):
+    """Roles of staff."""
+
+    ADMIN = "admin"
+    SALES = "sales"
+    ANALYST = "analyst"
+
+
+class Kind(StrEnum):
+    """Kinds of key."""
+
+    INGEST = "ingest"
+    TRACKING = "tracking"
+
+
+users = typer.Typer(no_args_is_help=True, help="Staff who sign in.")
+keys = typer.Typer(no_args_is_help=True, help="API keys for systems.")
+
+
+@users.command("add")
+def add_user(
+    email: Annotated[str, typer.Argument(help="What they sign in with.")],
+    role: Annotated[Staff, typer.Option(help="What they may do.")],
+    name: Annotated[
+        str | None, typer.Option(help="What colleagues see; the e-mail's first part when left out.")
+    ] = None,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add a member of staff. The password is asked for, never an argument: those are seen by every process."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = typer.prompt("Password (12 characters or more)", hide_input=True, confirmation_prompt=True)
+    try:
+        new = UserCreate.model_validate(
+            {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
+        )
+    except ValidationError as exc:
+        errors = tuple(FieldError("/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors())
+        raise InvalidInput("This user cannot be added:", errors=errors) from None
+    user_id = _run(mongodb_uri, data_dir, lambda: service.add_user(new))
+    Console().print(f"Added {user_id}.", highlight=False)
+
+
+@users.command("disable")
+def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
+    """Refuse a member of staff from now on."""
+    _run(mongodb_uri, data_dir, lambda: service.disable_user(email))
+    Console().print("Disabled.", highlight=False)
+
+
+@users.command("list")
+def list_users(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show all staff."""
+    rows = _run(mongodb_uri, data_dir, service.list_users)
+    _table(("email", "name", "role", "disabled_at"), rows, as_json)
+
+
+@keys.command("add")
+def add_key(
+    kind: Annotated[Kind, typer.Option(help="ingest (a shop's backend) or tracking (public, in browsers).")],
+    name: Annotated[str, typer.Option(help="What it is for.")],
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key and show it, this once."""
+    made = _run(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name))
+    if as_json:
+        sys.stdout.write(made.model_dump_json() + "\n")
+    else:
+        Console(soft_wrap=True).print(
+            f"{made.key}\nKeep it: it is not shown again. Its id is {made.id}.", highlight=False
+        )
+
+
+@keys.command("list")
+def list_keys(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show all keys, as far as they may be shown."""
+    rows = _run(mongodb_uri, data_dir, service.list_keys)
+    _table(("id", "kind", "name", "hint", "revoked_at"), rows, as_json)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
+    """Refuse a key from now on (a running service notices within a second)."""
+    _run(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
+    Console().print("Revoked.", highlight=False)
+
+
+def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:
+    with target(mongodb_uri, data_dir) as (uri, settings):
+
+        async def connected() -> T:
+            async with administration(uri, settings):
+                return await work()
+
+        return asyncio.run(connected())
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+    if as_json:
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+        Console().print_json(json.dumps(named, default=datetime.isoformat))
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table)

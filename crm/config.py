@@ -1,0 +1,107 @@
+"""Settings: the only reader of the environment. No secret has a default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from crm.errors import NotConfigured
+from crm.identity import API_ROLES, Role
+
+SHORTEST_JWT_SECRET: Final = 32  # bytes; RFC 7518 asks for 256 bits with HS256
+
+
+class Settings(BaseSettings):
+    """Everything that differs between installations.
+
+    Each setting is an environment variable ``CRM_<NAME>``, or a file ``crm_<name>`` in the folder that
+    ``CRM_SECRETS_DIR`` names (Docker and Kubernetes secrets).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore", env_ignore_empty=True)
+
+    mongodb_uri: SecretStr | None = Field(
+        None,
+        description="Where MongoDB is. Credentials in it are used by `crm db …`; the API signs in as its own users.",
+    )
+    mongodb_database: str = Field("crm", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database.")
+    mongodb_password_admin: SecretStr | None = Field(None, description="Password of the MongoDB user `admin`.")
+    mongodb_password_sales: SecretStr | None = Field(None, description="Password of the MongoDB user `sales`.")
+    mongodb_password_analyst: SecretStr | None = Field(None, description="Password of the MongoDB user `analyst`.")
+    mongodb_password_ingest: SecretStr | None = Field(None, description="Password of the MongoDB user `ingest`.")
+    mongodb_password_tracking: SecretStr | None = Field(None, description="Password of the MongoDB user `tracking`.")
+    mongodb_password_auth: SecretStr | None = Field(None, description="Password of the MongoDB user `auth`.")
+    mongodb_password_migrator: SecretStr | None = Field(None, description="Password of the MongoDB user `migrator`.")
+    mongodb_password_backup: SecretStr | None = Field(None, description="Password of the MongoDB user `backup`.")
+    mongodb_password_restore: SecretStr | None = Field(None, description="Password of the MongoDB user `restore`.")
+    mongodb_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
+        10_000, description="Longest time for one database operation, retries included."
+    )
+    jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
+    token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
+    default_phone_region: str | None = Field(
+        None, pattern=r"^[A-Z]{2}$", description="Country of phone numbers without a country code."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = Field(
+        4 * 1024 * 1024, description="Largest request body."
+    )
+    trusted_proxies: str = Field(
+        "", description="Comma-separated addresses of proxies whose X-Forwarded-For is believed; empty: none."
+    )
+
+    @classmethod
+    def from_environment(cls, **overrides: Any) -> Settings:
+        """Read the environment, then ``CRM_SECRETS_DIR``, with ``overrides`` first."""
+        folder = os.environ.get("CRM_SECRETS_DIR")
+        if folder and not Path(folder).is_dir():
+            raise NotConfigured(f"CRM_SECRETS_DIR names {folder}, which is not a folder.")
+        return cls(_secrets_dir=folder or None, **overrides)
+
+    def password(self, role: Role) -> str | None:
+        """The password of the MongoDB user of that role, if it is set."""
+        value: SecretStr | None = getattr(self, f"mongodb_password_{role.value}")
+        return value.get_secret_value() if value else None
+
+    def uri(self) -> str:
+        """The MongoDB URI.
+
+        Raises:
+            NotConfigured: It is not set.
+        """
+        if self.mongodb_uri is None:
+            raise NotConfigured("Set CRM_MONGODB_URI, for example mongodb://db.internal:27017/?replicaSet=rs0.")
+        return self.mongodb_uri.get_secret_value()
+
+    def secret_for_tokens(self) -> bytes:
+        """The key that signs staff tokens.
+
+        Raises:
+            NotConfigured: It is missing or too short.
+        """
+        secret = self.jwt_secret.get_secret_value().encode() if self.jwt_secret else b""
+        if len(secret) < SHORTEST_JWT_SECRET:
+            raise NotConfigured(
+                f"Set CRM_JWT_SECRET to at least {SHORTEST_JWT_SECRET} random bytes "
+                '(python -c "import secrets; print(secrets.token_urlsafe(48))").'
+            )
+        return secret
+
+    def require_for_serving(self) -> None:
+        """Refuse to start with anything missing.
+
+        Raises:
+            NotConfigured: Names all that is missing at once.
+        """
+        missing = ["CRM_MONGODB_URI"] if self.mongodb_uri is None else []
+        missing += [f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES if self.password(r) is None]
+        missing += ["CRM_JWT_SECRET"] if self.jwt_secret is None else []
+        if missing:
+            raise NotConfigured(
+                f"Not set: {', '.join(missing)}. Set them in the environment, or as files in CRM_SECRETS_DIR "
+                "(`crm secrets DIR` writes a full set)."
+            )
+        self.secret_for_tokens()

@@ -1,0 +1,79 @@
+"""E-mail addresses, phone numbers and names as people type them, and the keys under which each is the same.
+
+What was typed is kept; the key decides who is who. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from typing import Final
+
+import idna
+import phonenumbers
+import pycountry
+from email_validator import EmailNotValidError, validate_email
+
+LONGEST_EMAIL: Final = 254  # RFC 5321
+LONGEST_PHONE: Final = 40
+
+
+def email_key(email: str) -> str:
+    """The one spelling under which an e-mail address is unique.
+
+    NFKC, trimmed, domain in its ASCII form (UTS 46), casefolded. The local part's case is folded too: RFC 5321 lets a
+    server tell ``Ann@`` from ``ann@``, no shop's customers do.
+
+    Raises:
+        ValueError: It is not an e-mail address; the message does not repeat it.
+    """
+    text = unicodedata.normalize("NFKC", email).strip()
+    try:
+        # Only the syntax counts: shops hold addresses of intranets and of domains that are gone.
+        valid = validate_email(text, check_deliverability=False, globally_deliverable=False)
+        domain = idna.encode(valid.domain, uts46=True).decode().casefold()
+    except (EmailNotValidError, idna.IDNAError, UnicodeError):
+        raise ValueError("This is not an e-mail address.") from None
+    if "." not in domain or domain.endswith("."):
+        raise ValueError("The domain of an e-mail address needs a dot in it.")
+    local = _fold(valid.local_part)
+    key = f"{local}@{domain}"
+    if len(key) > LONGEST_EMAIL:
+        raise ValueError(f"An e-mail address has at most {LONGEST_EMAIL} characters.")
+    return key
+
+
+def phone_key(phone: str, region: str | None = None) -> str | None:
+    """The number in E.164 (``+441632960123``), or None where it cannot be told.
+
+    Args:
+        phone: As typed: spaces, brackets and a leading 00 are understood.
+        region: Country (ISO 3166 alpha-2) that a number without a country code belongs to.
+    """
+    text = unicodedata.normalize("NFKC", phone).strip()
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def name_key(name: str) -> str:
+    """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
+    decomposed = unicodedata.normalize("NFKD", _fold(name))
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+
+
+@cache
+def countries() -> tuple[str, ...]:
+    """Country codes, ISO 3166-1 alpha-2, sorted; XK (Kosovo) is not in the standard, but in use."""
+    return tuple(sorted([c.alpha_2 for c in pycountry.countries] + ["XK"]))
+
+
+def _fold(text: str) -> str:
+    # Casefolding can undo the normal form, so it is restored after.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -1,0 +1,37 @@
+"""The whole contract of the database: every collection, every index."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from crm.auth.contract import CONTRACTS as AUTH
+from crm.customers.contract import CONTRACT as CUSTOMERS
+from crm.database import indexes
+from crm.database.contract import Contract
+from crm.database.documents import CrmDocument
+from crm.errors import ContractError
+from crm.events.contract import CONTRACT as EVENTS
+from crm.interactions.contract import CONTRACT as INTERACTIONS
+from crm.orders.contract import CONTRACT as ORDERS
+from crm.products.contract import CONTRACT as PRODUCTS
+
+_COLLECTIONS = (CUSTOMERS, PRODUCTS, ORDERS, EVENTS, INTERACTIONS, *AUTH)
+
+
+@cache
+def contract() -> Contract:
+    """What is declared.
+
+    Raises:
+        ContractError: A file of indexes cannot be read, or names no collection.
+    """
+    files = indexes.read()
+    unknown = files.keys() - {c.name for c in _COLLECTIONS}
+    if unknown:
+        raise ContractError(f"indexes/ has files for unknown collections: {', '.join(sorted(unknown))}.")
+    return Contract(_COLLECTIONS, files)
+
+
+def documents() -> list[type[CrmDocument]]:
+    """Every document class, for Beanie."""
+    return [c.document for c in _COLLECTIONS]

@@ -1,0 +1,53 @@
+"""What the database enforces for customers."""
+
+from __future__ import annotations
+
+from crm.customers.documents import Customer
+from crm.database.contract import CollectionContract, Rule, View
+from crm.identity import Role
+
+# MongoDB cannot normalise Unicode, but ASCII covers nearly every address: there the server itself compares.
+EMAIL_HAS_ITS_KEY = Rule(
+    "email and email_key go together, and the key of an ASCII address is that address in lower case",
+    {
+        "$or": [
+            {"$and": [{"$not": ["$email"]}, {"$not": ["$email_key"]}]},
+            {
+                "$and": [
+                    {"$gt": ["$email", None]},
+                    {"$gt": ["$email_key", None]},
+                    {
+                        "$or": [
+                            {"$not": [{"$regexMatch": {"input": "$email", "regex": r"\A[\x20-\x7e]+\z"}}]},
+                            {"$eq": ["$email_key", {"$toLower": {"$trim": {"input": "$email"}}}]},
+                        ]
+                    },
+                ]
+            },
+        ]
+    },
+)
+PHONE_KEY_NEEDS_PHONE = Rule(
+    "phone_key comes with phone", {"$or": [{"$not": ["$phone_key"]}, {"$gt": ["$phone", None]}]}
+)
+LAST_NAME_HAS_ITS_KEY = Rule(
+    "last_name and last_name_key go together",
+    {"$eq": [{"$gt": ["$last_name", None]}, {"$gt": ["$last_name_key", None]}]},
+)
+
+CONTRACT = CollectionContract(
+    document=Customer,
+    rules=(EMAIL_HAS_ITS_KEY, PHONE_KEY_NEEDS_PHONE, LAST_NAME_HAS_ITS_KEY),
+    grants={
+        Role.ADMIN: "find insert update remove",
+        Role.SALES: "find insert update",
+        Role.INGEST: "find insert update",
+    },
+    view=View(
+        "customers_nopii",
+        hides=(
+            "email", "email_key", "phone", "phone_key", "first_name", "last_name", "last_name_key", "addresses",
+            "attributes", "external_ids", "consents.wording", "consents.source",
+        ),
+    ),
+)  # fmt: skip

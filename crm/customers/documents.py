@@ -1,0 +1,81 @@
+"""What is stored of a customer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from crm.customers.schemas import Address, Consent, ExternalIdentity
+from crm.database.documents import VersionedDocument
+from crm.database.ids import StoredAmount, StoredBalance
+from crm.fields import Attributes, Currency, Line, Moment, Tag
+
+
+class CurrencyTotals(BaseModel):
+    """Sums over the customer's orders in one currency.
+
+    Attributes:
+        currency: ISO 4217.
+        gross: Sum of the totals of all orders that were not cancelled.
+        refunded: What was given back of it.
+        net: gross − refunded.
+    """
+
+    currency: Currency
+    gross: StoredAmount
+    refunded: StoredAmount
+    net: StoredBalance
+
+
+class Stats(BaseModel):
+    """A projection, recomputed from orders and events.
+
+    Attributes:
+        orders_count: Orders that were not cancelled.
+        first_order_at: Date of the first of them.
+        last_order_at: Date of the last.
+        last_seen_at: Latest browsing event.
+        totals: One entry for each currency.
+        revision: Counts the recomputations, so that an older result never replaces a newer one.
+    """
+
+    orders_count: Annotated[int, Field(ge=0, le=2**53)] = 0
+    first_order_at: Moment | None = None
+    last_order_at: Moment | None = None
+    last_seen_at: Moment | None = None
+    totals: Annotated[list[CurrencyTotals], Field(max_length=200)] = []
+    revision: Annotated[int, Field(ge=0, le=2**53)] = 0
+
+
+class Customer(VersionedDocument):
+    """A customer.
+
+    Attributes:
+        email: As typed.
+        email_key: The one spelling under which it is unique (``crm.contact.email_key``).
+        phone: As typed.
+        phone_key: E.164, where it can be told.
+        last_name_key: Last name without accents and case, for the list by last name.
+        external_ids: What other systems call this customer; each (source, id) belongs to one customer.
+    """
+
+    email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
+    email_key: Annotated[str, Field(max_length=254, pattern=r"^[^@\sA-Z]+@[a-z0-9.-]+$")] | None = None
+    phone: Annotated[str, Field(min_length=3, max_length=40)] | None = None
+    phone_key: Annotated[str, Field(pattern=r"^\+[0-9]{4,15}$")] | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    last_name_key: Annotated[str, Field(max_length=1000)] | None = None
+    addresses: Annotated[list[Address], Field(max_length=100)] = []
+    tags: Annotated[list[Tag], Field(max_length=100)] = []
+    attributes: Attributes = {}
+    external_ids: Annotated[list[ExternalIdentity], Field(max_length=100)] = []
+    consents: Annotated[list[Consent], Field(max_length=1000)] = []
+    stats: Stats = Stats()
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "customers"
+        keep_nulls = False

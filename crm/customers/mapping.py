@@ -1,0 +1,59 @@
+"""Between stored customers and their wire shape. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crm import contact
+from crm.customers.documents import Customer
+from crm.customers.schemas import CurrencyTotalsOut, CustomerOut, StatsOut
+
+
+def with_keys(fields: Mapping[str, Any], phone_region: str | None) -> dict[str, Any]:
+    """The fields with the keys that belong to those that are among them; a key goes when its field does."""
+    out = dict(fields)
+    if "email" in fields:
+        out["email_key"] = contact.email_key(fields["email"]) if fields["email"] else None
+    if "phone" in fields:
+        out["phone_key"] = contact.phone_key(fields["phone"], phone_region) if fields["phone"] else None
+    if "last_name" in fields:
+        out["last_name_key"] = contact.name_key(fields["last_name"]) if fields["last_name"] else None
+    return out
+
+
+def merge_attributes(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7396 for one level: null removes, anything else sets."""
+    return {key: value for key, value in {**stored, **patch}.items() if value is not None}
+
+
+def shape(customer: Customer) -> CustomerOut:
+    """A customer as clients see it."""
+    stats = customer.stats
+    return CustomerOut(
+        id=customer.id,
+        version=customer.version,
+        email=customer.email,
+        phone=customer.phone,
+        first_name=customer.first_name,
+        last_name=customer.last_name,
+        addresses=customer.addresses,
+        tags=customer.tags,
+        attributes=customer.attributes,
+        external_ids=customer.external_ids,
+        consents=customer.consents,
+        stats=StatsOut(
+            orders_count=stats.orders_count,
+            first_order_at=stats.first_order_at,
+            last_order_at=stats.last_order_at,
+            last_seen_at=stats.last_seen_at,
+            totals=[
+                CurrencyTotalsOut(
+                    currency=t.currency, gross=f"{t.gross:f}", refunded=f"{t.refunded:f}", net=f"{t.net:f}"
+                )
+                for t in stats.totals
+            ],
+        ),
+        created_at=customer.created_at,
+        updated_at=customer.updated_at,
+    )

@@ -1,0 +1,139 @@
+"""Every read and change of customers, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from crm.database.documents import set_fields
+from crm.database.ids import for_storage
+from crm.database.paging import Listing, Listings
+from crm.database.query import Filter, Query, Update
+
+LISTINGS: Final = Listings(
+    allowed=(
+        Listing(frozenset(), ("created_at", "updated_at")),
+        Listing(frozenset({"email"}), ("created_at",)),
+        Listing(frozenset({"phone"}), ("created_at",)),
+        Listing(frozenset({"tag"}), ("created_at",)),
+        Listing(frozenset({"last_name"}), ("last_name",), ascending=True),
+        Listing(frozenset({"external_source", "external_id"}), ("created_at",)),
+    ),
+    stored={"last_name": "last_name_key"},
+)
+#: Filters that name a person: not for roles without access to personal data.
+PERSONAL_FILTERS: Final = frozenset({"email", "phone", "last_name", "external_id", "external_source"})
+
+
+def by_id(customer_id: str) -> Query:
+    """One customer."""
+    return Query({"_id": customer_id}, limit=1)
+
+
+def by_ids(customer_ids: list[str]) -> Query:
+    """Several customers; only their ids."""
+    return Query({"_id": {"$in": customer_ids}}, projection=("_id",))
+
+
+def by_email_key(key: str) -> Query:
+    """The customer of an e-mail address."""
+    return Query(email_filter(key), limit=1)
+
+
+def by_external_id(source: str, external_id: str) -> Query:
+    """The customer whom a system calls so."""
+    return Query(external_filter(source, external_id), limit=1)
+
+
+def by_phone_key(key: str) -> Query:
+    """The customer who was first to have a phone number; several may share one."""
+    return Query(phone_filter(key), sort=(("created_at", 1), ("_id", 1)), limit=1)
+
+
+def everyone() -> Filter:
+    """All customers."""
+    return {}
+
+
+def email_filter(key: str) -> Filter:
+    """Customers with an e-mail address: none or one."""
+    return {"email_key": key}
+
+
+def phone_filter(key: str) -> Filter:
+    """Customers with a phone number."""
+    return {"phone_key": key}
+
+
+def tag_filter(tag: str) -> Filter:
+    """Customers with a tag."""
+    return {"tags": tag}
+
+
+def last_name_filter(prefix_key: str) -> Filter:
+    """Customers whose last name begins so. The prefix is escaped: nobody's regex runs here."""
+    return {"last_name_key": {"$regex": "^" + re.escape(prefix_key)}}
+
+
+def external_filter(source: str, external_id: str) -> Filter:
+    """Customers whom a system calls so: none or one. The second condition makes the partial index usable."""
+    return {
+        "external_ids": {"$elemMatch": {"source": source, "id": external_id}},
+        "external_ids.id": external_id,
+    }
+
+
+def at_version(customer_id: str, version: int) -> Filter:
+    """A customer that nobody has changed since."""
+    return {"_id": customer_id, "version": version}
+
+
+def changed(fields: Mapping[str, Any], now: datetime) -> Update:
+    """Set the fields, unset those that are None."""
+    return set_fields(fields, now=now)
+
+
+def linked(fields: Mapping[str, Any], external: Mapping[str, str] | None, now: datetime) -> Update:
+    """Fill in fields that were empty, and add another system's id."""
+    update = set_fields(fields, now=now)
+    if external:
+        update["$addToSet"] = {"external_ids": dict(external)}
+    return update
+
+
+def consent_given(consent: Mapping[str, Any], now: datetime) -> Update:
+    """Add to the ledger; nothing in it is ever overwritten."""
+    return {
+        "$push": {"consents": for_storage(dict(consent))},
+        "$set": {"updated_at": now},
+        "$inc": {"version": 1},
+    }
+
+
+def stats_revision(customer_id: str) -> Query:
+    """Which revision of the projection a customer has."""
+    return Query({"_id": customer_id}, limit=1, projection=("stats.revision",))
+
+
+def at_stats_revision(customer_id: str, revision: int) -> Filter:
+    """A customer whose projection nobody has written since."""
+    return {"_id": customer_id, "stats.revision": revision}
+
+
+def stats_projected(stats: Mapping[str, Any]) -> Update:
+    """Write the projection of orders. Not an edit: the version stays, so that no salesperson's ETag goes stale."""
+    gone = {f"stats.{key}": "" for key, value in stats.items() if value is None}
+    update: Update = {
+        "$set": {f"stats.{key}": for_storage(value) for key, value in stats.items() if value is not None},
+        "$inc": {"stats.revision": 1},
+    }
+    if gone:
+        update["$unset"] = gone
+    return update
+
+
+def seen(at: datetime) -> Update:
+    """A customer was on the website; an earlier time changes nothing."""
+    return {"$max": {"stats.last_seen_at": at}}

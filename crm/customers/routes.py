@@ -1,0 +1,86 @@
+"""/api/v1/customers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get, patch, post
+from litestar.params import Parameter
+
+from crm.config import Settings
+from crm.customers import service
+from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
+from crm.database.paging import PageRequest
+from crm.errors import UnreadableRequest
+from crm.identity import Principal
+from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
+from crm.web.lists import Listed, listed
+from crm.web.versions import expected_version, with_etag
+
+_Text = Annotated[str | None, Parameter(min_length=1, max_length=254)]
+
+
+@get("/", operation_id="ListCustomers", summary="List or find customers", opt=READERS)
+async def list_customers(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    settings: Settings,
+    page_request: PageRequest,
+    email: _Text = None,
+    phone: _Text = None,
+    last_name: Annotated[str | None, Parameter(min_length=1, max_length=200, description="A prefix.")] = None,
+    tag: _Text = None,
+    external_source: _Text = None,
+    external_id: _Text = None,
+) -> Response[Listed[CustomerOut]]:
+    """One filter at a time; e-mail and phone are found however they are spelled."""
+    if (external_id is None) != (external_source is None):
+        raise UnreadableRequest("external_id and external_source go together.")
+    filters = {
+        "email": email,
+        "phone": phone,
+        "last_name": last_name,
+        "tag": tag,
+        "external_source": external_source,
+        "external_id": external_id,
+    }
+    page = await service.page(principal, filters, page_request, phone_region=settings.default_phone_region)
+    return listed(request, page)
+
+
+@post("/", operation_id="CreateCustomer", summary="Create a customer", opt=STAFF_AND_INGEST)
+async def create_customer(principal: Principal, settings: Settings, data: CustomerCreate) -> Response[CustomerOut]:
+    """409 when the e-mail or an external id belongs to somebody already."""
+    out = await service.create(principal, data, phone_region=settings.default_phone_region)
+    return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/customers/{out.id}"})
+
+
+@get("/{customer_id:str}", operation_id="GetCustomer", summary="Read a customer", opt=READERS)
+async def get_customer(principal: Principal, customer_id: str) -> Response[CustomerOut]:
+    """Analysts get it without personal data."""
+    out = await service.get(principal, customer_id)
+    return with_etag(out, out.version)
+
+
+@patch("/{customer_id:str}", operation_id="UpdateCustomer", summary="Change a customer", opt=STAFF_AND_INGEST)
+async def update_customer(
+    request: Request[Any, Any, Any], principal: Principal, settings: Settings, customer_id: str, data: CustomerUpdate
+) -> Response[CustomerOut]:
+    """A merge patch; needs If-Match, or the version in the body."""
+    version = expected_version(request, data)
+    out = await service.update(principal, customer_id, data, version, phone_region=settings.default_phone_region)
+    return with_etag(out, out.version)
+
+
+@post("/{customer_id:str}/consents", operation_id="AddConsent", summary="Add to the ledger of consents", opt=STAFF)
+async def add_consent(principal: Principal, customer_id: str, data: Consent) -> Response[CustomerOut]:
+    """Consents are added, never overwritten: the last one of a channel holds."""
+    out = await service.add_consent(principal, customer_id, data)
+    return with_etag(out, out.version, status=201)
+
+
+router = Router(
+    "/customers",
+    route_handlers=[list_customers, create_customer, get_customer, update_customer, add_consent],
+    tags=["customers"],
+)

@@ -1,0 +1,164 @@
+"""Wire shapes of customers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from crm.fields import (
+    AmountText,
+    AttributeName,
+    Attributes,
+    AttributeValue,
+    Country,
+    Currency,
+    Email,
+    ExternalId,
+    Identifier,
+    Line,
+    LongText,
+    Moment,
+    Phone,
+    SourceName,
+    Tag,
+)
+from crm.web.schemas import Conditional, WireIn, WireOut
+
+Channel = Literal["email", "sms", "phone", "post"]
+
+
+class PostalAddress(WireIn):
+    """An address as it would stand on a parcel. A value: orders keep their own copy of it."""
+
+    name: Line | None = None
+    company: Line | None = None
+    line1: Line | None = None
+    line2: Line | None = None
+    city: Line | None = None
+    region: Line | None = None
+    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[^\x00]*$")] | None = None
+    country: Country | None = None
+    phone: Phone | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(getattr(self, name) is None for name in PostalAddress.model_fields):
+            raise ValueError("An address has at least one of its fields.")
+        return self
+
+
+class Address(PostalAddress):
+    """One of a customer's addresses."""
+
+    kind: Literal["shipping", "billing", "other"] = "shipping"
+
+
+class ExternalIdentity(WireIn):
+    """What another system calls this customer."""
+
+    source: SourceName
+    id: ExternalId
+
+
+class Consent(WireIn):
+    """A customer's word on one channel: when, where and in reply to what wording it was given."""
+
+    channel: Channel
+    status: Literal["granted", "withdrawn"]
+    at: Moment
+    source: Line
+    wording: LongText | None = None
+
+
+Addresses = Annotated[list[Address], Field(max_length=50)]
+Tags = Annotated[list[Tag], Field(max_length=100)]
+ExternalIds = Annotated[list[ExternalIdentity], Field(max_length=50)]
+
+
+class CustomerCreate(WireIn):
+    """A new customer; something must tell who it is."""
+
+    email: Email | None = None
+    phone: Phone | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    addresses: Addresses = []
+    tags: Tags = []
+    attributes: Attributes = {}
+    external_ids: ExternalIds = []
+    consents: Annotated[list[Consent], Field(max_length=50)] = []
+
+    @model_validator(mode="after")
+    def _can_be_known(self) -> Self:
+        if not (self.email or self.phone or self.first_name or self.last_name or self.external_ids):
+            raise ValueError("A customer needs an email, a phone, a name or an external id.")
+        return self
+
+
+class CustomerUpdate(Conditional):
+    """A merge patch (RFC 7396): absent fields stay, null removes, lists are replaced, attributes are merged."""
+
+    email: Email | None = None
+    phone: Phone | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    addresses: Addresses | None = None
+    tags: Tags | None = None
+    attributes: Annotated[dict[AttributeName, AttributeValue | None], Field(max_length=100)] | None = None
+    external_ids: ExternalIds | None = None
+
+
+class CustomerRef(WireIn):
+    """Whom an order or event belongs to: our id, the sender's own id, an e-mail or a phone."""
+
+    id: Identifier | None = None
+    external_id: ExternalId | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if not (self.id or self.external_id or self.email or self.phone):
+            raise ValueError("Name the customer by id, external_id, email or phone, or leave customer out.")
+        return self
+
+
+class CurrencyTotalsOut(WireOut):
+    """What a customer's orders add up to in one currency."""
+
+    currency: Currency
+    gross: AmountText
+    refunded: AmountText
+    net: AmountText
+
+
+class StatsOut(WireOut):
+    """A projection of the customer's orders and events; never edited."""
+
+    orders_count: int
+    first_order_at: Moment | None
+    last_order_at: Moment | None
+    last_seen_at: Moment | None
+    totals: list[CurrencyTotalsOut]
+
+
+class CustomerOut(WireOut):
+    """A customer."""
+
+    id: str
+    version: int
+    email: str | None
+    phone: str | None
+    first_name: str | None
+    last_name: str | None
+    addresses: list[Address]
+    tags: list[str]
+    attributes: dict[str, AttributeValue]
+    external_ids: list[ExternalIdentity]
+    consents: list[Consent]
+    stats: StatsOut
+    created_at: Moment
+    updated_at: Moment

@@ -1,0 +1,1 @@
+"""Numbered data changes, run once each."""

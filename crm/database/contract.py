@@ -1,0 +1,99 @@
+"""What the database itself enforces for one collection: its shape, its rules across fields, who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crm.database.documents import CrmDocument
+from crm.database.indexes import IndexFile
+from crm.database.schema import json_schema
+from crm.identity import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that spans fields.
+
+    ``$expr`` compares across BSON types (a missing or string date passes ``$lte``), so every field that a rule reads
+    is also required and typed by the schema, or the rule itself handles its absence.
+
+    Attributes:
+        says: The rule as a sentence; a refusal quotes it, for our clients and for any other.
+        holds: Aggregation expression that is true for a good document.
+    """
+
+    says: str
+    holds: Mapping[str, Any]
+
+    def clause(self) -> dict[str, Any]:
+        """The validator's clause. The sentence is bound to a variable so that MongoDB's error names it."""
+        return {"$expr": {"$let": {"vars": {"rule": {"$literal": self.says}}, "in": dict(self.holds)}}}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view without personal data.
+
+    Attributes:
+        name: The view's name.
+        hides: Fields that it leaves out.
+        roles: Who reads the view in place of the collection.
+    """
+
+    name: str
+    hides: tuple[str, ...]
+    roles: tuple[Role, ...] = (Role.ANALYST,)
+
+    def pipeline(self) -> list[dict[str, Any]]:
+        """The view's definition."""
+        return [{"$unset": list(self.hides)}]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionContract:
+    """All that is declared of one collection.
+
+    Attributes:
+        document: The class whose schema the server enforces.
+        grants: MongoDB actions by role: ``find``, ``insert``, ``update``, ``remove``.
+        rules: Rules across fields.
+        view: What analysts read in its place.
+    """
+
+    document: type[CrmDocument]
+    grants: Mapping[Role, str]
+    rules: tuple[Rule, ...] = ()
+    view: View | None = None
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self.document.collection_name()
+
+    def validator(self) -> dict[str, Any]:
+        """The collection's validator."""
+        return {"$and": [{"$jsonSchema": json_schema(self.document)}, *(rule.clause() for rule in self.rules)]}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The whole database as declared.
+
+    Attributes:
+        collections: Each collection's contract.
+        indexes: Each collection's indexes, by its name.
+    """
+
+    collections: tuple[CollectionContract, ...]
+    indexes: Mapping[str, IndexFile] = field(default_factory=dict)
+
+    def views(self) -> dict[Role, dict[str, str]]:
+        """Role → collection → the view that it reads instead."""
+        out: dict[Role, dict[str, str]] = {}
+        for collection in self.collections:
+            if collection.view is not None:
+                for role in collection.view.roles:
+                    out.setdefault(role, {})[collection.name] = collection.view.name
+        return out

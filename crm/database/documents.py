@@ -1,0 +1,135 @@
+"""The base of every stored document: reads and writes on the client of whoever acts, and hides what loses data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from beanie import Document, SortDirection
+from pydantic import ConfigDict, Field
+
+from crm.database import driver
+from crm.database.ids import for_storage
+from crm.database.paging import COUNT_CAP, Page, PageRequest, after, page_of
+from crm.database.query import Filter, Query, Update
+from crm.fields import Moment, Version
+
+if TYPE_CHECKING:
+    from motor.motor_asyncio import AsyncIOMotorCollection
+
+
+class CrmDocument(Document):
+    """A stored document.
+
+    Reading ignores fields that this version does not know (a newer one may write them while both run); the server's
+    validator, generated from this class, refuses them.
+
+    Attributes:
+        id: ``_id``: a prefix that says of what, and a ULID.
+    """
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    id: str = Field(alias="_id", min_length=1, max_length=300)  # type: ignore[assignment]  # Beanie says ObjectId
+
+    @classmethod
+    def collection_name(cls) -> str:
+        """The collection's name, as ``Settings.name`` gives it."""
+        return str(cls.Settings.name)
+
+    @classmethod
+    def get_motor_collection(cls) -> AsyncIOMotorCollection[dict[str, Any]]:
+        """Beanie asks this before each operation: the collection on the client of whoever acts."""
+        acting = driver.present()
+        return acting.database.motor_collection(acting.role, cls.collection_name())
+
+    @classmethod
+    def stored(cls) -> driver.Collection:
+        """The collection itself, for updates by name and for hot paths that skip the ODM."""
+        return driver.collection(cls.collection_name())
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """A document from what the driver returned."""
+        document: Self = cls.model_validate(row)
+        return document
+
+    @classmethod
+    async def fetch(cls, query: Query) -> Self | None:
+        """The first document of a query."""
+        with driver.driver_errors():
+            found: Self | None = await cls.find_one(dict(query.filter), sort=list(query.sort) or None)
+        return found
+
+    @classmethod
+    async def fetch_all(cls, query: Query) -> list[Self]:
+        """All documents of a query."""
+        with driver.driver_errors():
+            found = cls.find(dict(query.filter), limit=query.limit or None)
+            if query.sort:
+                found = found.sort([(field, SortDirection(direction)) for field, direction in query.sort])
+            return await found.to_list()
+
+    @classmethod
+    async def page(cls, filter_: Filter, sort: str, request: PageRequest) -> Page[Self]:
+        """One page of a list; ``sort`` is a stored field, with a leading minus for descending."""
+        found = await cls.fetch_all(after(filter_, sort, request))
+        field = sort.removeprefix("-")
+        page = page_of(found, sort, request, lambda d: (d.id if field == "_id" else getattr(d, field), d.id))
+        if request.count:
+            page = replace(page, count=await cls.stored().count(filter_, at_most=COUNT_CAP))
+        return page
+
+    @classmethod
+    async def change(cls, filter_: Filter, update: Update) -> Self | None:
+        """Change one document by named fields and return it as it is afterwards; None where none matched."""
+        row = await cls.stored().find_and_update(filter_, update)
+        return None if row is None else cls.from_row(row)
+
+    async def add(self) -> None:
+        """Store this new document.
+
+        Raises:
+            AlreadyExists: A unique index refused it.
+        """
+        with driver.driver_errors():
+            await self.insert()
+
+    def as_stored(self) -> dict[str, Any]:
+        """This document as the driver takes it: no None, Decimals as Decimal128."""
+        row: dict[str, Any] = for_storage(self.model_dump(by_alias=True))
+        return row
+
+    async def save(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Beanie's save sets every field with upsert: it overwrites others' changes and resurrects what was deleted."""
+        raise NotImplementedError("Use change() with the fields that change.")
+
+    replace_one = save
+    save_changes = save
+    upsert = save
+
+
+class VersionedDocument(CrmDocument):
+    """A document that people and systems change.
+
+    Attributes:
+        version: Counts the changes; the resource's ETag.
+        created_at: When it was first stored.
+        updated_at: When it was last changed.
+    """
+
+    version: Version = 1
+    created_at: Moment
+    updated_at: Moment
+
+
+def set_fields(fields: Mapping[str, Any], *, now: datetime) -> Update:
+    """An update that sets each field, unsets those that are None, and counts the version up."""
+    changed = {key: for_storage(value) for key, value in fields.items() if value is not None}
+    gone = {key: "" for key, value in fields.items() if value is None}
+    update: Update = {"$set": {**changed, "updated_at": now}, "$inc": {"version": 1}}
+    if gone:
+        update["$unset"] = gone
+    return update

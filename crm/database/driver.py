@@ -1,0 +1,337 @@
+"""The only module that names Motor and PyMongo: one client for each role, and the driver's errors turned into ours.
+
+Every request runs on the client of its principal's role, logged in as that MongoDB user: a guard that somebody forgot
+is then still refused by the server. Which role acts is a ContextVar that middleware (or ``acting_as``) sets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+# Motor reads this once, at import: by default it runs 5 × CPUs operations at a time, 10 on a small server, and a
+# failover fills that at once.
+os.environ.setdefault("MOTOR_MAX_WORKERS", "48")
+
+from beanie import init_beanie
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import ReturnDocument
+from pymongo.errors import PyMongoError
+from pymongo.server_api import ServerApi
+from pymongo.uri_parser import parse_uri
+
+from crm.database.failures import duplicate_ids, translate
+from crm.database.query import Filter, Pipeline, Query, Update
+from crm.errors import CrmError, NotConfigured, OperatorError
+from crm.identity import API_ROLES, Role
+
+if TYPE_CHECKING:
+    from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
+
+    from crm.config import Settings
+    from crm.database.documents import CrmDocument
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+#: Write and read guarantees, said aloud instead of trusting the server's defaults (which differ between versions).
+_DURABLE: Final[dict[str, Any]] = {
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "readConcernLevel": "majority",
+}
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise what the driver raises as our errors."""
+    try:
+        yield
+    except (PyMongoError, OverflowError, UnicodeEncodeError, ArithmeticError) as exc:
+        ours = translate(exc)
+        if ours is None:
+            raise
+        raise ours from exc
+
+
+class Collection:
+    """A collection as one role sees it; a thin cover over Motor's that takes our queries and raises our errors."""
+
+    def __init__(self, raw: AsyncIOMotorCollection[Row]) -> None:
+        self.raw = raw
+
+    async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
+        """The first document of a query."""
+        with driver_errors():
+            return await self.raw.find_one(
+                query.filter, query.projection, sort=list(query.sort) or None, **_optional(session)
+            )
+
+    async def find(self, query: Query, *, session: Any = None) -> list[Row]:
+        """All documents of a query; give it a limit."""
+        with driver_errors():
+            cursor = self.raw.find(query.filter, query.projection, **_optional(session))
+            if query.sort:
+                cursor = cursor.sort(list(query.sort))
+            if query.limit:
+                cursor = cursor.limit(query.limit)
+            return await cursor.to_list(length=None)
+
+    async def aggregate(self, pipeline: Pipeline, *, session: Any = None) -> list[Row]:
+        """All results of a pipeline."""
+        with driver_errors():
+            return await self.raw.aggregate(pipeline, **_optional(session)).to_list(length=None)
+
+    async def count(self, filter_: Filter, *, at_most: int) -> int:
+        """How many documents match, counting no further than ``at_most``."""
+        with driver_errors():
+            return await self.raw.count_documents(filter_, limit=at_most)
+
+    async def insert(self, document: Row, *, session: Any = None) -> None:
+        """Store one document.
+
+        Raises:
+            AlreadyExists: A unique index refused it.
+        """
+        with driver_errors():
+            await self.raw.insert_one(document, **_optional(session))
+
+    async def insert_new(self, documents: Sequence[Row]) -> set[str]:
+        """Store those whose ``_id`` is new, in one unordered batch; returns the ids that were there already.
+
+        Raises:
+            RuleViolated: The first that a validator refused; its neighbours are stored all the same.
+        """
+        try:
+            with driver_errors():
+                await self.raw.insert_many(list(documents), ordered=False)
+        except CrmError as exc:
+            present = duplicate_ids(exc.__cause__)
+            if present is None:
+                raise
+            return present
+        return set()
+
+    async def update_one(
+        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+    ) -> Outcome:
+        """Change (or with ``upsert`` create) at most one document."""
+        with driver_errors():
+            result = await self.raw.update_one(filter_, update, upsert=upsert, **_optional(session))
+        return Outcome(matched=result.matched_count, created=result.upserted_id is not None)
+
+    async def update_many(self, filter_: Filter, update: Update, *, session: Any = None) -> int:
+        """Change all that match; returns how many matched."""
+        with driver_errors():
+            return int((await self.raw.update_many(filter_, update, **_optional(session))).matched_count)
+
+    async def find_and_update(
+        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+    ) -> Row | None:
+        """Change at most one document and return it as it is afterwards."""
+        with driver_errors():
+            found: Row | None = await self.raw.find_one_and_update(
+                filter_, update, upsert=upsert, return_document=ReturnDocument.AFTER, **_optional(session)
+            )
+        return found
+
+    async def delete_one(self, filter_: Filter, *, session: Any = None) -> int:
+        """Remove at most one document; returns how many."""
+        with driver_errors():
+            return int((await self.raw.delete_one(filter_, **_optional(session))).deleted_count)
+
+    async def delete_many(self, filter_: Filter, *, session: Any = None) -> int:
+        """Remove all that match; returns how many."""
+        with driver_errors():
+            return int((await self.raw.delete_many(filter_, **_optional(session))).deleted_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write found: how many documents matched, and whether it created one."""
+
+    matched: int
+    created: bool
+
+
+class Database:
+    """The store, with one client for each role.
+
+    Args:
+        clients: The client of each role; several roles may share one (the command line, mongomock).
+        name: The database's name.
+        views: Role → collection → the view that this role reads instead.
+        administration: The admin's client outside the Stable API, for ``buildInfo`` and the comparison of roles.
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[Role, AsyncIOMotorClient[Row]],
+        name: str,
+        *,
+        views: Mapping[Role, Mapping[str, str]] | None = None,
+        administration: AsyncIOMotorClient[Row] | None = None,
+    ) -> None:
+        self.clients = dict(clients)
+        self.name = name
+        self.views = views or {}
+        self.administration = administration or self.clients[Role.ADMIN]
+        self._collections: dict[tuple[Role, str], AsyncIOMotorCollection[Row]] = {}
+
+    @classmethod
+    def connect(cls, settings: Settings, *, views: Mapping[Role, Mapping[str, str]]) -> Database:
+        """One client for each role of the API, each signed in as its own MongoDB user. Connects on first use."""
+
+        def client(role: Role, **options: Any) -> AsyncIOMotorClient[Row]:
+            password = settings.password(role)
+            if password is None:
+                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
+            return _client(
+                settings.uri(),
+                timeout_ms=settings.mongodb_timeout_ms,
+                username=role.value,
+                password=password,
+                authSource=settings.mongodb_database,
+                **options,
+            )
+
+        # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
+        stable = ServerApi("1", strict=True, deprecation_errors=True)
+        clients = {role: client(role, server_api=stable) for role in API_ROLES}
+        return cls(clients, settings.mongodb_database, views=views, administration=client(Role.ADMIN))
+
+    @classmethod
+    def administrative(cls, uri: str, name: str, *, timeout_ms: int = 60_000) -> Database:
+        """One plain client for every role: for the command line, which acts with the credentials of its URI."""
+        client = _client(uri, timeout_ms=timeout_ms)
+        return cls(dict.fromkeys(Role, client), name)
+
+    def raw(self, role: Role) -> AsyncIOMotorDatabase[Row]:
+        """Motor's database of a role."""
+        return self.clients[role][self.name]
+
+    def motor_collection(self, role: Role, name: str) -> AsyncIOMotorCollection[Row]:
+        """Motor's collection as a role sees it: a view where the role reads one."""
+        key = (role, name)
+        found = self._collections.get(key)
+        if found is None:
+            seen_as = self.views.get(role, {}).get(name, name)
+            found = self._collections[key] = self.raw(role)[seen_as]
+        return found
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises:
+            Unavailable: None came.
+        """
+        with driver_errors():
+            await self.clients[Role.AUTH].admin.command("ping")
+
+    async def initialise(self, documents: Sequence[type[CrmDocument]]) -> None:
+        """Tell Beanie its documents. Issues no DDL.
+
+        On the plain client: Beanie asks ``buildInfo``, which the strict Stable API refuses.
+        """
+        with driver_errors():
+            await init_beanie(
+                database=self.administration[self.name], document_models=list(documents), skip_indexes=True
+            )
+
+    def close(self) -> None:
+        """Close every client."""
+        for client in {self.administration, *self.clients.values()}:
+            client.close()
+
+
+def _client(uri: str, *, timeout_ms: int, **options: Any) -> AsyncIOMotorClient[Row]:
+    try:
+        parsed = parse_uri(uri)
+    except (PyMongoError, ValueError):
+        # Not chained: the driver's text repeats the URI, password included.
+        raise NotConfigured("CRM_MONGODB_URI is not a MongoDB URI (mongodb://host:27017/?replicaSet=rs0).") from None
+    given = {key.lower() for key in parsed["options"]}
+    durable = {key: value for key, value in _DURABLE.items() if key.lower() not in given}
+    return AsyncIOMotorClient(
+        uri,
+        tz_aware=True,
+        appname="crm",
+        timeoutMS=timeout_ms,
+        serverSelectionTimeoutMS=timeout_ms,
+        **durable,
+        **options,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """On whose client the present task works."""
+
+    database: Database
+    role: Role
+
+
+_acting: ContextVar[Acting] = ContextVar("acting")
+
+
+def act(database: Database, role: Role) -> None:
+    """From here on, this task and those it starts work on that role's client. For middleware."""
+    _acting.set(Acting(database, role))
+
+
+@contextmanager
+def acting_as(database: Database, role: Role) -> Iterator[None]:
+    """Work on a role's client within the block."""
+    token = _acting.set(Acting(database, role))
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+@contextmanager
+def acting_within(role: Role) -> Iterator[None]:
+    """Work on another role's client of the same database within the block."""
+    with acting_as(present().database, role):
+        yield
+
+
+def present() -> Acting:
+    """Who acts now.
+
+    Raises:
+        OperatorError: Nobody: the code was reached around the middleware.
+    """
+    try:
+        return _acting.get()
+    except LookupError:
+        raise OperatorError("Nobody acts: wrap the call in acting_as(database, role).") from None
+
+
+def collection(name: str) -> Collection:
+    """A collection on the client of whoever acts."""
+    acting = present()
+    return Collection(acting.database.motor_collection(acting.role, name))
+
+
+async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    """Run ``work(session)`` as one transaction, again where the server asks for it.
+
+    For rare acts that span documents. Never swallow AlreadyExists inside ``work``: the server has aborted by then, and
+    the driver would repeat it until the timeout (823 attempts in 4 s were measured).
+    """
+    acting = present()
+    with driver_errors():
+        async with await acting.database.clients[acting.role].start_session() as session:
+            result: T = await session.with_transaction(work)
+            return result
+
+
+def _optional(session: Any) -> dict[str, Any]:
+    # mongomock refuses the argument itself, even when it is None.
+    return {} if session is None else {"session": session}

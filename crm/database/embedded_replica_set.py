@@ -1,0 +1,132 @@
+"""Makes a new, a half set up or a moved mongod a primary that has a root user, over a direct connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from crm.errors import EmbeddedServerError
+
+REPLICA_SET: Final = "rs0"
+# What MongoDB answers on the way (error_codes.yml).
+UNAUTHORIZED, AUTHENTICATION_FAILED, ALREADY_INITIALIZED = 13, 18, 23
+# mongod asks whoever listens on the port of the stored configuration whether that is itself, and blocks until it has
+# an answer: 31 s if something listens there that never answers.
+ANSWER_TIMEOUT_MS = 45_000
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedAddress:
+    """Where the server listens."""
+
+    host: str
+    port: int
+    replica_set: str
+
+    def uri(self, username: str, password: str, database: str, auth_source: str | None = None) -> str:
+        """The connection string of one user, who is looked up in ``auth_source``, by default in ``database``."""
+        # Not quote_plus: only some drivers read "+" as a space.
+        user, secret, path, source = (
+            quote(t, safe="") for t in (username, password, database, auth_source or database)
+        )
+        query = f"authSource={source}&replicaSet={self.replica_set}"
+        return f"mongodb://{user}:{secret}@{self.host}:{self.port}/{path}?{query}"
+
+
+def secure(address: EmbeddedAddress, username: str, password: str, pause: Callable[[], None]) -> None:
+    """Do whatever earlier starts have not done: initiate or move the replica set, create the root user.
+
+    Args:
+        address: Where mongod listens already.
+        username: The root user's name.
+        password: The root user's password, which must be on disk already.
+        pause: Sleeps a little; raises when there is nothing to wait for any more.
+
+    Raises:
+        EmbeddedServerError: There is a root user, with another password.
+    """
+    while True:
+        try:
+            _attempt(address, username, password, pause)
+        except AutoReconnect:  # mongod drops its connections when its role changes; each step may be repeated
+            pause()
+        else:
+            return
+
+
+def _attempt(address: EmbeddedAddress, username: str, password: str, pause: Callable[[], None]) -> None:
+    with _connect(address, username, password) as client:
+        try:
+            client.admin.command("ping")
+        except OperationFailure as error:
+            if error.code != AUTHENTICATION_FAILED:
+                raise
+        else:
+            _make_primary(client, address, pause)
+            return
+    # As long as there is no user, mongod lets a client on loopback set up the replica set and create the first one.
+    with _connect(address) as client:
+        try:
+            _make_primary(client, address, pause)
+            create_root(client, username, password)
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:
+                raise
+            raise EmbeddedServerError(
+                "The data belong to a root user with another password than embedded.json says; "
+                "restore that file, or start with a new directory."
+            ) from error
+
+
+def _connect(
+    address: EmbeddedAddress, username: str | None = None, password: str | None = None
+) -> MongoClient[dict[str, Any]]:
+    """A direct connection, because that works in every state of the replica set."""
+    return MongoClient(
+        address.host,
+        address.port,
+        directConnection=True,
+        serverSelectionTimeoutMS=5_000,
+        socketTimeoutMS=ANSWER_TIMEOUT_MS,
+        username=username,
+        password=password,
+    )
+
+
+def _make_primary(client: MongoClient[dict[str, Any]], address: EmbeddedAddress, pause: Callable[[], None]) -> None:
+    while not (hello := client.admin.command("hello"))["isWritablePrimary"]:
+        if hello.get("isreplicaset"):  # never initiated, or the stored configuration names another port
+            _configure(client, address)
+        pause()
+
+
+def _configure(client: MongoClient[dict[str, Any]], address: EmbeddedAddress) -> None:
+    config = {
+        "_id": address.replica_set,
+        "version": 1,  # when it is forced, mongod makes it larger than the stored one
+        "members": [{"_id": 0, "host": f"{address.host}:{address.port}"}],
+        "settings": {"electionTimeoutMillis": 500},  # there is nobody else to hear from
+    }
+    try:
+        client.admin.command("replSetInitiate", config)
+    except OperationFailure as error:
+        if error.code != ALREADY_INITIALIZED:
+            raise
+        client.admin.command("replSetReconfig", config, force=True)
+
+
+def create_root(client: MongoClient[dict[str, Any]], username: str, password: str) -> None:
+    """Create the first user, which also ends what a client without a password may do."""
+    client.admin.command(
+        "createUser",
+        username,
+        pwd=password,
+        roles=["root"],
+        mechanisms=["SCRAM-SHA-256"],
+        writeConcern={"w": "majority", "j": True},
+    )

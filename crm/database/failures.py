@@ -1,0 +1,116 @@
+"""The driver's errors as ours. No value of a document or filter may reach the text: they are people's data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bson.errors import BSONError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from crm.errors import (
+    AlreadyExists,
+    Conflict,
+    CrmError,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotConfigured,
+    OperatorError,
+    RuleViolated,
+    Unavailable,
+)
+
+_UNAUTHORIZED: Final = 13
+_WRONG_PASSWORD: Final = 18
+_TIMED_OUT: Final = frozenset({50, 64, 89, 262})
+_WRITE_CONFLICT: Final = 112
+_NOT_VALID: Final = 121
+_DUPLICATE: Final = 11000
+_INDEX_NAME = re.compile(r"index: (\S+) dup key")
+
+
+def translate(exc: BaseException) -> CrmError | None:
+    """Our error for one that the driver raised; None where it is none of the driver's."""
+    if isinstance(exc, BulkWriteError):
+        errors = (exc.details or {}).get("writeErrors", [])
+        return _from_code(next((e for e in errors if e.get("code") != _DUPLICATE), errors[0] if errors else {}))
+    if isinstance(exc, WTimeoutError | ExecutionTimeout) or getattr(exc, "timeout", False):
+        return Unavailable("The database did not answer in time; whether a write was made is unknown.", retry_after=1)
+    if isinstance(exc, AutoReconnect | ConnectionFailure):
+        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
+    if isinstance(exc, OperationFailure):
+        return _from_code({"code": exc.code, **(exc.details or {})}, isinstance(exc, DuplicateKeyError))
+    if isinstance(exc, BSONError | OverflowError | UnicodeEncodeError | ArithmeticError):
+        # BSON's own limits: 8-byte integers, years 1 to 9999, 34 digits, no lone surrogates.
+        return InvalidInput("A value lies outside what the database can store.")
+    if isinstance(exc, PyMongoError):
+        return OperatorError(f"The database refused a command ({type(exc).__name__}).")
+    return None
+
+
+def duplicate_ids(exc: BaseException | None) -> set[str] | None:
+    """The ids of a batch that were stored already; None where the batch failed for any other reason."""
+    errors = (exc.details or {}).get("writeErrors", []) if isinstance(exc, BulkWriteError) else []
+    if not errors or any(error["code"] != _DUPLICATE for error in errors):
+        return None
+    return {error["op"]["_id"] for error in errors}
+
+
+def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
+    code = error.get("code")
+    if duplicate or code == _DUPLICATE:
+        match = _INDEX_NAME.search(str(error.get("errmsg", "")))
+        index = match[1] if match else ""
+        return AlreadyExists("There is one already.", index=index)
+    if code == _UNAUTHORIZED:
+        return Forbidden("MongoDB refused: this role may not do that.")
+    if code == _NOT_VALID:
+        return RuleViolated("The database refused the document.", errors=tuple(_broken_rules(error.get("errInfo", {}))))
+    if code == _WRITE_CONFLICT:
+        return Conflict("Somebody else is changing the same document; try again.")
+    if code in _TIMED_OUT:
+        return Unavailable("The database did not answer in time; whether a write was made is unknown.", retry_after=1)
+    if code == _WRONG_PASSWORD:
+        return NotConfigured("MongoDB refused the user name or password of a client of this service.")
+    return OperatorError(f"The database refused a command (code {code}).")
+
+
+def _broken_rules(info: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Walk errInfo, whose ``consideredValue`` must not leave this function."""
+    details = info.get("details", {})
+    clauses = [c.get("details", {}) for c in details.get("clausesNotSatisfied", [])] or [details]
+    for clause in clauses:
+        if clause.get("operatorName") == "$expr":
+            rule = clause.get("specifiedAs", {}).get("$expr", {}).get("$let", {}).get("vars", {}).get("rule", {})
+            name = rule.get("$const", rule.get("$literal")) if isinstance(rule, Mapping) else rule
+            yield FieldError("", str(name or "A rule that spans fields is broken."))
+        else:
+            yield from _broken_schema(clause.get("schemaRulesNotSatisfied", []), "")
+
+
+def _broken_schema(rules: Any, pointer: str) -> Iterator[FieldError]:
+    for rule in rules:
+        if "additionalProperties" in rule:
+            for name in rule["additionalProperties"]:
+                yield FieldError(f"{pointer}/{name}", "This field is not known.")
+        for name in rule.get("missingProperties", []):
+            yield FieldError(f"{pointer}/{name}", "This field is required.")
+        for broken in rule.get("propertiesNotSatisfied", []):
+            inner = list(_broken_schema(broken.get("details", []), f"{pointer}/{broken['propertyName']}"))
+            yield from inner or [FieldError(f"{pointer}/{broken['propertyName']}", "This value is not allowed.")]
+        if "itemIndex" in rule:
+            inner = list(_broken_schema(rule.get("details", []), f"{pointer}/{rule['itemIndex']}"))
+            yield from inner or [FieldError(f"{pointer}/{rule['itemIndex']}", "This item is not allowed.")]
+        elif rule.get("operatorName") in {"minItems", "maxItems"}:
+            yield FieldError(pointer, f"This list breaks {rule['operatorName']}.")

@@ -1,0 +1,105 @@
+"""Reads indexes/*.toml: which indexes exist, and which query each serves or which rule it guards."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from crm.errors import ContractError
+
+_INSTALLED: Final = Path(__file__).parent.parent / "_indexes"  # where the wheel puts them
+_CHECKOUT: Final = Path(__file__).parent.parent.parent / "indexes"
+
+
+class Index(BaseModel):
+    """One declared index.
+
+    Attributes:
+        name: What it is for, in words: errors and plans show it.
+        keys: Fields in order; a leading minus sorts descending.
+        unique: Whether two documents may not share the keys.
+        partial: Filter of the documents that are indexed.
+        expire_after_seconds: TTL; only on dates that the server side sets.
+        serves: The queries (``orders.queries.page``) that must use it, proven by a test.
+        guards: The rule it enforces, as a sentence.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]
+    keys: Annotated[list[str], Field(min_length=1)]
+    unique: bool = False
+    partial: dict[str, Any] | None = None
+    expire_after_seconds: Annotated[int, Field(ge=0)] | None = None
+    serves: list[Annotated[str, Field(pattern=r"^[a-z_]+\.queries\.[a-z_]+$")]] = []
+    guards: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_purpose(self) -> Self:
+        if not self.serves and not self.guards:
+            raise ValueError(f'index "{self.name}" says neither what it serves nor what it guards')
+        return self
+
+    def key_pattern(self) -> list[tuple[str, int]]:
+        """Keys as MongoDB takes them."""
+        return [(key.removeprefix("-"), -1 if key.startswith("-") else 1) for key in self.keys]
+
+    def options(self) -> dict[str, Any]:
+        """Options as MongoDB stores them."""
+        out: dict[str, Any] = {}
+        if self.unique:
+            out["unique"] = True
+        if self.partial is not None:
+            out["partialFilterExpression"] = self.partial
+        if self.expire_after_seconds is not None:
+            out["expireAfterSeconds"] = self.expire_after_seconds
+        return out
+
+
+class Retired(BaseModel):
+    """An index of an earlier release: the only kind that apply may drop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    reason: str
+
+
+class IndexFile(BaseModel):
+    """All indexes of one collection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    index: list[Index] = []
+    retired: list[Retired] = []
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [i.name for i in self.index] + [r.name for r in self.retired]
+        if len(names) != len(set(names)):
+            raise ValueError("two indexes have the same name")
+        return self
+
+
+def folder() -> Path:
+    """Where the files are: inside an installed package, or beside it in a checkout."""
+    return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+def read(where: Path | None = None) -> Mapping[str, IndexFile]:
+    """Read every file of the folder; the file's name is the collection's.
+
+    Raises:
+        ContractError: A file cannot be read, or declares something that makes no sense.
+    """
+    out = {}
+    for path in sorted((where or folder()).glob("*.toml")):
+        try:
+            out[path.stem] = IndexFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, ValidationError, OSError) as exc:
+            raise ContractError(f"{path.name}: {exc}") from exc
+    return out

@@ -1,0 +1,111 @@
+"""MongoDB roles and users as the contract declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crm.database.contract import Contract
+from crm.identity import Role
+
+_DDL: Final = (
+    "collMod", "collStats", "createCollection", "createIndex", "dropIndex", "indexStats", "listCollections",
+    "listIndexes", "validate",
+)  # fmt: skip
+_SEE_ROLES: Final = ("viewRole", "viewUser")
+
+#: MongoDB's own roles, for those whose rights are not ours to describe.
+_BUILT_IN: Final = {Role.BACKUP: "backup", Role.RESTORE: "restore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """Actions on one resource; ``collection`` "" is the database itself and every collection of it."""
+
+    collection: str
+    actions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDefinition:
+    """A role in our database.
+
+    Attributes:
+        name: The role's name.
+        privileges: What it may do.
+        inherits: (role, database) pairs of MongoDB's own roles.
+    """
+
+    name: str
+    privileges: tuple[Privilege, ...]
+    inherits: tuple[tuple[str, str], ...] = ()
+
+    def command(self, database: str) -> dict[str, Any]:
+        """Arguments of createRole and updateRole."""
+        return {
+            "privileges": [
+                {"resource": {"db": database, "collection": p.collection}, "actions": sorted(p.actions)}
+                for p in self.privileges
+            ],
+            "roles": [{"role": role, "db": db} for role, db in self.inherits],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class UserDefinition:
+    """A MongoDB user: one for each role, of the same name, in our database."""
+
+    name: str
+    roles: tuple[tuple[str, str], ...]
+
+
+def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
+    """The roles of the contract: what each collection grants, and the few rights that span collections.
+
+    No role here has ``bypassDocumentValidation``: the validators bind everyone but MongoDB's own ``restore``.
+    """
+    out = []
+    for role in Role:
+        if role in _BUILT_IN:
+            continue
+        privileges = []
+        for collection in contract.collections:
+            granted = frozenset(collection.grants.get(role, "").split())
+            if granted:
+                privileges.append(Privilege(collection.name, granted))
+            if collection.view is not None and role in (*collection.view.roles, Role.ADMIN):
+                privileges.append(Privilege(collection.view.name, frozenset({"find"})))
+        privileges += _database_wide(role)
+        inherits = (("userAdmin", database),) if role is Role.ADMIN else ()
+        out.append(RoleDefinition(role.value, tuple(privileges), inherits))
+    return out
+
+
+def _database_wide(role: Role) -> list[Privilege]:
+    if role is Role.ADMIN:
+        return [Privilege("", frozenset((*_DDL, "dropCollection", "dbStats", "find", *_SEE_ROLES)))]
+    if role is Role.MIGRATOR:
+        return [Privilege("", frozenset((*_DDL, "find", "insert", "update", *_SEE_ROLES)))]
+    return []
+
+
+def user_definitions(database: str) -> list[UserDefinition]:
+    """One user for each role."""
+    return [
+        UserDefinition(role.value, ((_BUILT_IN.get(role, role.value), "admin" if role in _BUILT_IN else database),))
+        for role in Role
+    ]
+
+
+def widened(live: Mapping[str, frozenset[str]], declared: Mapping[str, frozenset[str]]) -> list[str]:
+    """Sentences on the difference between two sets of privileges, by resource."""
+    out = []
+    for resource in sorted(set(live) | set(declared)):
+        extra = live.get(resource, frozenset()) - declared.get(resource, frozenset())
+        lacking = declared.get(resource, frozenset()) - live.get(resource, frozenset())
+        if extra:
+            out.append(f"revoke {', '.join(sorted(extra))} on {resource}")
+        if lacking:
+            out.append(f"grant {', '.join(sorted(lacking))} on {resource}")
+    return out

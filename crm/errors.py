@@ -1,0 +1,209 @@
+"""Every error this product raises on purpose.
+
+CrmError
+├── InvalidInput                422  the request is readable, its content is not acceptable
+│   └── InvalidAmount           422
+├── UnreadableRequest           400  syntax, encoding, unknown query parameter, unindexed filter
+├── NotSignedIn                 401
+│   └── WrongCredentials        401
+├── Forbidden                   403  the role may not; also MongoDB's own refusal
+├── NotFound                    404
+├── Conflict                    409
+│   └── AlreadyExists           409  a unique index refused it
+├── StaleVersion                412  If-Match names an older version
+├── VersionRequired             428  a change without If-Match or "version"
+├── UnsupportedMediaType        415
+├── TooManyAttempts             429  with ``retry_after``
+├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
+├── RuleViolated                422  a validator of the database refused the document
+└── OperatorError               500  for whoever runs the service; never caused by a request
+    ├── NotConfigured
+    ├── EmbeddedServerError
+    ├── ContractError           indexes/*.toml or a contract cannot be read
+    └── ContractDrift           the live database differs in a way that apply will not mend
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) into the request body, or the name of a query parameter.
+        detail: A sentence that never repeats the value.
+    """
+
+    pointer: str
+    detail: str
+
+
+class CrmError(Exception):
+    """The root; ``code`` is stable and machine-readable, ``status`` is the HTTP status it is answered with."""
+
+    code = "error"
+    status = 500
+    title = "Error"
+
+    def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.retry_after = retry_after
+
+
+class InvalidInput(CrmError):
+    """The request could be read, but a field's content is not acceptable."""
+
+    code = "invalid_input"
+    status = 422
+    title = "Invalid input"
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> InvalidInput:
+        """Refuse one field."""
+        return cls("The request has a field that cannot be accepted.", errors=(FieldError(pointer, detail),))
+
+
+class InvalidAmount(InvalidInput):
+    """An amount of money that its currency cannot express."""
+
+    code = "invalid_amount"
+
+
+class RuleViolated(InvalidInput):
+    """A validator of the database refused the document: the last line of defence."""
+
+    code = "rule_violated"
+    title = "A rule of the database was violated"
+
+
+class UnreadableRequest(CrmError):
+    """Syntax, encoding, an unknown query parameter, or a filter that no index serves."""
+
+    code = "unreadable_request"
+    status = 400
+    title = "Unreadable request"
+
+
+class NotSignedIn(CrmError):
+    """No credentials, or credentials that are not valid (any more)."""
+
+    code = "not_signed_in"
+    status = 401
+    title = "Not signed in"
+
+
+class WrongCredentials(NotSignedIn):
+    """The e-mail and password do not belong together."""
+
+    code = "wrong_credentials"
+
+
+class Forbidden(CrmError):
+    """The role may not do this; said by a guard or by MongoDB itself."""
+
+    code = "forbidden"
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(CrmError):
+    """There is no such resource."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class Conflict(CrmError):
+    """The request contradicts the present state."""
+
+    code = "conflict"
+    status = 409
+    title = "Conflict"
+
+
+class AlreadyExists(Conflict):
+    """A unique index refused the document; ``index`` is its name."""
+
+    code = "already_exists"
+    title = "Already exists"
+
+    def __init__(self, detail: str, *, index: str = "", errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail, errors=errors)
+        self.index = index
+
+
+class StaleVersion(CrmError):
+    """Somebody else changed the resource first."""
+
+    code = "stale_version"
+    status = 412
+    title = "Precondition failed"
+
+
+class VersionRequired(CrmError):
+    """A change must say which version it was made against."""
+
+    code = "version_required"
+    status = 428
+    title = "Precondition required"
+
+
+class UnsupportedMediaType(CrmError):
+    """The body's content type is not one that this route reads."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "Unsupported media type"
+
+
+class TooManyAttempts(CrmError):
+    """Slow down."""
+
+    code = "too_many_attempts"
+    status = 429
+    title = "Too many attempts"
+
+
+class Unavailable(CrmError):
+    """The database cannot be reached, or did not answer in time; the outcome of a write is unknown."""
+
+    code = "unavailable"
+    status = 503
+    title = "Temporarily unavailable"
+
+
+class OperatorError(CrmError):
+    """Something that only whoever runs the service can mend."""
+
+    code = "operator_error"
+    title = "The service is not set up rightly"
+
+
+class NotConfigured(OperatorError):
+    """A setting without which the service refuses to start."""
+
+    code = "not_configured"
+
+
+class EmbeddedServerError(OperatorError):
+    """The bundled MongoDB cannot run here, or not now."""
+
+    code = "embedded_server"
+
+
+class ContractError(OperatorError):
+    """What is declared (indexes/*.toml, a contract) cannot be read."""
+
+    code = "contract"
+
+
+class ContractDrift(OperatorError):
+    """The live database differs from the contract."""
+
+    code = "contract_drift"

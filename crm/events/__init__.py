@@ -1,0 +1,1 @@
+"""Browsing events: what was looked at."""

@@ -1,0 +1,48 @@
+"""/api/v1/events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get, post
+from litestar.params import Parameter
+
+from crm.config import Settings
+from crm.database.paging import PageRequest
+from crm.events import service
+from crm.events.schemas import EventBatch, EventBatchOut, EventOut
+from crm.identity import Principal, Role
+from crm.web.access import allow
+from crm.web.lists import Listed, listed
+
+
+@get(
+    "/",
+    operation_id="ListEvents",
+    summary="A customer's or visitor's browsing events",
+    opt=allow(Role.ADMIN, Role.SALES, Role.ANALYST),
+)
+async def list_events(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    page_request: PageRequest,
+    customer_id: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
+    anonymous_id: Annotated[str | None, Parameter(min_length=1, max_length=200)] = None,
+) -> Response[Listed[EventOut]]:
+    """The latest first."""
+    return listed(request, await service.page(principal, customer_id, anonymous_id, page_request))
+
+
+@post(
+    "/",
+    operation_id="StoreEvents",
+    summary="Store a batch of browsing events",
+    opt=allow(Role.ADMIN, Role.INGEST, Role.TRACKING),
+    status_code=200,
+)
+async def store_events(principal: Principal, settings: Settings, data: EventBatch) -> EventBatchOut:
+    """Send a batch again as often as you like: what is there already is counted as a duplicate."""
+    return await service.store(principal, data, phone_region=settings.default_phone_region)
+
+
+router = Router("/events", route_handlers=[list_events, store_events], tags=["events"])

@@ -1,0 +1,122 @@
+"""What can be done with browsing events."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from crm.clock import now
+from crm.customers import service as customers
+from crm.database.ids import derived_id, for_storage
+from crm.database.paging import Page, PageRequest, Position
+from crm.errors import Forbidden, InvalidInput
+from crm.events import queries
+from crm.events.documents import Event
+from crm.events.schemas import EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
+from crm.identity import Principal, Role
+
+_ALLOWED_SKEW: Final = timedelta(minutes=5)
+
+
+async def store(principal: Principal, batch: EventBatch, *, phone_region: str | None = None) -> EventBatchOut:
+    """Store a batch of events; those that are there already are recognised by source and message id.
+
+    Args:
+        principal: Who sends; a tracking key is public and may only send anonymous events.
+        batch: At most 500 events.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: A tracking key names a customer.
+        InvalidInput: An event lies in the future, or names a customer id that does not exist; nothing is stored.
+    """
+    moment = now()
+    for index, event in enumerate(batch.events):
+        if principal.role is Role.TRACKING and event.customer is not None:
+            raise Forbidden("A tracking key is public: it may not name customers.")
+        if event.occurred_at > moment + _ALLOWED_SKEW:
+            raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
+    owners = await _resolve(batch, phone_region)
+    rows: dict[str, dict[str, Any]] = {}
+    seen: dict[str, datetime] = {}
+    for event in batch.events:
+        customer_id = owners[_key(event)] if event.customer else None
+        row = _row(event, customer_id, moment)
+        rows.setdefault(row["_id"], row)
+        if customer_id:
+            seen[customer_id] = max(seen.get(customer_id, row["occurred_at"]), row["occurred_at"])
+    present = await Event.stored().insert_new(list(rows.values()))
+    await customers.seen(seen)
+    duplicates = len(batch.events) - len(rows) + len(present)
+    return EventBatchOut(accepted=len(batch.events) - duplicates, duplicates=duplicates)
+
+
+async def page(
+    principal: Principal, customer_id: str | None, anonymous_id: str | None, request: PageRequest
+) -> Page[EventOut]:
+    """One page of a customer's or visitor's events, the latest first.
+
+    Raises:
+        UnreadableRequest: Neither is named.
+        Forbidden: The role may not search by visitor.
+    """
+    sort = queries.LISTINGS.choose({"customer_id": customer_id, "anonymous_id": anonymous_id}, request.sort)
+    if customer_id is not None:
+        return (await Event.page(queries.of_customer(customer_id), sort, request)).map(_shape)
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by visitor.")
+    return (await Event.page(queries.of_visitor(anonymous_id or ""), sort, request)).map(_shape)
+
+
+async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
+    """A customer's latest events behind a position in time."""
+    return [_shape(e) for e in await Event.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def remove_all(customer_id: str) -> int:
+    """Remove a customer's events; returns how many there were."""
+    return await Event.stored().delete_many(queries.of_customer(customer_id))
+
+
+def _key(event: EventIn) -> tuple[str, str]:
+    if event.customer is None:
+        raise TypeError("only events that name a customer have a key")
+    return _source(event), event.customer.model_dump_json()
+
+
+def _source(event: EventIn) -> str:
+    named = event.customer.external_source if event.customer else None
+    return named or event.source
+
+
+async def _resolve(batch: EventBatch, phone_region: str | None) -> dict[tuple[str, str], str]:
+    """Customer ids by the way they are named: a batch names few people, often."""
+    refs: dict[tuple[str, str], EventCustomer] = {_key(e): e.customer for e in batch.events if e.customer}
+    return {key: await customers.resolve(key[0], ref, phone_region=phone_region) for key, ref in refs.items()}
+
+
+def _row(event: EventIn, customer_id: str | None, moment: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = for_storage(
+        {
+            **event.model_dump(exclude={"customer", "properties"}),
+            "_id": derived_id("evt", event.source, event.message_id),
+            "customer_id": customer_id,
+            # A sender's clock that is a little ahead must not put events into the future.
+            "occurred_at": min(event.occurred_at, moment),
+            "received_at": moment,
+        }
+    )
+    row["properties"] = event.properties
+    return row
+
+
+def _shape(event: Event) -> EventOut:
+    fields = event.model_dump(exclude={"revision_id"})
+    return EventOut.model_validate(
+        {
+            **fields,
+            # Hidden from analysts by their view.
+            "message_id": fields.get("message_id") or "",
+            "properties": fields.get("properties") or {},
+        }
+    )

@@ -1,0 +1,1 @@
+"""Interactions: every talk with staff."""

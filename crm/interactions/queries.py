@@ -1,0 +1,48 @@
+"""Every read and change of interactions, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from crm.database.documents import set_fields
+from crm.database.paging import Listing, Listings, Position, beyond
+from crm.database.query import Filter, Query, Update
+
+LISTINGS: Final = Listings(
+    allowed=(
+        Listing(frozenset({"customer_id"}), ("occurred_at",)),
+        Listing(frozenset({"assignee", "status"}), ("due_at",), ascending=True),
+    )
+)
+
+
+def by_id(interaction_id: str) -> Query:
+    """One interaction."""
+    return Query({"_id": interaction_id}, limit=1)
+
+
+def of_customer(customer_id: str) -> Filter:
+    """All talks with a customer."""
+    return {"customer_id": customer_id}
+
+
+def tasks_of(assignee: str, status: str) -> Filter:
+    """A colleague's tasks in a state. Those without a due date cannot be sorted by it and are left out."""
+    return {"assignee": assignee, "status": status, "due_at": {"$exists": True}}
+
+
+def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
+    """A customer's latest interactions behind a position in time, for the timeline."""
+    return beyond(of_customer(customer_id), "-occurred_at", position, limit)
+
+
+def at_version(interaction_id: str, version: int) -> Filter:
+    """An interaction that nobody has changed since."""
+    return {"_id": interaction_id, "version": version}
+
+
+def changed(fields: Mapping[str, Any], now: datetime) -> Update:
+    """Set the fields, unset those that are None."""
+    return set_fields(fields, now=now)

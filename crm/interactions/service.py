@@ -1,0 +1,118 @@
+"""What can be done with interactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm.clock import now
+from crm.customers import service as customers
+from crm.database.ids import new_id
+from crm.database.paging import Page, PageRequest, Position
+from crm.errors import InvalidInput, NotFound, StaleVersion
+from crm.identity import Principal
+from crm.interactions import queries
+from crm.interactions.documents import Interaction
+from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
+
+
+async def create(principal: Principal, new: InteractionCreate) -> InteractionOut:
+    """Note an interaction; its author is who is signed in.
+
+    Raises:
+        InvalidInput: There is no such customer.
+    """
+    try:
+        await customers.require(new.customer_id)
+    except NotFound:
+        raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    moment = now()
+    fields = new.model_dump()
+    fields["occurred_at"] = fields["occurred_at"] or moment
+    if new.kind == "task":
+        fields["status"] = fields["status"] or "open"
+        # A task that nobody was given is its author's own, and due when it was noted.
+        fields["assignee"] = fields["assignee"] or principal.id
+        fields["due_at"] = fields["due_at"] or moment
+    interaction = Interaction.from_row(
+        {
+            "_id": new_id("int"),
+            **fields,
+            "author_id": principal.id,
+            "author_name": principal.name,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+    )
+    await interaction.add()
+    return _shape(interaction)
+
+
+async def get(principal: Principal, interaction_id: str) -> InteractionOut:
+    """One interaction.
+
+    Raises:
+        NotFound: There is none.
+    """
+    del principal
+    return _shape(await _require(interaction_id))
+
+
+async def page(
+    principal: Principal, customer_id: str | None, assignee: str | None, status: str | None, request: PageRequest
+) -> Page[InteractionOut]:
+    """One page of the talks with a customer, the latest first, or of a colleague's tasks, the most urgent first."""
+    if assignee == "me":
+        assignee = principal.id
+    sort = queries.LISTINGS.choose({"customer_id": customer_id, "assignee": assignee, "status": status}, request.sort)
+    if customer_id is not None:
+        chosen = queries.of_customer(customer_id)
+    else:
+        chosen = queries.tasks_of(assignee or "", status or "")
+    return (await Interaction.page(chosen, sort, request)).map(_shape)
+
+
+async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
+    """Change what the patch names.
+
+    Raises:
+        NotFound: There is none.
+        StaleVersion: Somebody changed it since that version.
+        InvalidInput: Only a task has a status, due date and assignee, and a task keeps them.
+    """
+    del principal
+    present = await _require(interaction_id)
+    fields = change.model_dump(include=change.model_fields_set - {"version"})
+    for name in ("status", "due_at", "assignee"):
+        if name in fields and (present.kind == "task") != (fields[name] is not None):
+            says = "A task keeps this field." if present.kind == "task" else "Only a task has this field."
+            raise InvalidInput.at(f"/{name}", says)
+    if "occurred_at" in fields and fields["occurred_at"] is None:
+        raise InvalidInput.at("/occurred_at", "An interaction keeps its time.")
+    after = {**present.model_dump(), **fields}
+    if after["subject"] is None and after["body"] is None:
+        raise InvalidInput.at("/body", "An interaction has a subject or a body.")
+    found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
+    if found is None:
+        raise StaleVersion("Somebody has changed this interaction since; read it again.")
+    return _shape(found)
+
+
+async def behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
+    """A customer's latest interactions behind a position in time."""
+    return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def remove_all(customer_id: str, *, session: Any) -> int:
+    """Remove all interactions with a customer; returns how many there were."""
+    return await Interaction.stored().delete_many(queries.of_customer(customer_id), session=session)
+
+
+async def _require(interaction_id: str) -> Interaction:
+    found = await Interaction.fetch(queries.by_id(interaction_id))
+    if found is None:
+        raise NotFound("There is no such interaction.")
+    return found
+
+
+def _shape(interaction: Interaction) -> InteractionOut:
+    return InteractionOut(**interaction.model_dump(exclude={"revision_id"}))

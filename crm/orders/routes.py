@@ -1,0 +1,100 @@
+"""/api/v1/orders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get, patch, put
+from litestar.params import Parameter
+
+from crm.config import Settings
+from crm.database.paging import PageRequest
+from crm.fields import Moment
+from crm.identity import Principal
+from crm.orders import service
+from crm.orders.schemas import OrderOut, OrderPut, OrderPutOut, OrderUpdate
+from crm.orders.states import Status
+from crm.web.access import READERS, SENDERS
+from crm.web.lists import Listed, listed
+from crm.web.paths import rest_of_path
+from crm.web.versions import expected_version, with_etag
+
+_Source = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+
+
+@get("/", operation_id="ListOrders", summary="List orders", opt=READERS)
+async def list_orders(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    page_request: PageRequest,
+    customer_id: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
+    status: Status | None = None,
+    attached: Annotated[bool | None, Parameter(description="false lists walk-in sales.")] = None,
+    number: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
+    placed_after: Moment | None = None,
+    placed_before: Moment | None = None,
+) -> Response[Listed[OrderOut]]:
+    """The latest first; times bound any of the other filters."""
+    wanted = service.OrderFilter(customer_id, status, attached, number, placed_after, placed_before)
+    return listed(request, await service.page(principal, wanted, page_request))
+
+
+@get("/{order_id:str}", operation_id="GetOrder", summary="Read an order by our id", opt=READERS)
+async def get_order(principal: Principal, order_id: str) -> Response[OrderOut]:
+    """With its items."""
+    out = await service.get(principal, order_id)
+    return with_etag(out, out.version)
+
+
+@patch("/{order_id:str}", operation_id="UpdateOrder", summary="Move, attach or annotate an order", opt=SENDERS)
+async def update_order(
+    request: Request[Any, Any, Any], principal: Principal, order_id: str, data: OrderUpdate
+) -> Response[OrderOut]:
+    """A merge patch; needs If-Match, or the version in the body."""
+    out = await service.update(principal, order_id, data, expected_version(request, data))
+    return with_etag(out, out.version)
+
+
+@put("/{source:str}/{external_id:path}", operation_id="PutOrder", summary="Push an order", opt=SENDERS)
+async def put_order(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    settings: Settings,
+    source: _Source,
+    external_id: str,  # noqa: ARG001  read to the letter from the raw path
+    data: OrderPut,
+) -> Response[OrderPutOut]:
+    """Create or replace. Send it again as often as you like: ``result`` says what happened."""
+    name = rest_of_path(request, "/orders/", 1)
+    out = await service.put(principal, source, name, data, phone_region=settings.default_phone_region)
+    return with_etag(out, out.version, status=201 if out.result == "created" else 200)
+
+
+@get("/{source:str}/{external_id:path}", operation_id="GetOrderBySource", summary="Read an order", opt=READERS)
+async def get_order_by_source(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    source: _Source,
+    external_id: str,  # noqa: ARG001  read to the letter from the raw path
+) -> Response[OrderOut]:
+    """By the sending system's own id, whatever characters it has."""
+    out = await service.get_external(principal, source, rest_of_path(request, "/orders/", 1))
+    return with_etag(out, out.version)
+
+
+@get("/{customer_id:str}/orders", operation_id="ListCustomerOrders", summary="A customer's orders", opt=READERS)
+async def list_customer_orders(
+    request: Request[Any, Any, Any], principal: Principal, page_request: PageRequest, customer_id: str
+) -> Response[Listed[OrderOut]]:
+    """The latest first."""
+    wanted = service.OrderFilter(customer_id=customer_id)
+    await service.require_customer(customer_id)
+    return listed(request, await service.page(principal, wanted, page_request))
+
+
+router = Router(
+    "/orders",
+    route_handlers=[list_orders, get_order, update_order, put_order, get_order_by_source],
+    tags=["orders"],
+)
+customer_router = Router("/customers", route_handlers=[list_customer_orders], tags=["customers"])

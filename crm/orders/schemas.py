@@ -1,0 +1,102 @@
+"""Wire shapes of orders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crm.customers.schemas import CustomerRef, PostalAddress
+from crm.fields import AmountText, Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku
+from crm.orders.states import Status
+from crm.web.schemas import Conditional, WireIn, WireOut
+
+MOST_ITEMS = 1000
+Result = Literal["created", "updated", "unchanged", "stale"]
+
+
+class OrderItemIn(WireIn):
+    """A line: ``quantity × unit_price − discount + tax``."""
+
+    sku: Sku
+    title: Line
+    quantity: Quantity
+    unit_price: AmountText
+    discount: AmountText = "0"
+    tax: AmountText = "0"
+
+
+class OrderPut(WireIn):
+    """An order as the shop now knows it.
+
+    ``total`` = Σ(quantity × unit_price − discount + tax of each item) − discount + tax + shipping, exactly.
+    Leave ``customer`` out for a walk-in sale; it can be attached later.
+    """
+
+    customer: CustomerRef | None = None
+    currency: Currency
+    placed_at: Moment
+    status: Status = "pending"
+    number: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")] | None = None
+    items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=MOST_ITEMS)]
+    shipping: AmountText = "0"
+    discount: AmountText = "0"
+    tax: AmountText = "0"
+    total: AmountText
+    shipping_address: PostalAddress | None = None
+    billing_address: PostalAddress | None = None
+    source_updated_at: Moment | None = None
+    note: LongText | None = None
+
+
+class OrderUpdate(Conditional):
+    """A merge patch: the state, the customer it belongs to (null detaches), the note."""
+
+    status: Status | None = None
+    customer_id: Identifier | None = None
+    note: LongText | None = None
+
+
+class OrderItemOut(WireOut):
+    """A line."""
+
+    sku: str
+    title: str
+    quantity: int
+    unit_price: AmountText
+    discount: AmountText
+    tax: AmountText
+    total: str
+
+
+class OrderOut(WireOut):
+    """An order."""
+
+    id: str
+    version: int
+    source: str
+    external_id: ExternalId
+    number: str | None
+    customer_id: str | None
+    currency: Currency
+    placed_at: Moment
+    status: Status
+    items: list[OrderItemOut]
+    shipping: AmountText
+    discount: AmountText
+    tax: AmountText
+    total: AmountText
+    shipping_address: PostalAddress | None
+    billing_address: PostalAddress | None
+    source_updated_at: Moment | None
+    note: str | None
+    recorded_at: Moment
+    created_at: Moment
+    updated_at: Moment
+
+
+class OrderPutOut(OrderOut):
+    """An order, and what the push did with it."""
+
+    result: Result
+    stale: bool

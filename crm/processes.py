@@ -1,0 +1,31 @@
+"""Child processes that do not outlive us."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+# Loaded before any fork: the child must not load a library between fork and exec.
+_LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def dies_with_parent() -> Callable[[], None] | None:
+    """A ``preexec_fn`` that lets the child get SIGTERM however we end, kill -9 included; None where not on Linux.
+
+    The *thread* that forks must live as long as the child shall: for the kernel that thread is the parent.
+    """
+    libc, parent = _LIBC, os.getpid()
+    if libc is None:
+        return None
+
+    def before_exec() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before prctl, so no signal will come
+            os._exit(1)
+
+    return before_exec

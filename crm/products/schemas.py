@@ -1,0 +1,55 @@
+"""Wire shapes of products."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from crm.fields import AmountText, Attributes, Currency, Line, LongText, Moment
+from crm.web.schemas import WireIn, WireOut
+
+Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
+
+
+class Price(WireIn):
+    """What one piece costs."""
+
+    amount: AmountText
+    currency: Currency
+
+
+class ProductPut(WireIn):
+    """A product as it now is; what is left out is gone."""
+
+    title: Line
+    description: LongText | None = None
+    price: Price | None = None
+    category: Line | None = None
+    url: Url | None = None
+    image_url: Url | None = None
+    active: bool = True
+    attributes: Attributes = {}
+
+
+class ProductOut(WireOut):
+    """A product."""
+
+    sku: str
+    version: int
+    title: str
+    description: str | None
+    price: Price | None
+    category: str | None
+    url: str | None
+    image_url: str | None
+    active: bool
+    attributes: Attributes
+    created_at: Moment
+    updated_at: Moment
+
+
+class ProductPutOut(ProductOut):
+    """A product, and what the request did: ``created``, ``updated`` or ``unchanged``."""
+
+    result: str

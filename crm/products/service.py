@@ -1,0 +1,80 @@
+"""What can be done with products."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from crm import money
+from crm.clock import now
+from crm.database.paging import Page, PageRequest
+from crm.errors import AlreadyExists, NotFound, Unavailable
+from crm.identity import Principal
+from crm.products import queries
+from crm.products.documents import Product
+from crm.products.schemas import Price, ProductOut, ProductPut, ProductPutOut
+
+_ROUNDS: Final = 8
+Result = Literal["created", "updated", "unchanged"]
+
+
+async def put(principal: Principal, sku: str, wanted: ProductPut) -> ProductPutOut:
+    """Create or replace a product; the same content again changes nothing."""
+    del principal
+    fields = wanted.model_dump()
+    if wanted.price is not None:
+        exact = money.amount(wanted.price.amount, wanted.price.currency, pointer="/price/amount")
+        fields["price"] = {"amount": exact, "currency": wanted.price.currency}
+    for _ in range(_ROUNDS):
+        present = await Product.fetch(queries.by_sku(sku))
+        if present is None:
+            try:
+                return _put_out(await _insert(sku, fields), "created")
+            except AlreadyExists:
+                continue
+        if present.model_dump(include=set(fields)) == fields:
+            return _put_out(present, "unchanged")
+        changed = await Product.change(queries.at_version(sku, present.version), queries.replaced(fields, now()))
+        if changed is not None:
+            return _put_out(changed, "updated")
+    raise Unavailable("Too many senders change this product at once; try again.", retry_after=1)
+
+
+async def get(principal: Principal, sku: str) -> ProductOut:
+    """One product.
+
+    Raises:
+        NotFound: There is none with that SKU.
+    """
+    del principal
+    found = await Product.fetch(queries.by_sku(sku))
+    if found is None:
+        raise NotFound("There is no such product.")
+    return ProductOut(**_shape(found))
+
+
+async def page(principal: Principal, category: str | None, request: PageRequest) -> Page[ProductOut]:
+    """One page of products."""
+    del principal
+    sort = queries.LISTINGS.choose({"category": category}, request.sort)
+    chosen = queries.everything() if category is None else queries.category_filter(category)
+    return (await Product.page(chosen, sort, request)).map(lambda product: ProductOut(**_shape(product)))
+
+
+async def _insert(sku: str, fields: dict[str, Any]) -> Product:
+    moment = now()
+    product = Product.from_row({"_id": sku, **fields, "created_at": moment, "updated_at": moment})
+    await product.add()
+    return product
+
+
+def _put_out(product: Product, result: Result) -> ProductPutOut:
+    return ProductPutOut(**_shape(product), result=result)
+
+
+def _shape(product: Product) -> dict[str, Any]:
+    price = product.price
+    return {
+        **product.model_dump(exclude={"id", "price", "revision_id"}),
+        "sku": product.id,
+        "price": Price(amount=f"{price.amount:f}", currency=price.currency) if price else None,
+    }

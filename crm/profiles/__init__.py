@@ -1,0 +1,1 @@
+"""The whole customer: what spans the other features."""

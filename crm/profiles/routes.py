@@ -1,0 +1,37 @@
+"""What spans features, under /api/v1/customers/{id}."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, delete, get
+from litestar.params import Parameter
+
+from crm.database.paging import PageRequest
+from crm.identity import Principal
+from crm.profiles import service
+from crm.profiles.schemas import TimelineEntry, TimelineKind
+from crm.web.access import ADMIN_ONLY, STAFF
+from crm.web.lists import Listed, listed
+
+
+@get("/{customer_id:str}/timeline", operation_id="GetTimeline", summary="All that happened, latest first", opt=STAFF)
+async def get_timeline(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    page_request: PageRequest,
+    customer_id: str,
+    kind: Annotated[TimelineKind | None, Parameter(description="Only one kind.")] = None,
+) -> Response[Listed[TimelineEntry]]:
+    """Orders, browsing events and interactions, merged by time."""
+    kinds = None if kind is None else [kind]
+    return listed(request, await service.read_timeline(principal, customer_id, kinds, page_request))
+
+
+@delete("/{customer_id:str}", operation_id="DeleteCustomer", summary="Delete a customer", opt=ADMIN_ONLY)
+async def delete_customer(principal: Principal, customer_id: str) -> None:
+    """Orders stay for the books, detached and without addresses; interactions and events go."""
+    await service.delete(principal, customer_id)
+
+
+router = Router("/customers", route_handlers=[get_timeline, delete_customer], tags=["customers"])

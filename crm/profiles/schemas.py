@@ -1,0 +1,20 @@
+"""Wire shapes of what spans features."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from crm.fields import Moment
+from crm.web.schemas import WireOut
+
+TimelineKind = Literal["order", "event", "interaction"]
+
+
+class TimelineEntry(WireOut):
+    """One thing that happened with a customer; ``detail`` has the shape of its kind's own resource."""
+
+    kind: TimelineKind
+    id: str
+    at: Moment
+    summary: str
+    detail: dict[str, Any]

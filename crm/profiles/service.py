@@ -1,0 +1,75 @@
+"""What concerns the whole customer: the timeline, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, get_args
+
+from crm.customers import service as customers
+from crm.database import driver
+from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
+from crm.errors import UnreadableRequest
+from crm.events import service as events
+from crm.identity import Principal
+from crm.interactions import service as interactions
+from crm.orders import service as orders
+from crm.profiles import timeline
+from crm.profiles.schemas import TimelineEntry, TimelineKind
+
+_SORT = "-at"
+
+
+async def read_timeline(
+    principal: Principal, customer_id: str, kinds: Collection[TimelineKind] | None, request: PageRequest
+) -> Page[TimelineEntry]:
+    """One page of all that happened with a customer, the latest first: one indexed read for each kind.
+
+    Args:
+        principal: Who asks.
+        customer_id: Whose.
+        kinds: Only these; None is all.
+        request: Which page.
+
+    Raises:
+        NotFound: There is no such customer.
+    """
+    del principal
+    if request.sort not in {None, _SORT}:
+        raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
+    await customers.require(customer_id)
+    position = cursor_position(request.cursor, _SORT)
+    entries: list[TimelineEntry] = []
+    for kind in sorted(set(kinds or get_args(TimelineKind))):
+        entries += await _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
+    rest = timeline.latest(entries)[: request.limit + 1]
+    return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+
+
+async def delete(principal: Principal, customer_id: str) -> None:
+    """Remove a customer for good: the record, the interactions and the browsing events.
+
+    Orders stay for the books: detached, without addresses and notes. Events go first and outside the transaction, of
+    which there may be too many for one; interrupted, the call can be made again.
+
+    Raises:
+        NotFound: There is no such customer.
+        Forbidden: MongoDB refuses the role, whatever route let it through.
+    """
+    del principal
+    await customers.require(customer_id)
+    await events.remove_all(customer_id)
+
+    async def together(session: Any) -> None:
+        await customers.remove(customer_id, session=session)
+        await orders.detach_all(customer_id, session=session)
+        await interactions.remove_all(customer_id, session=session)
+
+    await driver.run_transaction(together)
+
+
+async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:
+    if kind == "order":
+        return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
+    if kind == "event":
+        return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
+    return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

@@ -1,0 +1,64 @@
+"""Merging what happened into one line of time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from crm.database.paging import Position
+from crm.events.schemas import EventOut
+from crm.interactions.schemas import InteractionOut
+from crm.orders.schemas import OrderOut
+from crm.profiles.schemas import TimelineEntry, TimelineKind
+
+#: The order of things that happened in the same millisecond, and part of the cursor.
+_RANK: Final[dict[TimelineKind, str]] = {"order": "3", "interaction": "2", "event": "1"}
+
+
+def of_order(order: OrderOut) -> TimelineEntry:
+    """An order, at the time it was placed."""
+    summary = f"Order {order.number or order.external_id}: {order.total} {order.currency}, {order.status}"
+    return _entry("order", order.placed_at, order, summary)
+
+
+def of_event(event: EventOut) -> TimelineEntry:
+    """A browsing event, at the time it happened."""
+    return _entry("event", event.occurred_at, event, event.name or event.type)
+
+
+def of_interaction(interaction: InteractionOut) -> TimelineEntry:
+    """A talk with staff, at the time of it."""
+    summary = f"{interaction.kind.capitalize()} by {interaction.author_name}"
+    if interaction.subject:
+        summary += f": {interaction.subject}"
+    return _entry("interaction", interaction.occurred_at, interaction, summary)
+
+
+def position_within(kind: TimelineKind, position: Position | None) -> Position | None:
+    """Where one kind continues behind a position in the merged line.
+
+    Of the position's own moment, kinds ranked above its kind were all shown, those below not yet.
+    """
+    if position is None:
+        return None
+    at, key = position
+    rank, last_id = key[:1], key[1:]
+    if _RANK[kind] == rank:
+        return at, last_id
+    return at, "" if _RANK[kind] > rank else "\U0010ffff"
+
+
+def sort_key(entry: TimelineEntry) -> str:
+    """Breaks ties between things at the same time: by kind, then by id."""
+    return f"{_RANK[entry.kind]}{entry.id}"
+
+
+def latest(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
+    """Latest first."""
+    return sorted(entries, key=lambda e: (e.at, sort_key(e)), reverse=True)
+
+
+def _entry(kind: str, at: object, source: OrderOut | EventOut | InteractionOut, summary: str) -> TimelineEntry:
+    return TimelineEntry.model_validate(
+        {"kind": kind, "id": source.id, "at": at, "summary": summary, "detail": source.model_dump(mode="json")}
+    )

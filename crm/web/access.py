@@ -1,0 +1,108 @@
+"""Who may call a route. Routes deny by default: one that declares nothing is refused, and the app does not start."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from crm.errors import CrmError, Forbidden, NotSignedIn, UnreadableRequest, UnsupportedMediaType
+from crm.identity import ANONYMOUS, Principal, Role
+
+_KEY: Final = "access"
+PUBLIC: Final[dict[str, Any]] = {_KEY: "public"}
+
+
+def allow(*roles: Role) -> dict[str, Any]:
+    """A route's ``opt``: only these roles."""
+    return {_KEY: frozenset(roles)}
+
+
+STAFF: Final = allow(Role.ADMIN, Role.SALES)
+ADMIN_ONLY: Final = allow(Role.ADMIN)
+STAFF_AND_INGEST: Final = allow(Role.ADMIN, Role.SALES, Role.INGEST)
+READERS: Final = allow(Role.ADMIN, Role.SALES, Role.ANALYST, Role.INGEST)
+SENDERS: Final = allow(Role.ADMIN, Role.INGEST)
+
+
+def declared_access(handler: BaseRouteHandler) -> frozenset[Role] | str | None:
+    """What a route declares: roles, ``"public"``, or None."""
+    access: frozenset[Role] | str | None = handler.opt.get(_KEY)
+    return access
+
+
+async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The guard of every route.
+
+    Raises:
+        NotSignedIn: Nobody is signed in, or the credentials were wrong.
+        Forbidden: The role may not.
+    """
+    access = declared_access(handler)
+    if access != "public":
+        failure = cast("CrmError | None", connection.scope.get("crm_sign_in_failure"))
+        if failure is not None:
+            raise failure
+        principal = acting(connection)
+        if principal is ANONYMOUS:
+            raise NotSignedIn("Sign in at /api/v1/auth/token, or send an API key, as a bearer token.")
+        if access is None or principal.role not in access:
+            raise Forbidden("Your role may not do this.")
+    _check_content_type(connection, handler)
+    _check_query(connection, handler)
+
+
+def acting(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    """Who makes this request; middleware has found it out."""
+    return cast("Principal", connection.scope.get("crm_principal", ANONYMOUS))
+
+
+def acting_principal(request: Request[Any, Any, Any]) -> Principal:
+    """The dependency ``principal``."""
+    return acting(request)
+
+
+def _check_content_type(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    wanted: tuple[str, ...] = handler.opt.get("content_types", ("application/json", "application/merge-patch+json"))
+    if connection.scope.get("method") not in {"POST", "PUT", "PATCH"} or not wanted:
+        return
+    sent = connection.headers.get("content-type", "").split(";")[0].strip().lower()
+    if sent not in wanted:
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(wanted)}.")
+
+
+def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    known: frozenset[str] = handler.opt.get("query_parameters", frozenset())
+    given = [name for name, _ in connection.query_params.multi_items()]
+    unknown = sorted(set(given) - known)
+    if unknown:
+        names = ", ".join(sorted(known)) or "none"
+        raise UnreadableRequest(f"This route does not know all the query parameters sent. Allowed: {names}.")
+    if len(given) != len(set(given)):
+        raise UnreadableRequest("A query parameter was given twice.")
+
+
+def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    """The query parameters that a handler's signature declares."""
+    dependencies = handler.resolve_dependencies()
+    skipped = {"data", "request", "headers", "cookies", "state", "query", "scope", "socket", "body", *dependencies}
+    skipped.update(_path_parameters(handler))
+    signatures = [handler.parsed_fn_signature]
+    for name in handler.parsed_fn_signature.parameters:
+        if name in dependencies:
+            signatures.append(dependencies[name].parsed_fn_signature)
+    out = set()
+    for signature in signatures:
+        for name, definition in signature.parameters.items():
+            kwarg = definition.kwarg_definition
+            if name not in skipped and not getattr(kwarg, "header", None) and not getattr(kwarg, "cookie", None):
+                out.add(getattr(kwarg, "query", None) or name)
+    return frozenset(out)
+
+
+def _path_parameters(handler: BaseRouteHandler) -> list[str]:
+    return [
+        part.strip("{}").split(":")[0] for path in handler.paths for part in path.split("/") if part.startswith("{")
+    ]

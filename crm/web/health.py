@@ -1,0 +1,57 @@
+"""/health/live, /health/ready, /metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from litestar import HttpMethod, Request, Response, route
+from litestar.datastructures import State
+
+from crm.web.access import PUBLIC
+
+#: How often the contract is compared with the live database; readiness probes come every few seconds.
+_LOOK_EVERY: Final = 30.0
+Probe = Callable[[], Awaitable[list[str]]]
+
+
+class Readiness:
+    """Whether requests can be served: MongoDB answers, and what it enforces is what was declared."""
+
+    def __init__(self, ping: Callable[[], Awaitable[None]], drift: Probe) -> None:
+        self._ping = ping
+        self._drift = drift
+        self._looked_at = -_LOOK_EVERY
+        self._found: list[str] = []
+
+    async def problems(self) -> list[str]:
+        """What stands in the way; nothing when ready.
+
+        Raises:
+            Unavailable: MongoDB does not answer.
+        """
+        await self._ping()
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY or self._found:
+            self._found = await self._drift()
+            self._looked_at = time.monotonic()
+        return self._found
+
+
+_GET_AND_HEAD: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+
+@route("/health/live", http_method=_GET_AND_HEAD, operation_id="Live", opt=PUBLIC, tags=["health"])
+async def live() -> dict[str, str]:
+    """The process runs."""
+    return {"status": "ok"}
+
+
+@route("/health/ready", http_method=_GET_AND_HEAD, operation_id="Ready", opt=PUBLIC, tags=["health"])
+async def ready(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    """MongoDB answers, and its validators, indexes and roles are those declared (looked at every 30 s)."""
+    readiness: Readiness = request.app.state.readiness
+    found = await readiness.problems()
+    if found:
+        return Response({"status": "drift", "problems": found}, status_code=503, headers={"Retry-After": "30"})
+    return Response({"status": "ok"})

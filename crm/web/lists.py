@@ -1,0 +1,61 @@
+"""Lists over HTTP: the page that a client asks for, and the answer with its Link header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from litestar import Request, Response
+from litestar.params import Parameter
+
+from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest
+from crm.web.schemas import WireOut
+
+T = TypeVar("T")
+
+
+class Listed(WireOut, Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: The page.
+        next_cursor: Send it as ``cursor`` for the next page; null on the last.
+        count: Only with ``count=true``; never more than 10,000.
+        count_capped: Whether there are more than ``count``.
+    """
+
+    items: Sequence[T]
+    next_cursor: str | None
+    count: int | None = None
+    count_capped: bool | None = None
+
+
+def provide_page_request(
+    limit: Annotated[int, Parameter(ge=1, le=LARGEST_PAGE, description="Items on a page.")] = 50,
+    cursor: Annotated[str | None, Parameter(max_length=2000, description="next_cursor of the page before.")] = None,
+    sort: Annotated[
+        str | None, Parameter(max_length=40, description="A field, or -field for descending; see the 400 for which.")
+    ] = None,
+    count: Annotated[bool, Parameter(description="Also count, up to 10,000.")] = False,
+) -> PageRequest:
+    """The query parameters that every list has."""
+    return PageRequest(limit=limit, cursor=cursor, sort=sort, count=count)
+
+
+def listed(request: Request[Any, Any, Any], page: Page[T]) -> Response[Listed[T]]:
+    """A page as an answer."""
+    body: Listed[T] = Listed.model_construct(items=page.items, next_cursor=page.next_cursor)
+    if page.count is not None:
+        body = Listed.model_construct(
+            items=page.items,
+            next_cursor=page.next_cursor,
+            count=min(page.count, COUNT_CAP),
+            count_capped=page.count >= COUNT_CAP,
+        )
+    headers = {}
+    if page.next_cursor:
+        query = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
+        path = request.url.path
+        headers["Link"] = f'<{path}?{urlencode([*query, ("cursor", page.next_cursor)])}>; rel="next"'
+    return Response(body, headers=headers)

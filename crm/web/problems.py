@@ -1,0 +1,138 @@
+"""The one place where errors become answers: RFC 9457 problem details, without any value that was sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+
+from crm.database.failures import translate
+from crm.errors import CrmError, FieldError, InvalidInput, OperatorError, UnreadableRequest
+from crm.web.schemas import WireOut
+
+log = structlog.get_logger("crm.web")
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class FieldErrorOut(WireOut):
+    """What is wrong with one field."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(WireOut):
+    """RFC 9457. ``code`` and ``message`` are extensions: old Segment clients need them to read an error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    message: str
+    errors: list[FieldErrorOut] = []
+
+
+def respond(error: CrmError) -> Response[dict[str, Any]]:
+    """An error as an answer."""
+    hidden = isinstance(error, OperatorError)
+    detail = "Something is wrong with the service; its log says what." if hidden else error.detail
+    body: dict[str, Any] = {
+        "type": f"urn:crm:problem:{error.code.replace('_', '-')}",
+        "title": error.title,
+        "status": error.status,
+        "detail": detail,
+        "code": error.code,
+        "message": detail,
+    }
+    if error.errors:
+        body["errors"] = [{"pointer": e.pointer, "detail": e.detail} for e in error.errors]
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[str, Any]]:
+    """Any exception as a problem."""
+    error = _as_ours(exc)
+    if error is None or error.status >= 500:
+        # The exception's text may hold what a person sent, so only its type and place are logged.
+        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
+    return respond(error or OperatorError("unexpected"))
+
+
+def _as_ours(exc: Exception) -> CrmError | None:
+    if isinstance(exc, CrmError):
+        return exc
+    if isinstance(exc, ValidationException):
+        return _invalid(exc)
+    if isinstance(exc, UnicodeDecodeError | RecursionError | SerializationException):
+        return UnreadableRequest("The body is not JSON that can be read.")
+    if isinstance(exc, HTTPException):
+        return _from_http(exc)
+    return translate(exc)
+
+
+def _from_http(exc: HTTPException) -> CrmError:
+    known = {404: ("not_found", "Not found"), 405: ("method_not_allowed", "Method not allowed")}
+    code, title = known.get(exc.status_code, ("", ""))
+    if isinstance(exc, NotFoundException | MethodNotAllowedException):
+        detail = title + "."
+    elif exc.status_code == 413:
+        code, title, detail = "payload_too_large", "Payload too large", "The body is larger than this service accepts."
+    elif isinstance(exc, ClientException):
+        return UnreadableRequest("The body is not JSON that can be read.")
+    else:
+        code, title, detail = "error", "Error", "The request failed."
+    error = CrmError(detail)
+    error.code, error.title, error.status = code, title, exc.status_code
+    return error
+
+
+def _invalid(exc: ValidationException) -> CrmError:
+    extra = exc.extra if isinstance(exc.extra, list) else []
+    in_query = any(isinstance(e, dict) and e.get("source") in {"query", "path", "header"} for e in extra)
+    errors = tuple(_field_errors(extra))
+    if in_query:
+        return UnreadableRequest("A parameter of the request cannot be read.", errors=errors)
+    return InvalidInput("The request has fields that cannot be accepted.", errors=errors)
+
+
+def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
+    for entry in extra:
+        key = str(entry.get("key", "")) if isinstance(entry, dict) else ""
+        message = str(entry.get("message", "")) if isinstance(entry, dict) else "not acceptable"
+        if entry.get("source") in {"query", "path", "header"}:
+            yield FieldError(key, _sentence(message))
+        elif key in {"", "data"}:
+            yield FieldError("", "The body must be a JSON object." if "'data'" in message else _sentence(message))
+        else:
+            yield FieldError("/" + key.removesuffix(".[key]").replace("~", "~0").replace(".", "/"), _sentence(message))
+
+
+def _sentence(message: str) -> str:
+    text = re.sub(r"^(Value|Assertion) error, ", "", message)
+    if text == "Extra inputs are not permitted":
+        return "This field is not known."
+    return text if text.endswith(".") else text + "."
+
+
+def _place(exc: BaseException) -> dict[str, Any]:
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return {}
+    return {"file": trace.tb_frame.f_code.co_filename, "line": trace.tb_lineno}

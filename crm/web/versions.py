@@ -1,0 +1,46 @@
+"""ETag and If-Match: no change without saying which version it was made against."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+from litestar import Request, Response
+
+from crm.errors import StaleVersion, UnreadableRequest, VersionRequired
+from crm.web.schemas import Conditional
+
+T = TypeVar("T")
+_ETAG = re.compile(r'^(?:W/)?"?(\d{1,15})"?$', re.ASCII)
+
+
+def etag(version: int) -> str:
+    """A version as an entity tag."""
+    return f'"{version}"'
+
+
+def with_etag(body: T, version: int, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[T]:
+    """A single resource as an answer."""
+    return Response(body, status_code=status, headers={"ETag": etag(version), **(headers or {})})
+
+
+def expected_version(request: Request[Any, Any, Any], change: Conditional) -> int:
+    """The version that a change was made against: If-Match, or ``version`` in the body.
+
+    Raises:
+        VersionRequired: Neither is there.
+        UnreadableRequest: If-Match is not an entity tag of ours.
+        StaleVersion: Both are there and differ.
+    """
+    header = request.headers.get("if-match")
+    if header is None:
+        if change.version is None:
+            raise VersionRequired('Send If-Match with the resource\'s ETag, or "version" in the body.')
+        return change.version
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise UnreadableRequest('If-Match takes one ETag as this service gave it, such as "3".')
+    version = int(match[1])
+    if change.version is not None and change.version != version:
+        raise StaleVersion("If-Match and version in the body differ.")
+    return version
