@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, Router, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import URLEncodedBody
 
 from crm.auth import service
 from crm.auth.schemas import PasswordForm, PrincipalOut, TokenOut
-from crm.config import Settings
-from crm.identity import Principal, Role
+from crm.identity import Role
 from crm.web.access import PUBLIC, allow
 from crm.web.client import client_address
+from crm.web.dependencies import Caller, Configured
 
 
 @post(
@@ -25,8 +24,8 @@ from crm.web.client import client_address
 )
 async def sign_in(
     request: Request[Any, Any, Any],
-    settings: Settings,
-    data: Annotated[PasswordForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    settings: Configured,
+    data: URLEncodedBody[PasswordForm],
 ) -> TokenOut:
     """The OAuth2 password form. Repeated failures are slowed down: 429 with Retry-After."""
     address = client_address(request, settings)
@@ -34,7 +33,7 @@ async def sign_in(
 
 
 @get("/me", operation_id="WhoAmI", summary="Who is signed in", opt=allow(*Role))
-async def who_am_i(principal: Principal) -> PrincipalOut:
+async def who_am_i(principal: Caller) -> PrincipalOut:
     """The user or key of this request."""
     return PrincipalOut(id=principal.id, role=principal.role.value, name=principal.name, kind=principal.kind)
 

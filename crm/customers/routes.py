@@ -5,30 +5,28 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from crm.config import Settings
 from crm.customers import service
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
-from crm.database.paging import PageRequest
 from crm.errors import UnreadableRequest
-from crm.identity import Principal
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
+from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
-_Text = Annotated[str | None, Parameter(min_length=1, max_length=254)]
+_Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
 @get("/", operation_id="ListCustomers", summary="List or find customers", opt=READERS)
 async def list_customers(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    settings: Settings,
-    page_request: PageRequest,
+    principal: Caller,
+    settings: Configured,
+    page_request: AskedPage,
     email: _Text = None,
     phone: _Text = None,
-    last_name: Annotated[str | None, Parameter(min_length=1, max_length=200, description="A prefix.")] = None,
+    last_name: Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="A prefix.")] = None,
     tag: _Text = None,
     external_source: _Text = None,
     external_id: _Text = None,
@@ -49,14 +47,16 @@ async def list_customers(
 
 
 @post("/", operation_id="CreateCustomer", summary="Create a customer", opt=STAFF_AND_INGEST)
-async def create_customer(principal: Principal, settings: Settings, data: CustomerCreate) -> Response[CustomerOut]:
+async def create_customer(
+    principal: Caller, settings: Configured, data: JSONBody[CustomerCreate]
+) -> Response[CustomerOut]:
     """409 when the e-mail or an external id belongs to somebody already."""
     out = await service.create(principal, data, phone_region=settings.default_phone_region)
     return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/customers/{out.id}"})
 
 
 @get("/{customer_id:str}", operation_id="GetCustomer", summary="Read a customer", opt=READERS)
-async def get_customer(principal: Principal, customer_id: str) -> Response[CustomerOut]:
+async def get_customer(principal: Caller, customer_id: FromPath[str]) -> Response[CustomerOut]:
     """Analysts get it without personal data."""
     out = await service.get(principal, customer_id)
     return with_etag(out, out.version)
@@ -64,7 +64,11 @@ async def get_customer(principal: Principal, customer_id: str) -> Response[Custo
 
 @patch("/{customer_id:str}", operation_id="UpdateCustomer", summary="Change a customer", opt=STAFF_AND_INGEST)
 async def update_customer(
-    request: Request[Any, Any, Any], principal: Principal, settings: Settings, customer_id: str, data: CustomerUpdate
+    request: Request[Any, Any, Any],
+    principal: Caller,
+    settings: Configured,
+    customer_id: FromPath[str],
+    data: JSONBody[CustomerUpdate],
 ) -> Response[CustomerOut]:
     """A merge patch; needs If-Match, or the version in the body."""
     version = expected_version(request, data)
@@ -73,7 +77,7 @@ async def update_customer(
 
 
 @post("/{customer_id:str}/consents", operation_id="AddConsent", summary="Add to the ledger of consents", opt=STAFF)
-async def add_consent(principal: Principal, customer_id: str, data: Consent) -> Response[CustomerOut]:
+async def add_consent(principal: Caller, customer_id: FromPath[str], data: JSONBody[Consent]) -> Response[CustomerOut]:
     """Consents are added, never overwritten: the last one of a channel holds."""
     out = await service.add_consent(principal, customer_id, data)
     return with_etag(out, out.version, status=201)

@@ -79,7 +79,7 @@ class CrmDocument(Document):
         field = sort.removeprefix("-")
         page = page_of(found, sort, request, lambda d: (d.id if field == "_id" else getattr(d, field), d.id))
         if request.count:
-            page = replace(page, count=await cls.stored().count(filter_, at_most=COUNT_CAP))
+            page = replace(page, count=await cls.stored().count(filter_, at_most=COUNT_CAP + 1))
         return page
 
     @classmethod

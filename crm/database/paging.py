@@ -33,7 +33,7 @@ class Page(Generic[T]):
     Attributes:
         items: At most ``limit`` items.
         next_cursor: Where the next page starts; None on the last.
-        count: How many match in all, no more than ``COUNT_CAP``; None unless asked for.
+        count: How many match in all, counted no further than one past ``COUNT_CAP``; None unless asked for.
     """
 
     items: list[T]

@@ -21,5 +21,5 @@ CONTRACT = CollectionContract(
         Role.INGEST: "find insert update",
         Role.TRACKING: "insert",
     },
-    view=View("events_nopii", hides=("properties", "anonymous_id", "message_id")),
+    view=View("events_nopii", hides=("properties", "anonymous_id")),
 )

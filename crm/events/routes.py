@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 
-from crm.config import Settings
-from crm.database.paging import PageRequest
 from crm.events import service
 from crm.events.schemas import EventBatch, EventBatchOut, EventOut
-from crm.identity import Principal, Role
+from crm.identity import Role
 from crm.web.access import allow
+from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed
 
 
@@ -24,10 +23,10 @@ from crm.web.lists import Listed, listed
 )
 async def list_events(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    page_request: PageRequest,
-    customer_id: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
-    anonymous_id: Annotated[str | None, Parameter(min_length=1, max_length=200)] = None,
+    principal: Caller,
+    page_request: AskedPage,
+    customer_id: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    anonymous_id: Annotated[str | None, QueryParameter(min_length=1, max_length=200)] = None,
 ) -> Response[Listed[EventOut]]:
     """The latest first."""
     return listed(request, await service.page(principal, customer_id, anonymous_id, page_request))
@@ -40,7 +39,7 @@ async def list_events(
     opt=allow(Role.ADMIN, Role.INGEST, Role.TRACKING),
     status_code=200,
 )
-async def store_events(principal: Principal, settings: Settings, data: EventBatch) -> EventBatchOut:
+async def store_events(principal: Caller, settings: Configured, data: JSONBody[EventBatch]) -> EventBatchOut:
     """Send a batch again as often as you like: what is there already is counted as a duplicate."""
     return await service.store(principal, data, phone_region=settings.default_phone_region)
 

@@ -111,12 +111,4 @@ def _row(event: EventIn, customer_id: str | None, moment: datetime) -> dict[str,
 
 
 def _shape(event: Event) -> EventOut:
-    fields = event.model_dump(exclude={"revision_id"})
-    return EventOut.model_validate(
-        {
-            **fields,
-            # Hidden from analysts by their view.
-            "message_id": fields.get("message_id") or "",
-            "properties": fields.get("properties") or {},
-        }
-    )
+    return EventOut(**event.model_dump(exclude={"revision_id"}))

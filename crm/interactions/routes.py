@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from crm.database.paging import PageRequest
-from crm.identity import Principal
 from crm.interactions import service
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate, TaskStatus
 from crm.web.access import STAFF
+from crm.web.dependencies import AskedPage, Caller
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
@@ -19,25 +18,27 @@ from crm.web.versions import expected_version, with_etag
 @get("/", operation_id="ListInteractions", summary="List talks with a customer, or tasks", opt=STAFF)
 async def list_interactions(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    page_request: PageRequest,
-    customer_id: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
-    assignee: Annotated[str | None, Parameter(min_length=1, max_length=100, description="A user id, or me.")] = None,
-    status: TaskStatus | None = None,
+    principal: Caller,
+    page_request: AskedPage,
+    customer_id: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    assignee: Annotated[
+        str | None, QueryParameter(min_length=1, max_length=100, description="A user id, or me.")
+    ] = None,
+    status: FromQuery[TaskStatus | None] = None,
 ) -> Response[Listed[InteractionOut]]:
     """``customer_id``, or ``assignee`` with ``status`` for tasks."""
     return listed(request, await service.page(principal, customer_id, assignee, status, page_request))
 
 
 @post("/", operation_id="CreateInteraction", summary="Note an interaction", opt=STAFF)
-async def create_interaction(principal: Principal, data: InteractionCreate) -> Response[InteractionOut]:
+async def create_interaction(principal: Caller, data: JSONBody[InteractionCreate]) -> Response[InteractionOut]:
     """The author is who is signed in."""
     out = await service.create(principal, data)
     return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/interactions/{out.id}"})
 
 
 @get("/{interaction_id:str}", operation_id="GetInteraction", summary="Read an interaction", opt=STAFF)
-async def get_interaction(principal: Principal, interaction_id: str) -> Response[InteractionOut]:
+async def get_interaction(principal: Caller, interaction_id: FromPath[str]) -> Response[InteractionOut]:
     """With its text."""
     out = await service.get(principal, interaction_id)
     return with_etag(out, out.version)
@@ -45,7 +46,7 @@ async def get_interaction(principal: Principal, interaction_id: str) -> Response
 
 @patch("/{interaction_id:str}", operation_id="UpdateInteraction", summary="Change an interaction", opt=STAFF)
 async def update_interaction(
-    request: Request[Any, Any, Any], principal: Principal, interaction_id: str, data: InteractionUpdate
+    request: Request[Any, Any, Any], principal: Caller, interaction_id: FromPath[str], data: JSONBody[InteractionUpdate]
 ) -> Response[InteractionOut]:
     """A merge patch; needs If-Match, or the version in the body."""
     out = await service.update(principal, interaction_id, data, expected_version(request, data))

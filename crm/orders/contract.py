@@ -75,5 +75,5 @@ CONTRACT = CollectionContract(
         Role.SALES: "find",
         Role.INGEST: "find insert update",
     },
-    view=View("orders_nopii", hides=("shipping_address", "billing_address", "note", "external_id", "number")),
+    view=View("orders_nopii", hides=("shipping_address", "billing_address", "note")),
 )

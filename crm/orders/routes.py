@@ -5,34 +5,32 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, patch, put
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
-from crm.config import Settings
-from crm.database.paging import PageRequest
 from crm.fields import Moment
-from crm.identity import Principal
 from crm.orders import service
 from crm.orders.schemas import OrderOut, OrderPut, OrderPutOut, OrderUpdate
 from crm.orders.states import Status
 from crm.web.access import READERS, SENDERS
+from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed
 from crm.web.paths import rest_of_path
 from crm.web.versions import expected_version, with_etag
 
-_Source = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+_Source = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 
 
 @get("/", operation_id="ListOrders", summary="List orders", opt=READERS)
 async def list_orders(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    page_request: PageRequest,
-    customer_id: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
-    status: Status | None = None,
-    attached: Annotated[bool | None, Parameter(description="false lists walk-in sales.")] = None,
-    number: Annotated[str | None, Parameter(min_length=1, max_length=100)] = None,
-    placed_after: Moment | None = None,
-    placed_before: Moment | None = None,
+    principal: Caller,
+    page_request: AskedPage,
+    customer_id: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    status: FromQuery[Status | None] = None,
+    attached: Annotated[bool | None, QueryParameter(description="false lists walk-in sales.")] = None,
+    number: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    placed_after: FromQuery[Moment | None] = None,
+    placed_before: FromQuery[Moment | None] = None,
 ) -> Response[Listed[OrderOut]]:
     """The latest first; times bound any of the other filters."""
     wanted = service.OrderFilter(customer_id, status, attached, number, placed_after, placed_before)
@@ -40,7 +38,7 @@ async def list_orders(
 
 
 @get("/{order_id:str}", operation_id="GetOrder", summary="Read an order by our id", opt=READERS)
-async def get_order(principal: Principal, order_id: str) -> Response[OrderOut]:
+async def get_order(principal: Caller, order_id: FromPath[str]) -> Response[OrderOut]:
     """With its items."""
     out = await service.get(principal, order_id)
     return with_etag(out, out.version)
@@ -48,7 +46,7 @@ async def get_order(principal: Principal, order_id: str) -> Response[OrderOut]:
 
 @patch("/{order_id:str}", operation_id="UpdateOrder", summary="Move, attach or annotate an order", opt=SENDERS)
 async def update_order(
-    request: Request[Any, Any, Any], principal: Principal, order_id: str, data: OrderUpdate
+    request: Request[Any, Any, Any], principal: Caller, order_id: FromPath[str], data: JSONBody[OrderUpdate]
 ) -> Response[OrderOut]:
     """A merge patch; needs If-Match, or the version in the body."""
     out = await service.update(principal, order_id, data, expected_version(request, data))
@@ -58,11 +56,11 @@ async def update_order(
 @put("/{source:str}/{external_id:path}", operation_id="PutOrder", summary="Push an order", opt=SENDERS)
 async def put_order(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    settings: Settings,
+    principal: Caller,
+    settings: Configured,
     source: _Source,
-    external_id: str,  # noqa: ARG001  read to the letter from the raw path
-    data: OrderPut,
+    external_id: FromPath[str],  # noqa: ARG001  read to the letter from the raw path
+    data: JSONBody[OrderPut],
 ) -> Response[OrderPutOut]:
     """Create or replace. Send it again as often as you like: ``result`` says what happened."""
     name = rest_of_path(request, "/orders/", 1)
@@ -73,9 +71,9 @@ async def put_order(
 @get("/{source:str}/{external_id:path}", operation_id="GetOrderBySource", summary="Read an order", opt=READERS)
 async def get_order_by_source(
     request: Request[Any, Any, Any],
-    principal: Principal,
+    principal: Caller,
     source: _Source,
-    external_id: str,  # noqa: ARG001  read to the letter from the raw path
+    external_id: FromPath[str],  # noqa: ARG001  read to the letter from the raw path
 ) -> Response[OrderOut]:
     """By the sending system's own id, whatever characters it has."""
     out = await service.get_external(principal, source, rest_of_path(request, "/orders/", 1))
@@ -84,7 +82,7 @@ async def get_order_by_source(
 
 @get("/{customer_id:str}/orders", operation_id="ListCustomerOrders", summary="A customer's orders", opt=READERS)
 async def list_customer_orders(
-    request: Request[Any, Any, Any], principal: Principal, page_request: PageRequest, customer_id: str
+    request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage, customer_id: FromPath[str]
 ) -> Response[Listed[OrderOut]]:
     """The latest first."""
     wanted = service.OrderFilter(customer_id=customer_id)

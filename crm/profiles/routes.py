@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, delete, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
-from crm.database.paging import PageRequest
-from crm.identity import Principal
 from crm.profiles import service
 from crm.profiles.schemas import TimelineEntry, TimelineKind
 from crm.web.access import ADMIN_ONLY, STAFF
+from crm.web.dependencies import AskedPage, Caller
 from crm.web.lists import Listed, listed
 
 
 @get("/{customer_id:str}/timeline", operation_id="GetTimeline", summary="All that happened, latest first", opt=STAFF)
 async def get_timeline(
     request: Request[Any, Any, Any],
-    principal: Principal,
-    page_request: PageRequest,
-    customer_id: str,
-    kind: Annotated[TimelineKind | None, Parameter(description="Only one kind.")] = None,
+    principal: Caller,
+    page_request: AskedPage,
+    customer_id: FromPath[str],
+    kind: Annotated[TimelineKind | None, QueryParameter(description="Only one kind.")] = None,
 ) -> Response[Listed[TimelineEntry]]:
     """Orders, browsing events and interactions, merged by time."""
     kinds = None if kind is None else [kind]
@@ -29,7 +28,7 @@ async def get_timeline(
 
 
 @delete("/{customer_id:str}", operation_id="DeleteCustomer", summary="Delete a customer", opt=ADMIN_ONLY)
-async def delete_customer(principal: Principal, customer_id: str) -> None:
+async def delete_customer(principal: Caller, customer_id: FromPath[str]) -> None:
     """Orders stay for the books, detached and without addresses; interactions and events go."""
     await service.delete(principal, customer_id)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from litestar import Request, Response
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest
 from crm.web.schemas import WireOut
@@ -21,23 +21,34 @@ class Listed(WireOut, Generic[T]):
     Attributes:
         items: The page.
         next_cursor: Send it as ``cursor`` for the next page; null on the last.
-        count: Only with ``count=true``; never more than 10,000.
-        count_capped: Whether there are more than ``count``.
     """
 
     items: Sequence[T]
     next_cursor: str | None
-    count: int | None = None
-    count_capped: bool | None = None
+
+
+class Counted(Listed[T], Generic[T]):
+    """One page of a list with ``count=true``.
+
+    Attributes:
+        count: How many match, never more than 10,000.
+        count_capped: Whether there are more than ``count``.
+    """
+
+    count: int
+    count_capped: bool
 
 
 def provide_page_request(
-    limit: Annotated[int, Parameter(ge=1, le=LARGEST_PAGE, description="Items on a page.")] = 50,
-    cursor: Annotated[str | None, Parameter(max_length=2000, description="next_cursor of the page before.")] = None,
-    sort: Annotated[
-        str | None, Parameter(max_length=40, description="A field, or -field for descending; see the 400 for which.")
+    limit: Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Items on a page.")] = 50,
+    cursor: Annotated[
+        str | None, QueryParameter(max_length=2000, description="next_cursor of the page before.")
     ] = None,
-    count: Annotated[bool, Parameter(description="Also count, up to 10,000.")] = False,
+    sort: Annotated[
+        str | None,
+        QueryParameter(max_length=40, description="A field, or -field for descending; see the 400 for which."),
+    ] = None,
+    count: Annotated[bool, QueryParameter(description="Also count, up to 10,000.")] = False,
 ) -> PageRequest:
     """The query parameters that every list has."""
     return PageRequest(limit=limit, cursor=cursor, sort=sort, count=count)
@@ -47,11 +58,11 @@ def listed(request: Request[Any, Any, Any], page: Page[T]) -> Response[Listed[T]
     """A page as an answer."""
     body: Listed[T] = Listed.model_construct(items=page.items, next_cursor=page.next_cursor)
     if page.count is not None:
-        body = Listed.model_construct(
+        body = Counted.model_construct(
             items=page.items,
             next_cursor=page.next_cursor,
             count=min(page.count, COUNT_CAP),
-            count_capped=page.count >= COUNT_CAP,
+            count_capped=page.count > COUNT_CAP,
         )
     headers = {}
     if page.next_cursor:

@@ -1,0 +1,16 @@
+"""What handlers ask for by name."""
+
+from __future__ import annotations
+
+from litestar.di import NamedDependency
+
+from crm.config import Settings
+from crm.database.paging import PageRequest
+from crm.identity import Principal
+
+Caller = NamedDependency[Principal]
+"""Who makes the request."""
+Configured = NamedDependency[Settings]
+"""The installation's settings."""
+AskedPage = NamedDependency[PageRequest]
+"""Which page of a list is asked for."""
