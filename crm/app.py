@@ -90,6 +90,7 @@ def create_app(
             health.live,
             health.ready,
             _Metrics,
+            docs.document,
             docs.page,
             docs.assets(),
         ],

@@ -48,7 +48,7 @@ def _settle_moment(value: datetime) -> datetime:
 
 def _known_currency(code: str) -> str:
     if code not in money.currencies():
-        raise ValueError("This is not the code of a currency in use (ISO 4217).")
+        raise ValueError("This is not the code of a currency (ISO 4217).")
     return code
 
 

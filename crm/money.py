@@ -31,10 +31,15 @@ _NOT_FOR_SALE: Final = frozenset(
 )
 
 
+# Out of use since 2015 or later: shops backfill years of orders that were paid in them.
+_WITHDRAWN: Final = frozenset("ANG BGN CUC HRK LTL MRO SLL STD VEF ZWL".split())
+
+
 @cache
 def currencies() -> tuple[str, ...]:
     """All currency codes an amount may have, sorted."""
-    return tuple(sorted(c.alpha_3 for c in pycountry.currencies if c.alpha_3 not in _NOT_FOR_SALE))
+    listed = {c.alpha_3 for c in pycountry.currencies}
+    return tuple(sorted((listed | _WITHDRAWN) - _NOT_FOR_SALE))
 
 
 @cache
@@ -45,7 +50,7 @@ def minor_units(currency: str) -> int:
         InvalidAmount: The currency is not known.
     """
     if currency not in currencies():
-        raise InvalidAmount.at("/currency", "This is not the code of a currency in use (ISO 4217).")
+        raise InvalidAmount.at("/currency", "This is not the code of a currency (ISO 4217).")
     return next((digits for digits, codes in _OTHER_MINOR_UNITS.items() if currency in codes), 2)
 
 

@@ -23,7 +23,7 @@ from crm.fields import (
     SourceName,
     Tag,
 )
-from crm.web.schemas import Conditional, WireIn, WireOut
+from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
 
@@ -64,6 +64,14 @@ class ExternalIdentity(WireIn):
 class Consent(WireIn):
     """A customer's word on one channel: when, where and in reply to what wording it was given."""
 
+    model_config = example(
+        channel="email",
+        status="granted",
+        at="2026-01-31T12:00:00Z",
+        source="checkout",
+        wording="Send me offers by e-mail.",
+    )
+
     channel: Channel
     status: Literal["granted", "withdrawn"]
     at: Moment
@@ -78,6 +86,17 @@ ExternalIds = Annotated[list[ExternalIdentity], Field(max_length=50)]
 
 class CustomerCreate(WireIn):
     """A new customer; something must tell who it is."""
+
+    model_config = example(
+        email="ann@example.com",
+        phone="+44 7700 900123",
+        first_name="Ann",
+        last_name="Example",
+        addresses=[{"kind": "shipping", "line1": "1 High Street", "city": "Leeds", "country": "GB"}],
+        tags=["vip"],
+        attributes={"locale": "en-GB"},
+        external_ids=[{"source": "shop", "id": "c-17850"}],
+    )
 
     email: Email | None = None
     phone: Phone | None = None
@@ -98,6 +117,8 @@ class CustomerCreate(WireIn):
 
 class CustomerUpdate(Conditional):
     """A merge patch (RFC 7396): absent fields stay, null removes, lists are replaced, attributes are merged."""
+
+    model_config = example(version=1, last_name="Sample", phone=None, attributes={"locale": "de-DE"})
 
     email: Email | None = None
     phone: Phone | None = None

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from crm.customers.schemas import CustomerRef
 from crm.events import properties
 from crm.fields import Line, Moment, SourceName
-from crm.web.schemas import WireIn, WireOut
+from crm.web.schemas import WireIn, WireOut, example
 
 MOST_EVENTS = 500
 EventType = Literal["page", "screen", "track"]
@@ -47,6 +47,20 @@ class EventIn(WireIn):
 
 class EventBatch(WireIn):
     """Up to 500 events at a time."""
+
+    model_config = example(
+        events=[
+            {
+                "source": "web",
+                "message_id": "7b1c2f",
+                "type": "track",
+                "name": "Product Viewed",
+                "customer": {"external_source": "shop", "external_id": "c-17850"},
+                "occurred_at": "2026-01-31T11:58:00Z",
+                "properties": {"sku": "MUG", "price": "4.50", "currency": "GBP"},
+            }
+        ]
+    )
 
     events: Annotated[list[EventIn], Field(min_length=1, max_length=MOST_EVENTS)]
 

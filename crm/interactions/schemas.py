@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from crm.fields import Identifier, Line, LongText, Moment
-from crm.web.schemas import Conditional, WireIn, WireOut
+from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Kind = Literal["note", "call", "email", "meeting", "task"]
 Direction = Literal["inbound", "outbound"]
@@ -16,6 +16,14 @@ TaskStatus = Literal["open", "done"]
 
 class InteractionCreate(WireIn):
     """A talk with a customer, or a task for staff."""
+
+    model_config = example(
+        customer_id="cus_01JZ0000000000000000000000",
+        kind="call",
+        subject="Asked where the parcel is",
+        body="Promised to ring back.",
+        direction="inbound",
+    )
 
     customer_id: Identifier
     kind: Kind
@@ -41,6 +49,8 @@ class InteractionCreate(WireIn):
 
 class InteractionUpdate(Conditional):
     """A merge patch: absent fields stay, null removes."""
+
+    model_config = example(version=1, outcome="Parcel arrived")
 
     subject: Line | None = None
     body: LongText | None = None

@@ -9,7 +9,7 @@ from pydantic import Field
 from crm.customers.schemas import CustomerRef, PostalAddress
 from crm.fields import AmountText, Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku
 from crm.orders.states import Status
-from crm.web.schemas import Conditional, WireIn, WireOut
+from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 MOST_ITEMS = 1000
 Result = Literal["created", "updated", "unchanged", "stale"]
@@ -33,6 +33,22 @@ class OrderPut(WireIn):
     Leave ``customer`` out for a walk-in sale; it can be attached later.
     """
 
+    model_config = example(
+        customer={"external_id": "c-17850", "email": "ann@example.com", "first_name": "Ann", "last_name": "Example"},
+        currency="GBP",
+        placed_at="2026-01-31T12:00:00Z",
+        status="paid",
+        number="1001",
+        items=[
+            {"sku": "MUG", "title": "Mug", "quantity": 2, "unit_price": "4.50", "discount": "0.50", "tax": "1.70"},
+            {"sku": "TEA", "title": "Tea", "quantity": 1, "unit_price": "3.00"},
+        ],
+        shipping="2.99",
+        discount="1.00",
+        total="15.19",
+        source_updated_at="2026-01-31T12:00:01Z",
+    )
+
     customer: CustomerRef | None = None
     currency: Currency
     placed_at: Moment
@@ -51,6 +67,8 @@ class OrderPut(WireIn):
 
 class OrderUpdate(Conditional):
     """A merge patch: the state, the customer it belongs to (null detaches), the note."""
+
+    model_config = example(version=1, status="fulfilled")
 
     status: Status | None = None
     customer_id: Identifier | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crm.fields import AmountText, Attributes, Currency, Line, LongText, Moment
-from crm.web.schemas import WireIn, WireOut
+from crm.web.schemas import WireIn, WireOut, example
 
 Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
 
@@ -21,6 +21,8 @@ class Price(WireIn):
 
 class ProductPut(WireIn):
     """A product as it now is; what is left out is gone."""
+
+    model_config = example(title="Mug", price={"amount": "4.50", "currency": "GBP"}, category="Kitchen", active=True)
 
     title: Line
     description: LongText | None = None

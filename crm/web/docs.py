@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme, Tag
@@ -14,6 +15,7 @@ from litestar.static_files import create_static_files_router
 
 from crm import __version__
 from crm.web.access import PUBLIC
+from crm.web.openapi import describe
 
 _ASSETS: Final = Path(__file__).parent / "static" / "swagger-ui"
 _PAGE: Final = """<!doctype html>
@@ -57,10 +59,20 @@ CONFIG: Final = OpenAPIConfig(
         Tag("interactions", "Talks with staff."),
         Tag("health", "For load balancers and monitoring."),
     ],
-    # Litestar serves /api/openapi.json; its own pages load their scripts from elsewhere, so ours stands below.
-    openapi_router=Router("/api", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+    # Litestar's own pages load their scripts from elsewhere, and its document lacks much; ours stand below.
+    openapi_router=Router("/api/litestar", route_handlers=[], opt=PUBLIC, include_in_schema=False),
     render_plugins=[JsonRenderPlugin(path="/openapi.json")],
 )
+
+
+@get("/api/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def document(request: Request[Any, Any, State]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; made once."""
+    state = request.app.state
+    if "openapi" not in state:
+        state.openapi = describe(request.app)
+    made: dict[str, Any] = state.openapi
+    return made
 
 
 @get("/api/docs", opt=PUBLIC, include_in_schema=False, media_type=MediaType.HTML, sync_to_thread=False)
