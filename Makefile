@@ -36,7 +36,7 @@ test-fast: $(STAMP)  ## the tests that need no server
 	$(BIN)/pytest -m fast -n 2 $(ARGS)
 
 bench: $(STAMP)  ## measure; timings are never part of a test
-	@$(BIN)/crm bench --help
+	@$(BIN)/crm bench orders $(ARGS)
 
 lock: $(STAMP)  ## renew requirements-dev.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --quiet --output-file requirements-dev.lock

@@ -1,10 +1,11 @@
-"""Child processes that do not outlive us."""
+"""Child processes that do not outlive us, and the ports they listen on."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -29,3 +30,10 @@ def dies_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return before_exec
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses at this moment; another process may still be faster."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

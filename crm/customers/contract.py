@@ -47,7 +47,7 @@ CONTRACT = CollectionContract(
         "customers_nopii",
         hides=(
             "email", "email_key", "phone", "phone_key", "first_name", "last_name", "last_name_key", "addresses",
-            "attributes", "external_ids", "consents.wording", "consents.source",
+            "attributes", "external_ids", "consents.wording",
         ),
     ),
 )  # fmt: skip

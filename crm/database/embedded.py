@@ -40,7 +40,6 @@ from crm.database.embedded_process import (
     LOOPBACK,
     DirectoryLock,
     explain_exit,
-    free_port,
     is_listening,
     port_is_free,
     spawn,
@@ -49,6 +48,7 @@ from crm.database.embedded_process import (
 )
 from crm.database.embedded_replica_set import REPLICA_SET, EmbeddedAddress, secure
 from crm.errors import EmbeddedServerError
+from crm.processes import free_port
 
 __all__ = ["EmbeddedAddress", "EmbeddedServer", "find_mongod", "running_uri"]
 

@@ -128,13 +128,6 @@ def port_is_free(port: int) -> bool:
         return True
 
 
-def free_port() -> int:
-    """A loopback port that nobody uses at this moment; another process may still be faster."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def is_listening(port: int) -> bool:
     """Whether a connection to this loopback port is accepted."""
     try:

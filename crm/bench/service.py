@@ -1,0 +1,96 @@
+"""A service of its own for a measurement: embedded MongoDB with the whole contract, and the real server process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from crm.auth import service as auth
+from crm.config import Settings
+from crm.contracts import contract, documents
+from crm.database import apply
+from crm.database.driver import Database, acting_as
+from crm.database.embedded import EmbeddedServer
+from crm.errors import OperatorError
+from crm.identity import Role
+from crm.ops.secrets import DemoSecrets
+from crm.processes import dies_with_parent, free_port
+
+_READY_WITHIN: Final = 60.0
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurable:
+    """A running service.
+
+    Attributes:
+        port: Where the API listens.
+        key: An ingest key.
+        mongodb_uri: Of the MongoDB user ``ingest``.
+        settings: As the API has them.
+    """
+
+    port: int
+    key: str
+    mongodb_uri: str
+    settings: Settings
+
+
+@contextmanager
+def running(workers: int) -> Iterator[Measurable]:
+    """Start everything in a temporary folder; stop and remove it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, EmbeddedServer(Path(folder)) as server:
+        secrets = DemoSecrets.load_or_create(Path(folder))
+        plain = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
+        settings = secrets.settings(plain)
+        key = asyncio.run(_prepare(server.root_uri, settings))
+        port = free_port()
+        command = [sys.executable, "-m", "crm", "serve", "--port", str(port), "--workers", str(workers)]
+        environment = {**os.environ, **secrets.environment(plain)}
+        process = subprocess.Popen(  # noqa: S603  our own command line
+            command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent()
+        )
+        try:
+            _wait(port, process)
+            password = settings.password(Role.INGEST) or ""
+            database = settings.mongodb_database
+            yield Measurable(port, key, server.address.uri("ingest", password, database, database), settings)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+async def _prepare(root_uri: str, settings: Settings) -> str:
+    database = Database.administrative(root_uri, settings.mongodb_database)
+    try:
+        db = database.raw(Role.ADMIN)
+        passwords = {role.value: settings.password(role) or "" for role in Role}
+        await apply.apply(db, await apply.plan(db, contract(), passwords))
+        await database.initialise(documents())
+        with acting_as(database, Role.ADMIN):
+            return (await auth.add_key("ingest", "bench")).key
+    finally:
+        database.close()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://{HOST}:{port}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise OperatorError("The server to be measured did not start.")

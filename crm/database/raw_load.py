@@ -1,0 +1,30 @@
+"""The bare driver, for measurements to compare with: no ODM, no translation of errors, a thread for each caller."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+from crm.database.query import Filter, Update
+
+
+class RawWriter:
+    """Writes to one collection with journaled majority writes, as the API does."""
+
+    def __init__(self, uri: str, database: str, collection: str) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(uri, w="majority", journal=True)
+        self._collection = self._client[database][collection]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def upsert(self, filter_: Filter, update: Update) -> None:
+        """One upsert, acknowledged."""
+        self._collection.update_one(filter_, update, upsert=True)
