@@ -18,12 +18,10 @@ import httpx
 
 from crm.auth import service as auth
 from crm.config import Settings
-from crm.contracts import contract, documents
-from crm.database import apply
-from crm.database.driver import Database, acting_as
 from crm.database.embedded import EmbeddedServer
 from crm.errors import OperatorError
 from crm.identity import Role
+from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
 from crm.processes import dies_with_parent, free_port
 
@@ -73,16 +71,9 @@ def running(workers: int) -> Iterator[Measurable]:
 
 
 async def _prepare(root_uri: str, settings: Settings) -> str:
-    database = Database.administrative(root_uri, settings.mongodb_database)
-    try:
-        db = database.raw(Role.ADMIN)
-        passwords = {role.value: settings.password(role) or "" for role in Role}
-        await apply.apply(db, await apply.plan(db, contract(), passwords))
-        await database.initialise(documents())
-        with acting_as(database, Role.ADMIN):
-            return (await auth.add_key("ingest", "bench")).key
-    finally:
-        database.close()
+    await provision(root_uri, settings)
+    async with administration(root_uri, settings):
+        return (await auth.add_key("ingest", "bench")).key
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

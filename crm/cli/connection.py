@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crm.config import Settings
-from crm.contracts import documents
-from crm.database.driver import Database, acting_as
 from crm.database.embedded import EmbeddedServer, running_uri
-from crm.identity import Role
 from crm.ops.secrets import DemoSecrets
 
 MongodbUri = Annotated[
@@ -47,15 +44,3 @@ def target(mongodb_uri: str | None, data_dir: Path | None) -> Iterator[tuple[str
         return
     with EmbeddedServer(data_dir) as server:
         yield server.root_uri, secrets.settings(server.root_uri)
-
-
-@asynccontextmanager
-async def administration(uri: str, settings: Settings) -> AsyncIterator[Database]:
-    """The services, acting with the credentials of the URI."""
-    database = Database.administrative(uri, settings.mongodb_database)
-    try:
-        await database.initialise(documents())
-        with acting_as(database, Role.ADMIN):
-            yield database
-    finally:
-        database.close()

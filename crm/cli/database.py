@@ -13,11 +13,8 @@ from rich.markup import escape
 
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.contracts import contract
-from crm.database import apply
 from crm.database.apply import Change, Step
-from crm.database.driver import Database
-from crm.identity import Role
-from crm.ops import diagram
+from crm.ops import diagram, provision
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
 _COLOURS = {Change.ADD: "green", Change.ALTER: "yellow", Change.REMOVE: "red", Change.FOREIGN: "cyan"}
@@ -58,20 +55,7 @@ def diagram_() -> None:
 
 def _run(mongodb_uri: str | None, data_dir: Path | None, *, do: bool) -> list[Step]:
     with target(mongodb_uri, data_dir) as (uri, settings):
-        passwords = {role.value: password for role in Role if (password := settings.password(role))}
-
-        async def work() -> list[Step]:
-            database = Database.administrative(uri, settings.mongodb_database)
-            try:
-                db = database.raw(Role.ADMIN)
-                steps = await apply.plan(db, contract(), passwords)
-                if do:
-                    await apply.apply(db, steps)
-                return steps
-            finally:
-                database.close()
-
-        return asyncio.run(work())
+        return asyncio.run(provision.provision(uri, settings) if do else provision.plan(uri, settings))
 
 
 def _show(steps: list[Step], as_json: bool, nothing: str) -> None:

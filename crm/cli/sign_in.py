@@ -18,8 +18,9 @@ from rich.table import Table
 
 from crm.auth import service
 from crm.auth.schemas import UserCreate
-from crm.cli.connection import DataDir, Json, MongodbUri, administration, target
+from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.errors import FieldError, InvalidInput
+from crm.ops.provision import administration
 
 T = TypeVar("T")
 

@@ -26,13 +26,11 @@ from crm.auth import service as auth
 from crm.auth.schemas import UserCreate
 from crm.clock import now
 from crm.config import Settings
-from crm.contracts import contract, documents
-from crm.database import apply
-from crm.database.driver import Database, acting_as
 from crm.database.embedded import EmbeddedServer
 from crm.errors import AlreadyExists, OperatorError
 from crm.identity import KEY_KINDS, STAFF_ROLES, Role
 from crm.ops.progress import stages
+from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets, write_private
 from crm.processes import dies_with_parent
 from crm.sample import loader
@@ -99,17 +97,10 @@ class Demo:
 
     async def _prepare(self, root_uri: str, settings: Settings) -> None:
         """Build the database, make the users and keys."""
-        database = Database.administrative(root_uri, settings.mongodb_database)
-        try:
-            db = database.raw(Role.ADMIN)
-            passwords = {role.value: settings.password(role) or "" for role in Role}
-            await apply.apply(db, await apply.plan(db, contract(), passwords))
-            if not self._people_are_known():
-                await database.initialise(documents())
-                with acting_as(database, Role.ADMIN):
-                    await self._add_people()
-        finally:
-            database.close()
+        await provision(root_uri, settings)
+        if not self._people_are_known():
+            async with administration(root_uri, settings):
+                await self._add_people()
 
     def _people_are_known(self) -> bool:
         content = self._secrets.content
