@@ -10,6 +10,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 from crm.auth import service as auth
@@ -97,6 +98,8 @@ def create_app(
         lifespan=[connected],
         middleware=[RequestLog, acting, PrometheusConfig(app_name="crm", prefix="crm", group_path=True).middleware],
         guards=[access.enforce],
+        # Its own default is strict=False, which overrides what the models say: "2" and true would be numbers.
+        plugins=[PydanticPlugin(validate_strict=True)],
         dependencies={
             "settings": Provide(lambda: settings, sync_to_thread=False),
             "principal": Provide(access.acting_principal, sync_to_thread=False),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm.errors import NotConfigured
@@ -27,6 +28,10 @@ class Settings(BaseSettings):
     mongodb_uri: SecretStr | None = Field(
         None,
         description="Where MongoDB is. Credentials in it are used by `crm db …`; the API signs in as its own users.",
+    )
+    mongodb_root_password: SecretStr | None = Field(
+        None,
+        description="Password of MongoDB's user `root`: `crm db …` signs in with it where the URI has no credentials.",
     )
     mongodb_database: str = Field("crm", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database.")
     mongodb_password_admin: SecretStr | None = Field(None, description="Password of the MongoDB user `admin`.")
@@ -55,11 +60,19 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Settings:
-        """Read the environment, then ``CRM_SECRETS_DIR``, with ``overrides`` first."""
+        """Read the environment, then ``CRM_SECRETS_DIR``, with ``overrides`` first.
+
+        Raises:
+            NotConfigured: The folder is not there, or settings cannot be read: names them all, and no value.
+        """
         folder = os.environ.get("CRM_SECRETS_DIR")
         if folder and not Path(folder).is_dir():
             raise NotConfigured(f"CRM_SECRETS_DIR names {folder}, which is not a folder.")
-        return cls(_secrets_dir=folder or None, **overrides)
+        try:
+            return cls(_secrets_dir=folder or None, **overrides)
+        except ValidationError as exc:
+            wrong = "; ".join(f"CRM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
+            raise NotConfigured(f"Settings that cannot be read: {wrong}.") from None
 
     def password(self, role: Role) -> str | None:
         """The password of the MongoDB user of that role, if it is set."""
@@ -75,6 +88,20 @@ class Settings(BaseSettings):
         if self.mongodb_uri is None:
             raise NotConfigured("Set CRM_MONGODB_URI, for example mongodb://db.internal:27017/?replicaSet=rs0.")
         return self.mongodb_uri.get_secret_value()
+
+    def root_uri(self) -> str:
+        """The URI for ``crm db``: its own credentials, else those of ``root`` where that password is set.
+
+        Raises:
+            NotConfigured: There is no URI.
+        """
+        password = self.mongodb_root_password
+        return self.uri() if password is None else _signed(self.uri(), "root", password.get_secret_value(), "admin")
+
+    def signed(self, uri: str, role: Role) -> str:
+        """A URI with the credentials of a role's MongoDB user, unless it has some or the password is not set."""
+        password = self.password(role)
+        return uri if password is None else _signed(uri, role.value, password, self.mongodb_database)
 
     def secret_for_tokens(self) -> bytes:
         """The key that signs staff tokens.
@@ -105,3 +132,14 @@ class Settings(BaseSettings):
                 "(`crm secrets DIR` writes a full set)."
             )
         self.secret_for_tokens()
+
+
+def _signed(uri: str, user: str, password: str, source: str) -> str:
+    """The URI with credentials; unchanged where it has some, or where it is no URI (the driver says so better)."""
+    parts = urlsplit(uri)
+    if not parts.netloc or "@" in parts.netloc:
+        return uri
+    options = [(name, value) for name, value in parse_qsl(parts.query) if name.lower() != "authsource"]
+    credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    query = urlencode([*options, ("authSource", source)])
+    return parts._replace(netloc=f"{credentials}@{parts.netloc}", path=parts.path or "/", query=query).geturl()

@@ -5,6 +5,7 @@ What was typed is kept; the key decides who is who. Pure, no I/O.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from typing import Final
@@ -16,6 +17,8 @@ from email_validator import EmailNotValidError, validate_email
 
 LONGEST_EMAIL: Final = 254  # RFC 5321
 LONGEST_PHONE: Final = 40
+_E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
+LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 
 
 def email_key(email: str) -> str:
@@ -57,15 +60,18 @@ def phone_key(phone: str, region: str | None = None) -> str | None:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    # "Possible" in the library's own sense includes numbers without their area code, which many telephones share.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    key = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # The library finds numbers possible that are longer than E.164 allows.
+    return key if _E164.fullmatch(key) else None
 
 
 def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
     decomposed = unicodedata.normalize("NFKD", _fold(name))
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
 
 
 @cache

@@ -2,7 +2,8 @@
 
 CrmError
 ├── InvalidInput                422  the request is readable, its content is not acceptable
-│   └── InvalidAmount           422
+│   ├── InvalidAmount           422
+│   └── RuleViolated            422  a validator of the database refused the document
 ├── UnreadableRequest           400  syntax, encoding, unknown query parameter, unindexed filter
 ├── NotSignedIn                 401
 │   └── WrongCredentials        401
@@ -15,7 +16,6 @@ CrmError
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
-├── RuleViolated                422  a validator of the database refused the document
 └── OperatorError               500  for whoever runs the service; never caused by a request
     ├── NotConfigured
     ├── EmbeddedServerError

@@ -10,7 +10,16 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from crm import contact, money
 
@@ -64,9 +73,20 @@ def _email(text: str) -> str:
 
 
 def _phone(text: str) -> str:
-    if sum(c.isdigit() for c in text) < 3:
+    if sum(c.isdecimal() for c in text) < 3:
         raise ValueError("A phone number has at least three digits.")
     return text
+
+
+def _one_scalar(value: Any, scalar: ValidatorFunctionWrapHandler) -> Any:
+    """One error in place of one for each type, at a pointer that leads to the value."""
+    try:
+        read = scalar(value)
+        if type(read) is float and isinstance(value, int):  # too large for int, so Pydantic rounds it to a float
+            raise ValueError("A whole number lies within ±2^53; send larger ones as text.")
+        return read
+    except ValidationError:
+        raise ValueError("This is a text of at most 1,000 characters, a finite number, true or false.") from None
 
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
@@ -89,6 +109,15 @@ Phone = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=contact.LONGEST_PHONE, pattern=_NO_NUL),
     AfterValidator(_phone),
+    # The same in a pattern, for the database.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 3,
+            "maxLength": contact.LONGEST_PHONE,
+            "pattern": r"^[^\x00]*(\d[^\x00]*){3}$",
+        }
+    ),
 ]
 Currency = Annotated[
     str,
@@ -108,11 +137,12 @@ Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 Version = Annotated[int, Field(ge=1, le=2**53)]
 AmountText = Annotated[str, StringConstraints(pattern=money.AMOUNT_PATTERN)]
 """An amount on the wire: a decimal string such as ``"12.50"``; JSON numbers are refused, they are floats to most."""
-AttributeValue = (
+AttributeValue = Annotated[
     Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
     | bool
     | Annotated[int, Field(ge=-(2**53), le=2**53)]
-    | Annotated[float, Field(allow_inf_nan=False)]
-)
+    | Annotated[float, Field(allow_inf_nan=False)],
+    WrapValidator(_one_scalar),
+]
 Attributes = Annotated[dict[AttributeName, AttributeValue], Field(max_length=100)]
 """A shop's own fields: at most 100, scalar."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -49,18 +48,16 @@ def _options(
 def main() -> None:
     """Run the command line: exit code 0 only on success, an error is one line on stderr."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        sys.exit(exc.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
-    except CrmError as exc:
+        app()  # exits by itself: 0, 2 where the command was spelled wrongly, 130 when interrupted
+    except (CrmError, OSError) as exc:
         if "--debug" in sys.argv[1:]:
             raise
-        places = "; ".join(f"{e.pointer} {e.detail}".strip() for e in exc.errors)
-        Console(stderr=True, soft_wrap=True).print(
-            f"crm: {exc.detail}" + (f" {places}" if places else ""), markup=False, highlight=False
-        )
+        Console(stderr=True, soft_wrap=True).print(f"crm: {_line(exc)}", markup=False, highlight=False)
         sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(exc: CrmError | OSError) -> str:
+    if isinstance(exc, OSError):
+        return f"{exc.strerror or exc}: {exc.filename}" if exc.filename else str(exc)
+    places = "; ".join(f"{e.pointer} {e.detail}".strip() for e in exc.errors)
+    return f"{exc.detail} {places}".strip()

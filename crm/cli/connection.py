@@ -35,7 +35,7 @@ def target(mongodb_uri: str | None, data_dir: Path | None) -> Iterator[tuple[str
     """
     if data_dir is None:
         settings = Settings.from_environment(**({"mongodb_uri": mongodb_uri} if mongodb_uri else {}))
-        yield settings.uri(), settings
+        yield settings.root_uri(), settings
         return
     secrets = DemoSecrets.load_or_create(data_dir)
     uri = running_uri(data_dir)

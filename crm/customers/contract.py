@@ -18,7 +18,7 @@ EMAIL_HAS_ITS_KEY = Rule(
                     {"$gt": ["$email_key", None]},
                     {
                         "$or": [
-                            {"$not": [{"$regexMatch": {"input": "$email", "regex": r"\A[\x20-\x7e]+\z"}}]},
+                            {"$not": [{"$regexMatch": {"input": "$email", "regex": r"\A[\x00-\x7f]+\z"}}]},
                             {"$eq": ["$email_key", {"$toLower": {"$trim": {"input": "$email"}}}]},
                         ]
                     },

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from crm import contact
 from crm.customers.schemas import Address, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredAmount, StoredBalance
@@ -66,7 +67,7 @@ class Customer(VersionedDocument):
     phone_key: Annotated[str, Field(pattern=r"^\+[0-9]{4,15}$")] | None = None
     first_name: Line | None = None
     last_name: Line | None = None
-    last_name_key: Annotated[str, Field(max_length=1000)] | None = None
+    last_name_key: Annotated[str, Field(max_length=contact.LONGEST_NAME_KEY)] | None = None
     addresses: Annotated[list[Address], Field(max_length=100)] = []
     tags: Annotated[list[Tag], Field(max_length=100)] = []
     attributes: Attributes = {}

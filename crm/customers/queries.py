@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +22,8 @@ LISTINGS: Final = Listings(
     ),
     stored={"last_name": "last_name_key"},
 )
+#: Sorts behind every character that a name has.
+_LAST_CHARACTER: Final = "\U0010ffff"
 #: Filters that name a person: not for roles without access to personal data.
 PERSONAL_FILTERS: Final = frozenset({"email", "phone", "last_name", "external_id", "external_source"})
 
@@ -73,8 +74,8 @@ def tag_filter(tag: str) -> Filter:
 
 
 def last_name_filter(prefix_key: str) -> Filter:
-    """Customers whose last name begins so. The prefix is escaped: nobody's regex runs here."""
-    return {"last_name_key": {"$regex": "^" + re.escape(prefix_key)}}
+    """Customers whose last name begins so. A range, because a regex cannot use a partial index (measured on 6.0.5)."""
+    return {"last_name_key": {"$gte": prefix_key, "$lt": prefix_key + _LAST_CHARACTER}}
 
 
 def external_filter(source: str, external_id: str) -> Filter:

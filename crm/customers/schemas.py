@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from crm.fields import (
-    AmountText,
     AttributeName,
     Attributes,
     AttributeValue,
@@ -28,8 +27,15 @@ from crm.web.schemas import Conditional, WireIn, WireOut, example
 Channel = Literal["email", "sms", "phone", "post"]
 
 
+def _one_of_its_fields(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"required": [name]} for name in PostalAddress.model_fields]
+
+
 class PostalAddress(WireIn):
     """An address as it would stand on a parcel. A value: orders keep their own copy of it."""
+
+    # What the validator below says, for the database.
+    model_config = ConfigDict(json_schema_extra=_one_of_its_fields)
 
     name: Line | None = None
     company: Line | None = None
@@ -81,6 +87,8 @@ class Consent(WireIn):
 
 Addresses = Annotated[list[Address], Field(max_length=50)]
 Tags = Annotated[list[Tag], Field(max_length=100)]
+SumText = Annotated[str, Field(pattern=r"^-?[0-9]{1,16}(\.[0-9]{1,4})?$")]
+"""A sum of amounts: it has more digits than one of them may have."""
 ExternalIds = Annotated[list[ExternalIdentity], Field(max_length=50)]
 
 
@@ -151,9 +159,9 @@ class CurrencyTotalsOut(WireOut):
     """What a customer's orders add up to in one currency."""
 
     currency: Currency
-    gross: AmountText
-    refunded: AmountText
-    net: AmountText
+    gross: SumText
+    refunded: SumText
+    net: SumText
 
 
 class StatsOut(WireOut):

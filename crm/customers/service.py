@@ -200,7 +200,11 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     if "tag" in given:
         return queries.tag_filter(given["tag"])
     if "last_name" in given:
-        return queries.last_name_filter(contact.name_key(given["last_name"]))
+        prefix = contact.name_key(given["last_name"])
+        if not prefix:
+            says = "A last name begins with at least one letter."
+            raise InvalidInput(says, errors=(FieldError("last_name", says),))
+        return queries.last_name_filter(prefix)
     if "external_id" in given:
         return queries.external_filter(given["external_source"], given["external_id"])
     return queries.everyone()

@@ -264,9 +264,19 @@ def _role_steps(role: RoleDefinition, live: Live, database: str) -> Iterator[Ste
     differences += [f"no longer inherit {name}" for name in sorted(inherited - declared)]
     differences += [f"inherit {name}" for name in sorted(declared - inherited)]
     if differences:
+        # Not updateRole, which asks for revokeRole on every database: the admin of this one has it here only.
+        have, want = present["privileges"], command["privileges"]
+        commands: list[tuple[str, str, list[dict[str, Any]]]] = [
+            ("grantPrivilegesToRole", "privileges", _lacking_privileges(want, have)),
+            ("grantRolesToRole", "roles", _lacking_roles(command["roles"], present["roles"])),
+            ("revokePrivilegesFromRole", "privileges", _lacking_privileges(have, want)),
+            ("revokeRolesFromRole", "roles", _lacking_roles(present["roles"], command["roles"])),
+        ]
 
         async def update(db: DB) -> None:
-            await db.command("updateRole", role.name, **command)
+            for name, field, rows in commands:
+                if rows:
+                    await db.command({name: role.name, field: rows})
 
         yield Step(Change.ALTER, f"role {role.name}", "; ".join(differences), update)
 
@@ -288,11 +298,14 @@ def _user_steps(user: UserDefinition, live: Live, passwords: Mapping[str, str]) 
     if live_roles != set(user.roles):
 
         async def update(db: DB) -> None:
-            await db.command("updateUser", user.name, roles=roles)
+            if lacking := _lacking_roles(roles, present["roles"]):
+                await db.command("grantRolesToUser", user.name, roles=lacking)
+            if extra := _lacking_roles(present["roles"], roles):
+                await db.command("revokeRolesFromUser", user.name, roles=extra)
 
-        extra = sorted(f"{r}@{d}" for r, d in live_roles - set(user.roles))
-        lacking = sorted(f"{r}@{d}" for r, d in set(user.roles) - live_roles)
-        why = "; ".join([f"revoke {r}" for r in extra] + [f"grant {r}" for r in lacking])
+        revoked = sorted(f"{r}@{d}" for r, d in live_roles - set(user.roles))
+        granted = sorted(f"{r}@{d}" for r, d in set(user.roles) - live_roles)
+        why = "; ".join([f"revoke {r}" for r in revoked] + [f"grant {r}" for r in granted])
         yield Step(Change.ALTER, f"user {user.name}", why, update)
 
 
@@ -300,12 +313,27 @@ def _privileges(rows: list[dict[str, Any]]) -> dict[str, frozenset[str]]:
     """Actions by resource, as text: two lists in another order, or split over two entries, are the same."""
     out: dict[str, frozenset[str]] = {}
     for row in rows:
-        resource = row["resource"]
-        name = resource["collection"] or "any collection" if "collection" in resource else _canonical(resource)
-        if "db" in resource and resource["db"] == "":
-            name += " of any database"
+        name = _resource(row["resource"])
         out[name] = out.get(name, frozenset()) | frozenset(row["actions"])
     return out
+
+
+def _resource(resource: dict[str, Any]) -> str:
+    name = resource["collection"] or "any collection" if "collection" in resource else _canonical(resource)
+    return f"{name} of any database" if "db" in resource and resource["db"] == "" else name
+
+
+def _lacking_privileges(rows: list[dict[str, Any]], among: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The privileges that are not among others."""
+    there = _privileges(among)
+    left = [(row, frozenset(row["actions"]) - there.get(_resource(row["resource"]), frozenset())) for row in rows]
+    return [{"resource": row["resource"], "actions": sorted(actions)} for row, actions in left if actions]
+
+
+def _lacking_roles(rows: list[dict[str, Any]], among: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The roles that are not among others."""
+    there = {(row["role"], row["db"]) for row in among}
+    return [{"role": row["role"], "db": row["db"]} for row in rows if (row["role"], row["db"]) not in there]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from crm.database.documents import CrmDocument
 from crm.database.indexes import IndexFile
-from crm.database.schema import json_schema
+from crm.database.schema import every_date, json_schema
+from crm.fields import EARLIEST, LATEST
 from crm.identity import Role
 
 
@@ -30,6 +31,27 @@ class Rule:
     def clause(self) -> dict[str, Any]:
         """The validator's clause. The sentence is bound to a variable so that MongoDB's error names it."""
         return {"$expr": {"$let": {"vars": {"rule": {"$literal": self.says}}, "in": dict(self.holds)}}}
+
+
+_READABLE: Final = {
+    "$or": [
+        {"$ne": [{"$type": "$$date"}, "date"]},
+        {
+            "$and": [
+                {"$gte": ["$$date", {"$dateFromParts": {"year": EARLIEST.year}}]},
+                {"$lt": ["$$date", {"$dateFromParts": {"year": LATEST.year}}]},
+            ]
+        },
+    ]
+}
+
+
+def _dates_are_readable(schema: Mapping[str, Any]) -> Rule:
+    """``$jsonSchema`` has no bounds for dates, and one date behind the year 9999 makes a whole list unreadable."""
+    return Rule(
+        f"every date lies between {EARLIEST.year} and {LATEST.year}",
+        {"$allElementsTrue": [{"$map": {"input": every_date(schema), "as": "date", "in": _READABLE}}]},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +96,9 @@ class CollectionContract:
 
     def validator(self) -> dict[str, Any]:
         """The collection's validator."""
-        return {"$and": [{"$jsonSchema": json_schema(self.document)}, *(rule.clause() for rule in self.rules)]}
+        schema = json_schema(self.document)
+        rules = (_dates_are_readable(schema), *self.rules)
+        return {"$and": [{"$jsonSchema": schema}, *(rule.clause() for rule in rules)]}
 
 
 @dataclass(frozen=True, slots=True)

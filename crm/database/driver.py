@@ -45,6 +45,7 @@ _DURABLE: Final[dict[str, Any]] = {
     "retryWrites": True,
     "readConcernLevel": "majority",
 }
+_LONGEST_SELECTION_MS: Final = 10_000
 
 
 @contextmanager
@@ -256,16 +257,10 @@ def _client(uri: str, *, timeout_ms: int, **options: Any) -> AsyncIOMotorClient[
         # Not chained: the driver's text repeats the URI, password included.
         raise NotConfigured("CRM_MONGODB_URI is not a MongoDB URI (mongodb://host:27017/?replicaSet=rs0).") from None
     given = {key.lower() for key in parsed["options"]}
-    durable = {key: value for key, value in _DURABLE.items() if key.lower() not in given}
-    return AsyncIOMotorClient(
-        uri,
-        tz_aware=True,
-        appname="crm",
-        timeoutMS=timeout_ms,
-        serverSelectionTimeoutMS=timeout_ms,
-        **durable,
-        **options,
-    )
+    # A server that is not there is not there in a minute either, however long an operation may take.
+    defaults = {**_DURABLE, "serverSelectionTimeoutMS": min(timeout_ms, _LONGEST_SELECTION_MS)}
+    chosen = {key: value for key, value in defaults.items() if key.lower() not in given}
+    return AsyncIOMotorClient(uri, tz_aware=True, appname="crm", timeoutMS=timeout_ms, **chosen, **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,13 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 def translate(exc: BaseException) -> CrmError | None:
     """Our error for one that the driver raised; None where it is none of the driver's."""
     if isinstance(exc, BulkWriteError):
-        errors = (exc.details or {}).get("writeErrors", [])
-        return _from_code(next((e for e in errors if e.get("code") != _DUPLICATE), errors[0] if errors else {}))
+        details = exc.details or {}
+        refused = [e for e in details.get("writeErrors", []) if e.get("code") != _DUPLICATE]
+        if not refused and details.get("writeConcernErrors"):
+            return _unknown_outcome()
+        return _from_code(next(iter(refused or details.get("writeErrors", [])), {}))
     if isinstance(exc, WTimeoutError | ExecutionTimeout) or getattr(exc, "timeout", False):
-        return Unavailable("The database did not answer in time; whether a write was made is unknown.", retry_after=1)
+        return _unknown_outcome()
     if isinstance(exc, AutoReconnect | ConnectionFailure):
         return Unavailable("The database cannot be reached at the moment.", retry_after=2)
     if isinstance(exc, OperationFailure):
@@ -61,8 +64,9 @@ def translate(exc: BaseException) -> CrmError | None:
 
 def duplicate_ids(exc: BaseException | None) -> set[str] | None:
     """The ids of a batch that were stored already; None where the batch failed for any other reason."""
-    errors = (exc.details or {}).get("writeErrors", []) if isinstance(exc, BulkWriteError) else []
-    if not errors or any(error["code"] != _DUPLICATE for error in errors):
+    details = (exc.details or {}) if isinstance(exc, BulkWriteError) else {}
+    errors = details.get("writeErrors", [])
+    if not errors or details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE for error in errors):
         return None
     return {error["op"]["_id"] for error in errors}
 
@@ -80,10 +84,14 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
     if code == _WRITE_CONFLICT:
         return Conflict("Somebody else is changing the same document; try again.")
     if code in _TIMED_OUT:
-        return Unavailable("The database did not answer in time; whether a write was made is unknown.", retry_after=1)
+        return _unknown_outcome()
     if code == _WRONG_PASSWORD:
         return NotConfigured("MongoDB refused the user name or password of a client of this service.")
     return OperatorError(f"The database refused a command (code {code}).")
+
+
+def _unknown_outcome() -> Unavailable:
+    return Unavailable("The database did not answer in time; whether a write was made is unknown.", retry_after=1)
 
 
 def _broken_rules(info: Mapping[str, Any]) -> Iterator[FieldError]:

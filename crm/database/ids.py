@@ -40,11 +40,12 @@ def _from_bson(value: Any) -> Any:
     return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
-# A minimum and a maximum: a minimum alone lets Infinity through the validator (measured on 6.0.5).
+# A minimum and a maximum: a minimum alone lets Infinity through the validator (measured on 6.0.5). They stand before
+# BeforeValidator: after it Pydantic applies them, but leaves them out of the JSON schema, and so out of the validator.
 _WIDEST: Final = LARGEST * 1000
-StoredAmount = Annotated[Decimal, BeforeValidator(_from_bson), Field(ge=0, le=_WIDEST, allow_inf_nan=False)]
+StoredAmount = Annotated[Decimal, Field(ge=0, le=_WIDEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
 """An amount that is not negative, stored as Decimal128."""
-StoredBalance = Annotated[Decimal, BeforeValidator(_from_bson), Field(ge=-_WIDEST, le=_WIDEST, allow_inf_nan=False)]
+StoredBalance = Annotated[Decimal, Field(ge=-_WIDEST, le=_WIDEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
 """An amount that may be negative, such as a net total."""
 
 

@@ -196,7 +196,9 @@ def _decode(cursor: str, sort: str) -> Position:
         value = datetime.fromisoformat(text) if kind == "t" else text
     except (ValueError, UnicodeError, binascii.Error, msgspec.MsgspecError):
         raise wrong from None
-    if made_for != sort or kind not in "ts" or (isinstance(value, datetime) and not _storable(value)):
+    # Every stored time is named …_at (or "at"); a text in its place would compare as less than every date.
+    expected = "t" if sort.endswith(("_at", "-at")) else "s"
+    if made_for != sort or kind != expected or (isinstance(value, datetime) and not _storable(value)):
         raise wrong
     return value, last_id
 

@@ -7,6 +7,9 @@ rather than null (documents never store null), and no object takes a field that 
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -16,11 +19,12 @@ from pydantic_core import core_schema
 _BSON_TYPE: Final[dict[str, Any]] = {
     "string": "string",
     "integer": ["int", "long"],
-    "number": ["double", "int", "long"],
+    "number": "double",  # what every Python float is stored as
     "boolean": "bool",
     "array": "array",
     "object": "object",
 }
+_LARGEST: Final = sys.float_info.max
 _KEPT: Final = (
     "bsonType",
     "enum",
@@ -31,15 +35,23 @@ _KEPT: Final = (
     "minItems",
     "maxItems",
     "uniqueItems",
+    "minProperties",
+    "maxProperties",
 )
 
 
 class _WithBsonTypes(GenerateJsonSchema):
-    """Pydantic's schema, with decimals and dates as BSON has them."""
+    """Pydantic's schema, with decimals, floats and dates as BSON has them."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        bounds = {"minimum": schema.get("ge"), "maximum": schema.get("le")}
-        return {"bsonType": "decimal", **{key: int(value) for key, value in bounds.items() if value is not None}}
+        if "ge" not in schema or "le" not in schema:
+            raise TypeError("A decimal needs ge and le, before any validator: without both, Infinity is stored.")
+        return {"bsonType": "decimal", "minimum": int(schema["ge"]), "maximum": int(schema["le"])}
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        out = super().float_schema(schema)
+        # The widest bounds there are: they refuse infinity, and NaN, which BSON sorts below every number.
+        return out if schema.get("allow_inf_nan", True) else {"minimum": -_LARGEST, "maximum": _LARGEST, **out}
 
     def datetime_schema(self, _schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
         return {"bsonType": "date"}
@@ -61,10 +73,34 @@ def json_schema(document: type[BaseModel]) -> dict[str, Any]:
     return _rewrite(source, source.get("$defs", {}))
 
 
+def every_date(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The expression of a list of all dates in a document; null stands for those that are absent.
+
+    Args:
+        schema: What ``json_schema`` returned.
+    """
+    paths = list(_date_paths(schema, "$", in_list=False))
+    lists = [
+        {"$cond": [{"$isArray": path}, path, []]}  # "$consents.at" is the list of each consent's date
+        for path, in_list in paths
+        if in_list
+    ]
+    return {"$concatArrays": [[path for path, in_list in paths if not in_list], *lists]}
+
+
+def _date_paths(node: Mapping[str, Any], path: str, *, in_list: bool) -> Iterator[tuple[str, bool]]:
+    if node.get("bsonType") == "date":
+        yield path, in_list
+    for name, field in node.get("properties", {}).items():
+        yield from _date_paths(field, f"${name}" if path == "$" else f"{path}.{name}", in_list=in_list)
+    if "items" in node:
+        yield from _date_paths(node["items"], path, in_list=True)
+
+
 def _rewrite(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in node:
         return _rewrite(definitions[node["$ref"].rsplit("/", 1)[1]], definitions)
-    if "anyOf" in node:
+    if "anyOf" in node and "type" not in node:
         return _rewrite_union(node["anyOf"], definitions)
     out: dict[str, Any] = {key: node[key] for key in _KEPT if key in node}
     if "const" in node:
@@ -88,7 +124,7 @@ def _rewrite_union(branches: list[dict[str, Any]], definitions: dict[str, Any]) 
 
 
 def _rewrite_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {"anyOf": node["anyOf"]} if "anyOf" in node else {}  # of required fields, not of types
     if "properties" in node:
         out["properties"] = {name: _rewrite(field, definitions) for name, field in node["properties"].items()}
         if node.get("required"):
@@ -111,9 +147,13 @@ def _rewrite_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[s
 
 
 def _anchored(pattern: str) -> str:
-    r"""``^…$`` as ``\A…\z``: PCRE's ``$`` also matches before a final newline, Rust's (Pydantic's) does not."""
+    r"""Pydantic's pattern (Rust's syntax) as MongoDB's (PCRE).
+
+    PCRE's ``$`` also matches before a final newline; its ``\d``, ``\s`` and ``\w`` are ASCII unless ``(*UCP)`` says so.
+    """
+    by_unicode = "(*UCP)" if re.search(r"\\[dsw]", pattern, re.IGNORECASE) else ""
     if pattern.startswith("^"):
         pattern = r"\A" + pattern[1:]
     if pattern.endswith("$") and not pattern.endswith(r"\$"):
         pattern = pattern[:-1] + r"\z"
-    return pattern
+    return by_unicode + pattern

@@ -23,7 +23,8 @@ def check(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _check_object(value: dict[str, Any], depth: int, seen: list[int]) -> None:
     for key, item in value.items():
-        if not key or len(key) > LONGEST_KEY or key.startswith("$") or "." in key or "\x00" in key:
+        harmless = not key.startswith("$") and "." not in key and "\x00" not in key and _is_unicode(key)
+        if not harmless or not 1 <= len(key) <= LONGEST_KEY:
             raise ValueError(
                 f"A property's name has 1 to {LONGEST_KEY} characters, no dot, no NUL and no dollar sign in front."
             )

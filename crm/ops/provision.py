@@ -31,8 +31,8 @@ async def provision(uri: str, settings: Settings, on_step: Callable[[Step], None
 
 @asynccontextmanager
 async def administration(uri: str, settings: Settings) -> AsyncIterator[Database]:
-    """The services, acting with the credentials of a URI."""
-    database = Database.administrative(uri, settings.mongodb_database)
+    """The services, acting with the credentials of a URI, or as the MongoDB user ``admin`` where it has none."""
+    database = Database.administrative(settings.signed(uri, Role.ADMIN), settings.mongodb_database)
     try:
         await database.initialise(documents())
         with acting_as(database, Role.ADMIN):

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, get, patch, put
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
-from crm.fields import Moment
 from crm.orders import service
 from crm.orders.schemas import OrderOut, OrderPut, OrderPutOut, OrderUpdate
 from crm.orders.states import Status
 from crm.web.access import READERS, SENDERS
 from crm.web.dependencies import AskedPage, Caller, Configured
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, moment
 from crm.web.paths import rest_of_path
 from crm.web.versions import expected_version, with_etag
 
+_Time = Annotated[str | None, QueryParameter(max_length=40, description="RFC 3339, with an offset.")]
 _Source = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 
 
@@ -29,11 +29,12 @@ async def list_orders(
     status: FromQuery[Status | None] = None,
     attached: Annotated[bool | None, QueryParameter(description="false lists walk-in sales.")] = None,
     number: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
-    placed_after: FromQuery[Moment | None] = None,
-    placed_before: FromQuery[Moment | None] = None,
+    placed_after: _Time = None,
+    placed_before: _Time = None,
 ) -> Response[Listed[OrderOut]]:
     """The latest first; times bound any of the other filters."""
-    wanted = service.OrderFilter(customer_id, status, attached, number, placed_after, placed_before)
+    after, before = moment("placed_after", placed_after), moment("placed_before", placed_before)
+    wanted = service.OrderFilter(customer_id, status, attached, number, after, before)
     return listed(request, await service.page(principal, wanted, page_request))
 
 

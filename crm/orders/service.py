@@ -12,7 +12,16 @@ from crm.customers import service as customers
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
-from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StaleVersion, Unavailable
+from crm.errors import (
+    AlreadyExists,
+    Conflict,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    StaleVersion,
+    Unavailable,
+    UnreadableRequest,
+)
 from crm.identity import Principal
 from crm.orders import mapping, projection, queries
 from crm.orders.documents import Order
@@ -121,7 +130,8 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     }
     sort = queries.LISTINGS.choose(given, request.sort)
     if wanted.attached:
-        raise InvalidInput.at("attached", "Only attached=false is served by an index: walk-in sales.")
+        says = "Only attached=false is served by an index: walk-in sales."
+        raise UnreadableRequest(says, errors=(FieldError("attached", says),))
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
     return (await Order.page(chosen, sort, request)).map(mapping.shape)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class _Flight:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    started: int = 0
+    begun: int = 0
+    succeeded: int = 0  # number of the latest run that went well
     waiting: int = 0
 
 
@@ -27,15 +28,17 @@ class SingleFlight:
     async def run(self, key: str, work: Callable[[], Awaitable[None]]) -> None:
         """Return once ``work`` has run from beginning to end after this call."""
         flight = self._flights.setdefault(key, _Flight())
-        asked_at = flight.started
+        asked_at = flight.begun
         flight.waiting += 1
         try:
             async with flight.lock:
-                if flight.started > asked_at:
+                # The run under way when we asked has a number that we know: only a later one covers us.
+                if flight.succeeded > asked_at:
                     return
+                flight.begun += 1
                 await work()
-                # Counted only when it went well: who waits for a run that failed does it again.
-                flight.started += 1
+                # Only when it went well: who waits for a run that failed does it again.
+                flight.succeeded = flight.begun
         finally:
             flight.waiting -= 1
             if not flight.waiting:

@@ -18,5 +18,7 @@ def client_address(connection: ASGIConnection[Any, Any, Any, Any], settings: Set
     trusted = {name.strip() for name in settings.trusted_proxies.split(",") if name.strip()}
     if peer not in trusted:
         return peer
-    hops = [hop.strip() for hop in connection.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    # All header lines: some proxies add one of their own below the client's.
+    lines = connection.headers.getall("x-forwarded-for", [])
+    hops = [hop.strip() for hop in ",".join(lines).split(",") if hop.strip()]
     return next((hop for hop in reversed(hops) if hop not in trusted), peer)

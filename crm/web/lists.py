@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from litestar import Request, Response
 from litestar.params import QueryParameter
+from pydantic import TypeAdapter, ValidationError
 
 from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest
+from crm.errors import FieldError, UnreadableRequest
+from crm.fields import Moment
 from crm.web.schemas import WireOut
 
 T = TypeVar("T")
+_MOMENT: Final = TypeAdapter[datetime](Moment)
 
 
 class Listed(WireOut, Generic[T]):
@@ -52,6 +57,22 @@ def provide_page_request(
 ) -> PageRequest:
     """The query parameters that every list has."""
     return PageRequest(limit=limit, cursor=cursor, sort=sort, count=count)
+
+
+def moment(name: str, text: str | None) -> datetime | None:
+    """A time in the query; Litestar itself would also take one without an offset, an epoch number, or the year 1.
+
+    Raises:
+        UnreadableRequest: It is not a time as bodies have them.
+    """
+    if text is None:
+        return None
+    try:
+        return _MOMENT.validate_python(text)
+    except ValidationError as exc:
+        says = str(exc.errors()[0]["ctx"]["error"])
+        wrong = FieldError(name, says)
+        raise UnreadableRequest("A parameter of the request cannot be read.", errors=(wrong,)) from None
 
 
 def listed(request: Request[Any, Any, Any], page: Page[T]) -> Response[Listed[T]]:

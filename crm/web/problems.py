@@ -23,6 +23,8 @@ from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
+#: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
+_NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary or instance of ")
 
 
 class FieldErrorOut(WireOut):
@@ -76,6 +78,11 @@ def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[st
 def _as_ours(exc: Exception) -> CrmError | None:
     if isinstance(exc, CrmError):
         return exc
+    broken = getattr(exc.__cause__, "errors", None)
+    if isinstance(exc, HTTPException) and isinstance(broken, list):
+        # Pydantic's own list. Litestar's copy of it takes a field for the parameter or dependency of the same name, and
+        # answers 400 or even 500 to a body with a field that is called "sku" or "settings".
+        return InvalidInput("The request has fields that cannot be accepted.", errors=tuple(_in_body(broken)))
     if isinstance(exc, ValidationException):
         return _invalid(exc)
     if isinstance(exc, UnicodeDecodeError | RecursionError | SerializationException):
@@ -117,15 +124,30 @@ def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
         if entry.get("source") in {"query", "path", "header"}:
             yield FieldError(key, _sentence(message))
         elif key in {"", "data"}:
-            yield FieldError("", "The body must be a JSON object." if "'data'" in message else _sentence(message))
+            yield FieldError(
+                "", "The body must be a JSON object." if _NOT_AN_OBJECT.search(message) else _sentence(message)
+            )
         else:
-            yield FieldError("/" + key.removesuffix(".[key]").replace("~", "~0").replace(".", "/"), _sentence(message))
+            # Litestar joins the parts with dots: a dot within a name cannot be told from one between two.
+            pointer = key.removesuffix(".[key]").replace("~", "~0").replace("/", "~1").replace(".", "/")
+            yield FieldError("/" + pointer, _sentence(message))
+
+
+def _in_body(errors: Iterable[dict[str, Any]]) -> Iterable[FieldError]:
+    for error in errors:
+        place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"] if part != "[key]"]
+        if not place and error["type"] in {"model_type", "model_attributes_type"}:
+            yield FieldError("", "The body must be a JSON object.")
+        else:
+            yield FieldError("".join(f"/{part}" for part in place), _sentence(error["msg"]))
 
 
 def _sentence(message: str) -> str:
     text = re.sub(r"^(Value|Assertion) error, ", "", message)
     if text == "Extra inputs are not permitted":
         return "This field is not known."
+    if text.startswith("Invalid enum value"):
+        return "This value is not one of the allowed ones."  # msgspec's own text repeats it
     return text if text.endswith(".") else text + "."
 
 
