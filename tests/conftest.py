@@ -25,9 +25,9 @@ settings.load_profile("crm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start MongoDB in the controlling process, so that it outlives every worker; the fast tier goes without."""
+    """Start MongoDB in the controlling process, so that it outlives every worker; fast and e2e go without."""
     global _server, _folder
-    if hasattr(config, "workerinput") or config.option.markexpr.strip() == "fast" or config.option.collectonly:
+    if hasattr(config, "workerinput") or config.option.markexpr.strip() in {"fast", "e2e"} or config.option.collectonly:
         return
     _folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
     # notablescan: a query that no index serves fails.

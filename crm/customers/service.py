@@ -243,7 +243,7 @@ async def _complete(found: Customer, source: str, ref: CustomerRef, phone_region
 
 
 def _from_ref(source: str, ref: CustomerRef) -> CustomerCreate:
-    fields = ref.model_dump(exclude={"id", "external_id"})
+    fields = ref.model_dump(include={"email", "phone", "first_name", "last_name"})
     external = [{"source": source, "id": ref.external_id}] if ref.external_id else []
     return CustomerCreate.model_validate({**fields, "external_ids": external})
 

@@ -207,9 +207,12 @@ class Database:
         return cls(clients, settings.mongodb_database, views=views, administration=client(Role.ADMIN))
 
     @classmethod
-    def administrative(cls, uri: str, name: str, *, timeout_ms: int = 60_000) -> Database:
-        """One plain client for every role: for the command line, which acts with the credentials of its URI."""
-        client = _client(uri, timeout_ms=timeout_ms)
+    def administrative(cls, uri: str, name: str) -> Database:
+        """One plain client for every role: for the command line, which acts with the credentials of its URI.
+
+        Without a limit on an operation: building an index takes as long as there are documents.
+        """
+        client = _client(uri, timeout_ms=None)
         return cls(dict.fromkeys(Role, client), name)
 
     def raw(self, role: Role) -> AsyncIOMotorDatabase[Row]:
@@ -250,15 +253,15 @@ class Database:
             client.close()
 
 
-def _client(uri: str, *, timeout_ms: int, **options: Any) -> AsyncIOMotorClient[Row]:
+def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> AsyncIOMotorClient[Row]:
     try:
         parsed = parse_uri(uri)
     except (PyMongoError, ValueError):
         # Not chained: the driver's text repeats the URI, password included.
         raise NotConfigured("CRM_MONGODB_URI is not a MongoDB URI (mongodb://host:27017/?replicaSet=rs0).") from None
     given = {key.lower() for key in parsed["options"]}
-    # A server that is not there is not there in a minute either, however long an operation may take.
-    defaults = {**_DURABLE, "serverSelectionTimeoutMS": min(timeout_ms, _LONGEST_SELECTION_MS)}
+    # timeoutMS rules over the driver's own limit on finding a server; this one holds where there is none.
+    defaults = {**_DURABLE, "serverSelectionTimeoutMS": timeout_ms or _LONGEST_SELECTION_MS}
     chosen = {key: value for key, value in defaults.items() if key.lower() not in given}
     return AsyncIOMotorClient(uri, tz_aware=True, appname="crm", timeoutMS=timeout_ms, **chosen, **options)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crm.errors import ContractError
 
@@ -100,6 +100,6 @@ def read(where: Path | None = None) -> Mapping[str, IndexFile]:
     for path in sorted((where or folder()).glob("*.toml")):
         try:
             out[path.stem] = IndexFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, ValidationError, OSError) as exc:
+        except (ValueError, OSError) as exc:  # not TOML, not UTF-8, or not an index
             raise ContractError(f"{path.name}: {exc}") from exc
     return out

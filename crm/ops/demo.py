@@ -179,12 +179,12 @@ class Demo:
         url = self._base_url()
         if self.credentials_file:
             write_private(self.credentials_file, json.dumps(self._credentials(server), indent=2))
-        console.print(f"\nThe API answers at {url}, its docs are at {url}/api/docs", highlight=False)
-        for role in STAFF_ROLES:
-            console.print(f"  {role.value:<9} {_email(role)}  {content['passwords'][role.value]}", highlight=False)
-        for kind in KEY_KINDS:
-            console.print(f"  {kind.value:<9} {content['api_keys'][kind.value]}", highlight=False, soft_wrap=True)
-        console.print("Stop with Ctrl-C; the data stays in " + str(self.data_dir), highlight=False)
+        lines = [f"\nThe API answers at {url}, its docs are at {url}/api/docs"]
+        lines += [f"  {role.value:<9} {_email(role)}  {content['passwords'][role.value]}" for role in STAFF_ROLES]
+        lines += [f"  {kind.value:<9} {content['api_keys'][kind.value]}" for kind in KEY_KINDS]
+        lines.append(f"Stop with Ctrl-C; the data stays in {self.data_dir}")
+        for line in lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _credentials(self, server: EmbeddedServer) -> dict[str, Any]:
         content, database = self._secrets.content, self._secrets.settings("mongodb://x").mongodb_database

@@ -1,0 +1,93 @@
+"""Ids that sort and ids that repeat, and amounts as BSON keeps them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from bson import BSON, Decimal128
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from crm.database.ids import StoredAmount, StoredBalance, derived_id, for_storage, new_id, to_bson
+from crm.fields import Identifier
+
+pytestmark = pytest.mark.fast
+
+_parts = st.lists(st.text(max_size=8), max_size=4)
+_AMOUNT = TypeAdapter[Decimal](StoredAmount)
+_BALANCE = TypeAdapter[Decimal](StoredBalance)
+_IDENTIFIER = TypeAdapter[str](Identifier)
+
+
+def test_ids_of_later_milliseconds_sort_behind() -> None:
+    made = []
+    for _ in range(5):
+        made.append(new_id("cus"))
+        time.sleep(0.002)
+    assert made == sorted(made)
+
+
+def test_ids_do_not_repeat_and_are_identifiers() -> None:
+    made = {new_id("ord") for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(_IDENTIFIER.validate_python(i).startswith("ord_") for i in made)
+
+
+def test_a_derived_id_is_the_same_in_every_release() -> None:
+    """Written out: it is stored, so that another algorithm would let everything in twice."""
+    assert derived_id("evt", "shopify-uk", "m-1") == "evt_HYIRV6DJOGSG2YL3AH3TRMUPUU"
+    assert derived_id("evt") == "evt_ZLTGSQOZ566UATSNRB2Y5JTWOA"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "bc"), ("ab", "c")),
+        (("a", ""), ("", "a")),
+        (("a",), ("a", "")),
+        ((), ("",)),
+        (("a\x00", "b"), ("a", "\x00b")),
+        (("\x00\x00\x00\x01a",), ("", "a")),
+        (("ä",), ("a\u0308",)),
+    ],
+)
+def test_the_border_between_parts_counts(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    assert derived_id("evt", *one) != derived_id("evt", *other)
+
+
+@given(_parts, _parts)
+@settings(max_examples=150)
+def test_derived_ids_are_equal_exactly_when_their_parts_are(one: list[str], other: list[str]) -> None:
+    assert (derived_id("evt", *one) == derived_id("evt", *other)) is (one == other)
+    _IDENTIFIER.validate_python(derived_id("evt", *one))
+
+
+def test_for_storage_leaves_out_what_is_none_and_turns_decimals() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    stored = for_storage(
+        {"a": None, "b": Decimal("1.50"), "c": [{"d": None, "e": (Decimal("2"),)}], "f": moment, "g": False, "h": ""}
+    )
+    assert stored == {"b": Decimal128("1.50"), "c": [{"e": [Decimal128("2")]}], "f": moment, "g": False, "h": ""}
+    assert BSON.encode(stored)
+
+
+@given(st.decimals(0, 10**15, places=3))
+@settings(max_examples=100)
+def test_an_amount_comes_back_from_bson_digit_for_digit(amount: Decimal) -> None:
+    stored = BSON.encode({"amount": to_bson(amount)}).decode()["amount"]
+    read = _AMOUNT.validate_python(stored)
+    assert str(read) == str(amount)
+    assert str(_BALANCE.validate_python(to_bson(-amount))) == str(-amount)
+
+
+@pytest.mark.parametrize("wrong", ["-0.01", "1000000000000001", "NaN", "sNaN", "Infinity", "-Infinity"])
+def test_no_stored_amount_is_negative_endless_or_too_large(wrong: str) -> None:
+    with pytest.raises(ValidationError):
+        _AMOUNT.validate_python(Decimal128(wrong))
+    if wrong != "-0.01":
+        with pytest.raises(ValidationError):
+            _BALANCE.validate_python(Decimal128(wrong))

@@ -1,0 +1,314 @@
+"""What the server itself refuses, to a plain PyMongo client that goes around the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import DatetimeMS, json_util
+from pymongo.errors import BulkWriteError, WriteError
+
+from crm.database.failures import translate
+from crm.errors import RuleViolated
+from tests.fixtures.plain import Writers, plain_writers, text_of
+from tests.fixtures.rows import (
+    ABSENT,
+    MOMENT,
+    ROWS,
+    Row,
+    amount,
+    customer_row,
+    event_row,
+    interaction_row,
+    item_row,
+    order_row,
+    plain_order_row,
+    product_row,
+    sign_in_failures_row,
+    user_row,
+)
+from tests.fixtures.store import Store
+
+pytestmark = pytest.mark.mongo
+
+#: Stands in every refused document, and may stand in no error of ours.
+MARK = "qzx-marker-qzx"
+NOT_ALLOWED = "This value is not allowed."
+REQUIRED = "This field is required."
+UNKNOWN = "This field is not known."
+ADDS_UP = "total is items - discounts + tax + shipping, exactly"
+DECIMALS = "no amount has more decimals than its currency"
+DISCOUNT = "no item's discount is larger than its price"
+FUTURE = "placed_at is not in the future (5 minutes of skew allowed)"
+EMAIL_KEY = "email and email_key go together, and the key of an ASCII address is that address in lower case"
+SOMEBODY = "an event names a customer or an anonymous_id"
+RECEIVED = "occurred_at is not later than received_at"
+STATUS = "a task has a status, and nothing else has one"
+PHONE_KEY = "phone_key comes with phone"
+DATES = "every date lies between 1970 and 2200"
+LAST_NAME = "last_name and last_name_key go together"
+
+
+@pytest.fixture(scope="module")
+def writers(store: Store) -> Iterator[Writers]:
+    with plain_writers(store) as writers:
+        yield writers
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A document that the server refuses, and what our error says of it."""
+
+    collection: str
+    row: Row
+    pointer: str
+    says: str
+
+
+def customer(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("customers", customer_row(**changes), pointer, says)
+
+
+def order(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("orders", order_row(**changes), pointer, says)
+
+
+def item(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("orders", order_row(items=[item_row(), item_row(**changes)]), pointer, says)
+
+
+def event(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("events", event_row(**changes), pointer, says)
+
+
+def talk(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("interactions", interaction_row(**changes), pointer, says)
+
+
+REFUSED = {
+    # customers
+    "an ASCII e-mail with the key of another": customer("", EMAIL_KEY, email_key=f"{MARK}2@example.com"),
+    "an e-mail without its key": customer("", EMAIL_KEY, email_key=ABSENT),
+    "a key without its e-mail": customer("", EMAIL_KEY, email=ABSENT, email_key=f"{MARK}@example.com"),
+    "a key that is not folded": customer("/email_key", NOT_ALLOWED, email_key=f"{MARK.upper()}@example.com"),
+    "a key that is hidden by a newline": customer(
+        "", EMAIL_KEY, email=f"{MARK}@example.com\n", email_key=f"{MARK}2@example.com"
+    ),
+    "a key that is hidden by a NUL": customer(
+        "", EMAIL_KEY, email=f"{MARK}@example.com\0", email_key=f"{MARK}2@example.com"
+    ),
+    "a phone key without its phone": customer("", PHONE_KEY, phone=ABSENT),
+    "a phone key that is not E.164": customer("/phone_key", NOT_ALLOWED, phone_key=f"+44 {MARK}"),
+    "a last name without its key": customer("", LAST_NAME, last_name_key=ABSENT),
+    "null for absent": customer("/first_name", NOT_ALLOWED, first_name=None),
+    "a customer's unknown field": customer("/nickname", UNKNOWN, nickname=MARK),
+    "an address in no country": customer(
+        "/addresses/0/country", NOT_ALLOWED, addresses=[{"kind": "shipping", "line1": MARK, "country": MARK}]
+    ),
+    "an address that says nothing": customer(
+        "/addresses/0", "This item is not allowed.", addresses=[{"kind": "shipping"}]
+    ),
+    "an address's phone without digits": customer(
+        "/addresses/0/phone", NOT_ALLOWED, addresses=[{"kind": "shipping", "phone": MARK}]
+    ),
+    "101 tags": customer("/tags", "This list breaks maxItems.", tags=[MARK] * 101),
+    "an attribute that is no scalar": customer("/attributes", NOT_ALLOWED, attributes={"tier": [MARK]}),
+    "an attribute that is no number": customer("/attributes", NOT_ALLOWED, attributes={"ratio": float("nan")}),
+    "101 attributes": customer("/attributes", NOT_ALLOWED, attributes={f"a{i}": MARK for i in range(101)}),
+    "an external id without its source": customer("/external_ids/0/source", REQUIRED, external_ids=[{"id": MARK}]),
+    "a consent that is neither given nor withdrawn": customer(
+        "/consents/0/status",
+        NOT_ALLOWED,
+        consents=[{"channel": "email", "status": MARK, "at": MOMENT, "source": MARK}],
+    ),
+    "a version of 0": customer("/version", NOT_ALLOWED, version=0),
+    "a date before 1970": customer("", DATES, created_at=datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    "a date in 2200": customer("", DATES, created_at=datetime(2200, 1, 1, tzinfo=UTC)),
+    "a date that Python cannot read": customer("", DATES, created_at=DatetimeMS(2**52)),
+    "a date within a list": customer(
+        "",
+        DATES,
+        consents=[
+            {"channel": "sms", "status": "granted", "at": MOMENT, "source": MARK},
+            {"channel": "email", "status": "granted", "at": datetime(2200, 1, 1, tzinfo=UTC), "source": MARK},
+        ],
+    ),
+    "a date within an object": customer(
+        "", DATES, stats={**customer_row()["stats"], "last_seen_at": datetime(2200, 1, 1, tzinfo=UTC)}
+    ),
+    "a text for a date": customer("/created_at", NOT_ALLOWED, created_at=f"2026-01-31T12:00:00Z {MARK}"),
+    # products
+    "a product without a title": Refused("products", product_row(title=ABSENT), "/title", REQUIRED),
+    "a price in no currency": Refused(
+        "products", product_row(price={"amount": amount("1"), "currency": MARK}), "/price/currency", NOT_ALLOWED
+    ),
+    "a price below zero": Refused(
+        "products", product_row(price={"amount": amount("-0.01"), "currency": "GBP"}), "/price/amount", NOT_ALLOWED
+    ),
+    "a product that is active by text": Refused("products", product_row(active="true"), "/active", NOT_ALLOWED),
+    # dates of orders
+    "an order 6 minutes ahead of its record": order(
+        "", FUTURE, placed_at=MOMENT + timedelta(minutes=6), recorded_at=MOMENT
+    ),
+    "an order placed by text": order("/placed_at", NOT_ALLOWED, placed_at=f"2026-01-31 {MARK}"),
+    "an order placed never": order("/placed_at", REQUIRED, placed_at=ABSENT),
+    "an order that nobody recorded": order("/recorded_at", REQUIRED, recorded_at=ABSENT),
+    # amounts of orders
+    "a total one penny high": order("", ADDS_UP, total=amount("15.20")),
+    "a total one penny low": order("", ADDS_UP, total=amount("15.18")),
+    "an order's tax left out of the total": order("", ADDS_UP, tax=amount("0.01")),
+    "a total below zero": Refused("orders", plain_order_row("-1.00"), "/total", NOT_ALLOWED),
+    "a total that is no number": Refused("orders", plain_order_row("NaN"), "/total", NOT_ALLOWED),
+    "a price that is no number": Refused("orders", plain_order_row("NaN"), "/items/0/unit_price", NOT_ALLOWED),
+    "a total without end": Refused("orders", plain_order_row("Infinity"), "/total", NOT_ALLOWED),
+    "a price without end": Refused("orders", plain_order_row("Infinity"), "/items/0/unit_price", NOT_ALLOWED),
+    "a total above a quadrillion": Refused("orders", plain_order_row("1000000000000001"), "/total", NOT_ALLOWED),
+    "a double for a decimal": order("/total", NOT_ALLOWED, total=15.19),
+    "an integer for a decimal": order("/shipping", NOT_ALLOWED, shipping=3),
+    "a text for a decimal": order("/total", NOT_ALLOWED, total="15.19"),
+    "yen with decimals": Refused("orders", plain_order_row("100.50", currency="JPY"), "", DECIMALS),
+    "pounds with three decimals": Refused("orders", plain_order_row("1.005"), "", DECIMALS),
+    "dinars with four decimals": Refused("orders", plain_order_row("1.0005", currency="KWD"), "", DECIMALS),
+    "decimals that cancel out": order(
+        "", DECIMALS, shipping=amount("2.995"), discount=amount("1.005"), total=amount("15.19")
+    ),
+    "an unknown currency": order("/currency", NOT_ALLOWED, currency="XYZ"),
+    "a currency in lower case": order("/currency", NOT_ALLOWED, currency="gbp"),
+    # items of orders, and the rest
+    "no items": Refused("orders", plain_order_row("0", items=[]), "/items", "This list breaks minItems."),
+    "items left out": Refused("orders", plain_order_row("0", items=ABSENT), "/items", REQUIRED),
+    "a quantity of 0": item("/items/1/quantity", NOT_ALLOWED, quantity=0),
+    "a quantity below 0": item("/items/1/quantity", NOT_ALLOWED, quantity=-1),
+    "half a piece": item("/items/1/quantity", NOT_ALLOWED, quantity=1.5),
+    "a quantity by text": item("/items/1/quantity", NOT_ALLOWED, quantity="1"),
+    "a double quantity": item("/items/1/quantity", NOT_ALLOWED, quantity=1.0),
+    "an item's unknown field": item("/items/1/colour", UNKNOWN, colour=MARK),
+    "an item without a title": item("/items/1/title", REQUIRED, title=ABSENT),
+    "a discount above its price": Refused(
+        "orders",
+        order_row(items=[item_row(discount=amount("9.01"), tax=amount("11"))], discount=amount("0")),
+        "",
+        DISCOUNT,
+    ),
+    "an order's unknown field": order("/coupon", UNKNOWN, coupon=MARK),
+    "an order of a customer that cannot be": order("/customer_id", NOT_ALLOWED, customer_id=f"{MARK}@example.com"),
+    "an order that is lost": order("/status", NOT_ALLOWED, status=MARK),
+    "a parcel without an address": order("/shipping_address", NOT_ALLOWED, shipping_address={}),
+    # events
+    "an event of nobody": event("", SOMEBODY, customer_id=ABSENT, anonymous_id=ABSENT),
+    "an event before it happened": event("", RECEIVED, occurred_at=MOMENT + timedelta(seconds=2)),
+    "an event of a kind that is none": event("/type", NOT_ALLOWED, type=MARK),
+    "an event's properties as a text": event("/properties", NOT_ALLOWED, properties=MARK),
+    # interactions
+    "a note with a status": talk("", STATUS, status="open"),
+    "a task without a status": talk("", STATUS, kind="task"),
+    "a task that is late": talk("/status", NOT_ALLOWED, kind="task", status=MARK),
+    "a talk with nobody": talk("/customer_id", REQUIRED, customer_id=ABSENT),
+    # signing in
+    "a password that is not hashed": Refused(
+        "users", user_row(password_hash=f"{MARK} battery staple"), "/password_hash", NOT_ALLOWED
+    ),
+    "a hash by bcrypt": Refused("users", user_row(password_hash=f"$2b$12${MARK}"), "/password_hash", NOT_ALLOWED),
+    "a user who may do anything": Refused("users", user_row(role="root"), "/role", NOT_ALLOWED),
+    "a key that is not hashed": Refused(
+        "api_keys", {**ROWS["api_keys"](), "key_hash": f"crm_ingest_{MARK}"}, "/key_hash", NOT_ALLOWED
+    ),
+    "no failures": Refused("sign_in_failures", sign_in_failures_row(failures=0), "/failures", NOT_ALLOWED),
+    "failures that are never forgotten": Refused(
+        "sign_in_failures", sign_in_failures_row(expires_at=ABSENT), "/expires_at", REQUIRED
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refuses(name: str, writers: Writers, store: Store) -> None:
+    refused = REFUSED[name]
+    row = {**refused.row, "_id": MARK}
+    with pytest.raises(WriteError) as caught:
+        writers[refused.collection].insert_one(row)
+    assert caught.value.code == 121
+    error = translate(caught.value)
+    assert isinstance(error, RuleViolated)
+    assert (refused.pointer, refused.says) in [(e.pointer, e.detail) for e in error.errors]
+    assert MARK not in text_of(error)
+    assert store.root[refused.collection].find_one({"_id": MARK}) is None
+
+
+def test_a_rule_across_fields_reaches_any_client_as_a_sentence(writers: Writers) -> None:
+    with pytest.raises(WriteError) as caught:
+        writers["orders"].insert_one(order_row(total=amount("15.20")))
+    assert ADDS_UP in json_util.dumps((caught.value.details or {})["errInfo"])
+
+
+ACCEPTED = {
+    **{f"a whole row of {name}": (name, make()) for name, make in ROWS.items()},
+    "a customer known by nothing": (
+        "customers",
+        customer_row(
+            email=ABSENT, phone=ABSENT, phone_key=ABSENT, first_name=ABSENT, last_name=ABSENT, last_name_key=ABSENT
+        ),
+    ),
+    "an e-mail in capitals": ("customers", customer_row(email="Ann.O'Neill+Shop@Example.COM")),
+    "an e-mail with a newline behind it": ("customers", customer_row(email="ann@example.com\n")),
+    "an e-mail in Greek": ("customers", customer_row(email="Άννα@παράδειγμα.example")),
+    "0.1 + 0.2": (
+        "orders",
+        plain_order_row("0.3", unit_price="0.1", shipping=amount("0.2")),
+    ),
+    "dinars with three decimals": ("orders", plain_order_row("1.005", currency="KWD")),
+    "yen": ("orders", plain_order_row("100", currency="JPY")),
+    "yen with zeros behind the point": ("orders", plain_order_row("100.00", currency="JPY")),
+    "a gift": ("orders", plain_order_row("0")),
+    "a walk-in sale": ("orders", order_row(customer_id=ABSENT, shipping_address=ABSENT)),
+    "a discount of the whole price": (
+        "orders",
+        order_row(items=[item_row(discount=amount("9.00"))], total=amount("3.69")),
+    ),
+    "an order 4 minutes ahead of its record": (
+        "orders",
+        order_row(placed_at=MOMENT + timedelta(minutes=4), recorded_at=MOMENT),
+    ),
+    "an event of a visitor": ("events", event_row(customer_id=ABSENT)),
+    "a task": ("interactions", interaction_row(kind="task", status="open", due_at=MOMENT, assignee="usr_1")),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepts(name: str, writers: Writers, store: Store) -> None:
+    collection, row = ACCEPTED[name]
+    writers[collection].insert_one(row)
+    assert store.root[collection].find_one({"_id": row["_id"]}) == row
+    store.root[collection].delete_one({"_id": row["_id"]})  # users and keys are not emptied after each test
+
+
+@pytest.mark.parametrize(
+    "update", [{"$set": {"tags": None}}, {"$set": {"email": "x@example.com"}}, {"$unset": {"tags": ""}}]
+)
+def test_an_update_is_held_to_the_same_rules(update: Row, writers: Writers) -> None:
+    row = customer_row()
+    writers["customers"].insert_one(row)
+    with pytest.raises(WriteError, match="Document failed validation"):
+        writers["customers"].update_one({"_id": row["_id"]}, update)
+    assert writers["customers"].find_one({"_id": row["_id"]}) == row
+
+
+def test_replacing_a_document_by_an_empty_one_is_no_way_to_remove_it(writers: Writers) -> None:
+    row = customer_row()
+    writers["customers"].insert_one(row)
+    with pytest.raises(WriteError, match="Document failed validation"):
+        writers["customers"].replace_one({"_id": row["_id"]}, {})
+    assert writers["customers"].find_one({"_id": row["_id"]}) == row
+
+
+def test_of_a_batch_only_what_breaks_a_rule_is_refused(writers: Writers) -> None:
+    good, bad = [order_row() for _ in range(3)], order_row(total=amount("1.00"), note=MARK)
+    with pytest.raises(BulkWriteError) as caught:
+        writers["orders"].insert_many([*good[:1], bad, *good[1:]], ordered=False)
+    assert {row["_id"] for row in writers["orders"].find({})} == {row["_id"] for row in good}
+    error = translate(caught.value)
+    assert isinstance(error, RuleViolated)
+    assert [e.detail for e in error.errors] == [ADDS_UP]
+    assert MARK not in text_of(error)

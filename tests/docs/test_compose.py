@@ -1,0 +1,170 @@
+"""docker-compose.yml and Dockerfile, as far as they can be judged without an engine: shape, versions, secrets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from crm import __version__
+from crm.config import Settings
+from crm.identity import API_ROLES, Role
+from crm.ops.secrets import write_files
+
+pytestmark = pytest.mark.fast
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+OURS = ("db-apply", "api")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    content: dict[str, Any] = YAML(typ="safe").load(FILE)
+    return content
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    write_files(folder)
+    return folder
+
+
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text()
+
+
+def default_of(text: str) -> str:
+    """What Compose makes of ``${NAME:-default}`` when nothing is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_it_is_a_compose_file() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_mongodb_is_pinned_to_a_release_without_known_faults(compose: dict[str, Any]) -> None:
+    name, tag = compose["services"]["mongo"]["image"].split(":")
+    assert name == "mongo"
+    version = tuple(int(part) for part in tag.split("."))
+    assert version[:2] == (8, 0)
+    assert version >= (8, 0, 37)
+
+
+def test_our_image_has_our_version(compose: dict[str, Any]) -> None:
+    assert {compose["services"][name]["image"] for name in OURS} == {f"crm:{__version__}"}
+
+
+def test_every_secret_is_a_file_that_crm_secrets_writes(compose: dict[str, Any], written: Path) -> None:
+    declared = {name: secret["file"] for name, secret in compose["secrets"].items()}
+    assert declared == {path.name: f"./secrets/{path.name}" for path in written.iterdir()}
+    used = {name for service in compose["services"].values() for name in service["secrets"]}
+    assert used == set(declared)
+
+
+def test_each_service_gets_the_secrets_it_needs_and_no_more(compose: dict[str, Any]) -> None:
+    wanted = {
+        "mongo": {"crm_mongodb_keyfile", "crm_mongodb_root_password"},
+        "db-apply": {"crm_mongodb_root_password", *(f"crm_mongodb_password_{role.value}" for role in Role)},
+        "api": {"crm_jwt_secret", *(f"crm_mongodb_password_{role.value}" for role in API_ROLES)},
+    }
+    assert {name: set(service["secrets"]) for name, service in compose["services"].items()} == wanted
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_settings_are_complete(
+    compose: dict[str, Any], written: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, service: str
+) -> None:
+    """What the container would see: its environment, and its own secrets in CRM_SECRETS_DIR."""
+    definition = compose["services"][service]
+    for name in definition["secrets"]:
+        (tmp_path / name).write_bytes((written / name).read_bytes())
+    environment = {name: default_of(value) for name, value in definition["environment"].items()}
+    assert environment.pop("CRM_SECRETS_DIR") == "/run/secrets"
+    assert environment.keys() <= {f"CRM_{field.upper()}" for field in Settings.model_fields}
+    for name, value in {**environment, "CRM_SECRETS_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment()
+    assert settings.uri() == "mongodb://mongo:27017/?replicaSet=rs0"
+    if service == "api":
+        settings.require_for_serving()
+        assert settings.root_uri() == settings.uri(), "the API never has root's password"
+    else:
+        password = (written / "crm_mongodb_root_password").read_text()
+        assert settings.root_uri() == f"mongodb://root:{password}@mongo:27017/?replicaSet=rs0&authSource=admin"
+        assert all(settings.password(role) for role in Role)
+
+
+def test_no_secret_stands_in_the_files(compose: dict[str, Any]) -> None:
+    for text in (FILE.read_text(), dockerfile()):
+        assert not re.search(r"mongodb(\+srv)?://[^/\s'\"]*@", text)
+    for service in compose["services"].values():
+        for name in service.get("environment", {}):
+            if re.search(r"PASSWORD|SECRET|KEY|TOKEN", name):
+                assert name.endswith(("_FILE", "_DIR")), name
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_containers_are_not_root_and_write_nothing(compose: dict[str, Any], service: str) -> None:
+    definition = compose["services"][service]
+    assert all(int(part) > 0 for part in default_of(definition["user"]).split(":"))
+    assert definition["read_only"] is True
+    assert definition["cap_drop"] == ["ALL"]
+
+
+def test_the_image_is_not_root_and_has_no_embedded_mongodb() -> None:
+    final = dockerfile().rsplit("\nFROM ", 1)[1]
+    users = re.findall(r"^USER (\d+):(\d+)$", final, re.MULTILINE)
+    assert users
+    assert all(int(part) > 0 for part in users[-1])
+    assert not re.search(r"\[[a-z,]*embedded", dockerfile())
+
+
+def test_mongod_gets_a_key_file_of_its_own(compose: dict[str, Any]) -> None:
+    mongo = compose["services"]["mongo"]
+    (script,) = mongo["command"]
+    assert "install -o mongodb -g mongodb -m 0400 /run/secrets/crm_mongodb_keyfile /run/crm/keyfile" in script
+    assert "--keyFile /run/crm/keyfile" in script
+    assert "--replSet rs0" in script
+    assert "$" not in script, "Compose would replace it"
+    assert mongo["environment"]["MONGO_INITDB_ROOT_PASSWORD_FILE"] in script
+    subprocess.run(["bash", "-n", "-c", script], check=True)  # noqa: S607  whichever bash is on the PATH
+    assert "ports" not in mongo
+
+
+def test_the_services_wait_for_each_other(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    probe = services["mongo"]["healthcheck"]["test"][-1]
+    assert "rs.initiate" in probe
+    assert "isWritablePrimary" in probe
+    assert "$" not in probe
+    subprocess.run(["bash", "-n", "-c", probe], check=True)  # noqa: S607  whichever bash is on the PATH
+    assert services["db-apply"]["depends_on"] == {"mongo": {"condition": "service_healthy"}}
+    assert services["db-apply"]["command"] == ["crm", "db", "apply"]
+    assert services["api"]["depends_on"]["db-apply"] == {"condition": "service_completed_successfully"}
+
+
+def test_readiness_is_asked_without_curl(compose: dict[str, Any]) -> None:
+    kind, *command = compose["services"]["api"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    assert command[0] == "python"
+    assert "/health/ready" in command[-1]
+    compile(command[-1], "healthcheck", "exec")
+    assert command[-1] in dockerfile()
+
+
+def test_only_what_the_image_is_built_from_reaches_the_engine() -> None:
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "*"
+    admitted = {line[1:] for line in lines if line.startswith("!")}
+    build = dockerfile().rsplit("\nFROM ", 1)[0]
+    copied = {name.strip("./") for line in re.findall(r"^COPY (.+) \S+$", build, re.MULTILINE) for name in line.split()}
+    assert copied == admitted
+    assert all((ROOT / name).exists() for name in admitted)

@@ -1,0 +1,47 @@
+"""One demo with the sample for the whole run, and empty ones for tests that end theirs; all in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crm.database.embedded import find_mongod
+from crm.errors import EmbeddedServerError
+from tests.e2e.processes import DemoProcess
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Path:
+    """The embedded server's program; without it there is nothing to try."""
+    try:
+        return find_mongod()
+    except EmbeddedServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def demo(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """A demo with the sample. Whoever stops it starts it again."""
+    running = DemoProcess(tmp_path_factory.mktemp("demo") / "data", measured=False)
+    try:
+        seconds = running.start()
+        print(f"\nfirst start with the sample: {seconds:.1f} s")  # noqa: T201  a measurement, shown by -s and -rA
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def empty_demo(mongod: Path, tmp_path: Path) -> Iterator[Callable[[], DemoProcess]]:
+    """Makes demos without the sample; they are not started yet."""
+    made: list[DemoProcess] = []
+
+    def make() -> DemoProcess:
+        made.append(DemoProcess(tmp_path / f"data-{len(made)}", sample=False))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.stop()

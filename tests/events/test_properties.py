@@ -1,0 +1,121 @@
+"""The free part of an event: whatever passes, BSON can store and give back."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from bson import BSON
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from crm.events import properties
+from crm.events.properties import DEEPEST, LONGEST_KEY, LONGEST_TEXT, MOST_VALUES
+from crm.events.schemas import EventIn
+
+pytestmark = pytest.mark.fast
+
+_keys = st.text(max_size=6) | st.sampled_from(["$set", "a.b", "\x00", "a\x00", "a$", "ü", "x" * 101])
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["\x00", "\ud800", "x" * 2001]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def nested(depth: int, leaf: Any = 1) -> dict[str, Any]:
+    """Objects within objects, as many levels as asked for."""
+    out: dict[str, Any] = {"k": leaf}
+    for _ in range(depth - 1):
+        out = {"k": out}
+    return out
+
+
+@given(st.dictionaries(_keys, _json, max_size=4))
+@settings(max_examples=100)
+def test_what_passes_comes_back_from_bson_as_it_was(value: dict[str, Any]) -> None:
+    try:
+        passed = properties.check(value)
+    except ValueError:
+        return
+    assert passed is value
+    assert BSON.encode(passed).decode() == passed
+
+
+@pytest.mark.parametrize("key", ["", "$", "$set", "a.b", ".", "a\x00", "k" * (LONGEST_KEY + 1), "\ud800"])
+@pytest.mark.parametrize("where", ["top", "within an object", "within a list"])
+def test_a_name_that_mongodb_could_misread_is_refused(key: str, where: str) -> None:
+    values: dict[str, dict[str, Any]] = {
+        "top": {key: 1},
+        "within an object": {"a": {key: 1}},
+        "within a list": {"a": [[{key: 1}]]},
+    }
+    with pytest.raises(ValueError, match="name") as caught:
+        properties.check(values[where])
+    assert len(key) < 3 or key not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["a", "a$", "k" * LONGEST_KEY, " ", "ü", "__proto__", "_id"])
+def test_other_names_are_free(key: str) -> None:
+    assert properties.check({key: 1}) == {key: 1}
+
+
+@pytest.mark.parametrize(
+    "leaf", ["x" * (LONGEST_TEXT + 1), "a\x00b", "\ud800", 2**53 + 1, -(2**53) - 1, math.inf, -math.inf, math.nan]
+)
+def test_a_value_that_cannot_be_stored_or_read_is_refused(leaf: Any) -> None:
+    for value in ({"a": leaf}, {"a": [leaf]}, {"a": {"b": leaf}}):
+        with pytest.raises(ValueError, match="in properties") as caught:
+            properties.check(value)
+        assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("leaf", [None, True, 0, 2**53, -(2**53), 1.5, "x" * LONGEST_TEXT, "$price", "a.b", [], {}])
+def test_any_other_scalar_passes(leaf: Any) -> None:
+    assert properties.check({"a": leaf}) == {"a": leaf}
+
+
+def test_levels_are_bounded_whether_of_objects_or_lists() -> None:
+    properties.check(nested(DEEPEST))
+    properties.check({"a": [[[[1]]]]})
+    for value in (nested(DEEPEST + 1), {"a": [[[[[1]]]]]}, nested(DEEPEST, []), nested(DEEPEST, {})):
+        with pytest.raises(ValueError, match="levels deep"):
+            properties.check(value)
+
+
+def test_deep_nesting_is_refused_before_it_overflows_the_stack() -> None:
+    with pytest.raises(ValueError, match="levels deep"):
+        properties.check(nested(10_000))
+
+
+def test_values_are_counted_over_the_whole_object() -> None:
+    properties.check({str(n): n for n in range(MOST_VALUES)})
+    properties.check({"a": list(range(MOST_VALUES - 1))})
+    for value in (
+        {str(n): n for n in range(MOST_VALUES + 1)},
+        {"a": list(range(MOST_VALUES))},
+        {"a": [[n] for n in range(MOST_VALUES // 2)]},
+    ):
+        with pytest.raises(ValueError, match="at most 500 values"):
+            properties.check(value)
+
+
+def test_an_event_is_held_to_it() -> None:
+    good = {
+        "source": "web",
+        "message_id": "1",
+        "type": "page",
+        "anonymous_id": "a",
+        "occurred_at": "2026-01-31T12:00:00Z",
+    }
+    assert EventIn.model_validate_json(json.dumps({**good, "properties": nested(5)})).properties == nested(5)
+    with pytest.raises(ValidationError, match="levels deep"):
+        EventIn.model_validate_json(json.dumps({**good, "properties": nested(6)}))

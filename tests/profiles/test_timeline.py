@@ -1,0 +1,184 @@
+"""/api/v1/customers/{id}/timeline: orders, browsing events and interactions, merged by time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from litestar import Litestar
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import monitoring
+
+from crm.app import create_app
+from crm.contracts import contract
+from crm.database.driver import Database
+from crm.identity import API_ROLES, Role
+from tests.fixtures.answers import good, pages, refused, walk
+from tests.fixtures.api import client_of, running
+from tests.fixtures.store import Store
+
+pytestmark = pytest.mark.mongo
+
+Body = dict[str, Any]
+KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
+SAME = "2026-01-31T12:00:00.123Z"
+
+
+class History:
+    """Lets things happen with one customer."""
+
+    def __init__(self, admin: httpx.AsyncClient, order: Body, customer_id: str) -> None:
+        self.admin = admin
+        self.order = {**order, "customer": {"id": customer_id}}
+        self.customer_id = customer_id
+        self.url = f"/api/v1/customers/{customer_id}/timeline"
+        self.ids: list[str] = []
+
+    async def happens(self, kind: str, at: str) -> str:
+        """One thing of a kind; its id."""
+        number = str(len(self.ids))
+        if kind == "order":
+            body = {**self.order, "placed_at": at, "number": number}
+            found = good(await self.admin.put(f"/api/v1/orders/shop/{number}", json=body), 201)["id"]
+        elif kind == "interaction":
+            body = {"customer_id": self.customer_id, "kind": "note", "body": "b", "occurred_at": at}
+            found = good(await self.admin.post("/api/v1/interactions", json=body), 201)["id"]
+        else:
+            body = {"source": "web", "message_id": number, "type": "page", "occurred_at": at}
+            body["customer"] = {"id": self.customer_id}
+            good(await self.admin.post("/api/v1/events", json={"events": [body]}))
+            listed = good(await self.admin.get("/api/v1/events", params={"customer_id": self.customer_id}))["items"]
+            found = next(e["id"] for e in listed if e["message_id"] == number)
+        self.ids.append(found)
+        return str(found)
+
+
+@pytest_asyncio.fixture
+async def history(admin: httpx.AsyncClient, order_body: Body) -> History:
+    made = good(await admin.post("/api/v1/customers", json={"last_name": "Example"}), 201)
+    return History(admin, order_body, made["id"])
+
+
+async def test_all_that_happened_the_latest_first(history: History, sales: httpx.AsyncClient) -> None:
+    days = {day: await history.happens(KINDS[day % 3], f"2026-01-{day:02}T00:00:00Z") for day in (3, 1, 8, 5, 2, 7)}
+    entries = good(await sales.get(history.url))["items"]
+    assert [entry["id"] for entry in entries] == [days[day] for day in (8, 7, 5, 3, 2, 1)]
+    assert [entry["kind"] for entry in entries] == [KINDS[day % 3] for day in (8, 7, 5, 3, 2, 1)]
+    assert [entry["at"][:10] for entry in entries] == [f"2026-01-{day:02}" for day in (8, 7, 5, 3, 2, 1)]
+    resources = {"order": "/api/v1/orders/", "interaction": "/api/v1/interactions/"}
+    for entry in entries:
+        assert entry["summary"]
+        if entry["kind"] in resources:
+            assert entry["detail"] == good(await sales.get(resources[entry["kind"]] + entry["id"]))
+        else:
+            listed = await sales.get("/api/v1/events", params={"customer_id": history.customer_id})
+            assert entry["detail"] in good(listed)["items"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 200])
+async def test_what_happened_in_one_millisecond_is_walked_once_each(
+    limit: int, history: History, sales: httpx.AsyncClient
+) -> None:
+    before = await history.happens("event", "2026-01-31T12:00:00.122Z")
+    for kind in ("event", "order", "interaction") * 4:
+        await history.happens(kind, SAME)
+    after = await history.happens("order", "2026-01-31T12:00:00.124Z")
+    found = await pages(sales, history.url, limit=limit)
+    entries = [entry for page in found for entry in page]
+    assert len(entries) == len(history.ids)
+    assert {entry["id"] for entry in entries} == set(history.ids)
+    assert (entries[0]["id"], entries[-1]["id"]) == (after, before)
+    assert [e["kind"] for e in entries[1:-1]] == [kind for kind in KINDS for _ in range(4)]
+    assert all(len(page) == limit for page in found[:-1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_only_one_kind(kind: str, history: History, sales: httpx.AsyncClient) -> None:
+    ids = {k: [await history.happens(k, SAME) for _ in range(3)] for k in KINDS}
+    for limit in (1, 2, 3):
+        assert sorted(await walk(sales, history.url, kind=kind, limit=limit)) == sorted(ids[kind])
+
+
+async def test_another_customers_things_are_not_in_it(
+    history: History, admin: httpx.AsyncClient, order_body: Body
+) -> None:
+    mine = [await history.happens(kind, SAME) for kind in KINDS]
+    other = good(await admin.post("/api/v1/customers", json={"last_name": "Other"}), 201)["id"]
+    others = History(admin, order_body, other)
+    others.ids = list(mine)  # so that its numbers are new
+    theirs = [await others.happens(kind, SAME) for kind in KINDS]
+    assert sorted(await walk(admin, history.url)) == sorted(mine)
+    assert sorted(await walk(admin, others.url)) == sorted(theirs)
+
+
+async def test_nothing_happened_yet(history: History, sales: httpx.AsyncClient) -> None:
+    assert good(await sales.get(history.url)) == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "query", ["kind=leak", "sort=at", "sort=-placed_at", "limit=0", "cursor=x", "kinds=order", "kind=order&kind=event"]
+)
+async def test_what_it_does_not_know_is_400(query: str, history: History, sales: httpx.AsyncClient) -> None:
+    body = refused(await sales.get(f"{history.url}?{query}"), 400, "unreadable_request")
+    assert "leak" not in json.dumps(body)
+
+
+async def test_a_cursor_of_another_list_is_refused(history: History, sales: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        await history.happens("order", SAME)
+    foreign = good(await sales.get("/api/v1/orders", params={"limit": 1}))["next_cursor"]
+    refused(await sales.get(history.url, params={"cursor": foreign}), 400, "unreadable_request", "cursor")
+
+
+class Commands(monitoring.CommandListener):
+    """Notes the commands that clients send, but for signing in."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if not event.command_name.startswith("sasl"):
+            self.sent.append(f"{event.command_name} {event.command.get(event.command_name)}")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Not of interest."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Not of interest."""
+
+
+@pytest_asyncio.fixture
+async def watched(store: Store) -> AsyncIterator[tuple[Litestar, Commands]]:
+    """An app of its own, whose clients' commands are noted."""
+    commands = Commands()
+    clients: dict[Role, Any] = {
+        role: AsyncIOMotorClient(store.uri(role), directConnection=True, tz_aware=True, event_listeners=[commands])
+        for role in API_ROLES
+    }
+    database = Database(clients, store.settings.mongodb_database, views=contract().views())
+    async with running(create_app(store.settings, database=database)) as app:
+        yield app, commands
+    database.close()
+
+
+async def test_a_page_costs_the_same_commands_whatever_is_on_it(
+    history: History, watched: tuple[Litestar, Commands], credentials: dict[str, str]
+) -> None:
+    app, commands = watched
+    async with client_of(app, Authorization=f"Bearer {credentials['sales']}") as client:
+        costs = []
+        for size in range(3):
+            for _ in range(3 * size):
+                for kind in KINDS:
+                    await history.happens(kind, SAME)
+            for limit in (1, 5, 200):
+                good(await client.get("/api/v1/auth/me"))  # so that the principal is known already
+                commands.sent.clear()
+                assert len(good(await client.get(history.url, params={"limit": limit}))["items"]) <= limit
+                costs.append(sorted(commands.sent))
+    assert costs[0] == ["find customers", "find events", "find interactions", "find orders"]
+    assert all(cost == costs[0] for cost in costs)

@@ -1,0 +1,153 @@
+"""Who may call what: a table of every operation, and what MongoDB itself refuses when a route is careless."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+import pytest
+from litestar import Litestar, delete, get
+from litestar.params import FromPath
+
+from crm.app import create_app
+from crm.customers import service as customers
+from crm.database.driver import Database
+from crm.errors import OperatorError
+from crm.identity import KEY_KINDS, STAFF_ROLES, Role
+from crm.profiles import service as profiles
+from crm.web.access import allow
+from crm.web.dependencies import Caller
+from tests.fixtures.answers import good, refused
+from tests.fixtures.api import client_of, running
+from tests.fixtures.store import Store
+
+pytestmark = pytest.mark.mongo
+
+CALLERS: Final = (*STAFF_ROLES, *KEY_KINDS)
+EVERYBODY: Final = "anonymous admin sales analyst ingest tracking"
+#: Every operation of the API, and who may call it. A new route fails until it has a row here.
+ALLOWED: Final[dict[str, str]] = {
+    "POST /api/v1/auth/token": EVERYBODY,
+    "GET /api/v1/auth/me": "admin sales analyst ingest tracking",
+    "GET /api/v1/customers": "admin sales analyst ingest",
+    "POST /api/v1/customers": "admin sales ingest",
+    "GET /api/v1/customers/{customer_id}": "admin sales analyst ingest",
+    "PATCH /api/v1/customers/{customer_id}": "admin sales ingest",
+    "DELETE /api/v1/customers/{customer_id}": "admin",
+    "POST /api/v1/customers/{customer_id}/consents": "admin sales",
+    "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
+    "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
+    "GET /api/v1/orders": "admin sales analyst ingest",
+    "GET /api/v1/orders/{order_id}": "admin sales analyst ingest",
+    "PATCH /api/v1/orders/{order_id}": "admin ingest",
+    "GET /api/v1/orders/{source}/{external_id}": "admin sales analyst ingest",
+    "PUT /api/v1/orders/{source}/{external_id}": "admin ingest",
+    "GET /api/v1/products": "admin sales analyst ingest",
+    "GET /api/v1/products/{sku}": "admin sales analyst ingest",
+    "PUT /api/v1/products/{sku}": "admin ingest",
+    "GET /api/v1/events": "admin sales analyst",
+    "POST /api/v1/events": "admin ingest tracking",
+    "GET /api/v1/interactions": "admin sales",
+    "POST /api/v1/interactions": "admin sales",
+    "GET /api/v1/interactions/{interaction_id}": "admin sales",
+    "PATCH /api/v1/interactions/{interaction_id}": "admin sales",
+    "GET /health/live": EVERYBODY,
+    "HEAD /health/live": EVERYBODY,
+    "GET /health/ready": EVERYBODY,
+    "HEAD /health/ready": EVERYBODY,
+}
+#: Routes outside the description; all of them public. Litestar insists on serving its own description, too.
+UNDESCRIBED: Final = {
+    "/metrics", "/api/docs", "/api/openapi.json", "/api/docs/assets/{file_path}",
+    "/api/litestar", "/api/litestar/openapi.json", "/api/litestar/{path}",
+}  # fmt: skip
+
+
+async def test_the_table_has_every_operation(app: Litestar, anonymous: httpx.AsyncClient) -> None:
+    document = good(await anonymous.get("/api/openapi.json"))
+    described = {f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations}
+    assert described == ALLOWED.keys()
+    paths = {operation.split(" ")[1] for operation in ALLOWED}
+    served = {route.path_format.replace(":str", "").replace(":path", "") for route in app.routes}
+    assert served - paths - {"/api/docs/assets"} == UNDESCRIBED
+
+
+@pytest.mark.parametrize("operation", ALLOWED)
+async def test_only_these_roles_may(operation: str, app: Litestar, credentials: Mapping[str, str]) -> None:
+    method, path = operation.split(" ")
+    url = path.replace("{", "").replace("}", "")  # /customers/customer_id is as good as any id
+    for caller in EVERYBODY.split():
+        headers = {} if caller == "anonymous" else {"Authorization": f"Bearer {credentials[caller]}"}
+        async with client_of(app, **headers) as client:
+            answer = await client.request(method, url)
+        if caller in ALLOWED[operation].split():
+            assert answer.status_code not in {401, 403}, f"{caller}: {answer.text}"
+            assert answer.status_code < 500
+        elif caller == "anonymous":
+            refused(answer, 401, "not_signed_in")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        else:
+            # By the guard already, not only by MongoDB.
+            assert "MongoDB" not in refused(answer, 403, "forbidden")["detail"]
+
+
+async def test_what_is_not_described_is_public(anonymous: httpx.AsyncClient) -> None:
+    for path in UNDESCRIBED:
+        answer = await anonymous.get(path.replace("{file_path}", "swagger-ui.css").replace("{path}", "nothing"))
+        assert answer.status_code == (404 if "{path}" in path else 200)
+
+
+@get("/silent")
+async def silent() -> None:
+    """A route that says nothing of who may call it."""
+
+
+def test_an_app_with_a_route_that_declares_no_access_does_not_start(store: Store, database: Database) -> None:
+    with pytest.raises(OperatorError, match="/api/v1/silent"):
+        create_app(store.settings, database=database, extra_routes=[silent])
+
+
+@delete("/careless/profiles/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
+async def careless_profile(principal: Caller, customer_id: FromPath[str]) -> None:
+    """Open to sales by mistake."""
+    await profiles.delete(principal, customer_id)
+
+
+@delete("/careless/customers/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
+async def careless_customer(customer_id: FromPath[str]) -> None:
+    """Open to sales by mistake."""
+    await customers.remove(customer_id)
+
+
+def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
+    names = ("customers", "orders", "events", "interactions")
+    return {name: list(store.root[name].find({}, sort=[("_id", 1)])) for name in names}
+
+
+@pytest.mark.parametrize("route", ["profiles", "customers"])
+async def test_mongodb_refuses_what_a_careless_route_lets_through(
+    route: str,
+    store: Store,
+    database: Database,
+    credentials: Mapping[str, str],
+    admin: httpx.AsyncClient,
+    order_body: dict[str, Any],
+) -> None:
+    customer_id = good(await admin.put("/api/v1/orders/shop/1", json=order_body), 201)["customer_id"]
+    event = {"source": "web", "message_id": "1", "type": "page", "occurred_at": "2026-01-01T00:00:00Z"}
+    good(await admin.post("/api/v1/events", json={"events": [{**event, "customer": {"id": customer_id}}]}))
+    good(await admin.post("/api/v1/interactions", json={"customer_id": customer_id, "kind": "note", "body": "b"}), 201)
+    before = everything(store)
+    assert all(len(rows) == 1 for rows in before.values())
+    careless = create_app(store.settings, database=database, extra_routes=[careless_profile, careless_customer])
+    url = f"/api/v1/careless/{route}/{customer_id}"
+    async with running(careless):
+        async with client_of(careless, Authorization=f"Bearer {credentials['sales']}") as sales:
+            assert "MongoDB" in refused(await sales.delete(url), 403, "forbidden")["detail"]
+            assert everything(store) == before
+            assert good(await sales.get(f"/api/v1/customers/{customer_id}"))["email"] == "ann@example.com"
+        async with client_of(careless, Authorization=f"Bearer {credentials['admin']}") as boss:
+            assert (await boss.delete(url)).status_code == 204
+            refused(await boss.get(f"/api/v1/customers/{customer_id}"), 404, "not_found")
+    assert everything(store)["customers"] == []

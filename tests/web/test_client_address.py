@@ -1,0 +1,55 @@
+"""The address that failed sign-ins are counted by: a client must not be able to choose it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from litestar import Request
+
+from crm.config import Settings
+from crm.web.client import client_address
+
+pytestmark = pytest.mark.fast
+
+CLIENT, PROXY, SECOND_PROXY = "203.0.113.7", "10.0.0.1", "10.0.0.2"
+
+
+def address(peer: str | None, *forwarded: str, trusted: str = "") -> str:
+    """What is believed of a request with these header lines."""
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    scope: dict[str, Any] = {"type": "http", "headers": headers, "client": (peer, 12345) if peer else None}
+    request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
+    return client_address(request, Settings(trusted_proxies=trusted))
+
+
+@pytest.mark.parametrize("forwarded", ["", CLIENT, "1.2.3.4, 5.6.7.8", "unknown"])
+def test_without_trusted_proxies_the_header_is_not_looked_at(forwarded: str) -> None:
+    assert address(PROXY, forwarded) == PROXY
+
+
+def test_a_client_that_is_no_proxy_is_not_believed() -> None:
+    assert address(CLIENT, "1.2.3.4", trusted=PROXY) == CLIENT
+
+
+@pytest.mark.parametrize(
+    ("lines", "believed"),
+    [
+        ([CLIENT], CLIENT),
+        ([f"1.2.3.4, {CLIENT}"], CLIENT),  # the client wrote 1.2.3.4 itself
+        ([f"1.2.3.4, {CLIENT}, {SECOND_PROXY}"], CLIENT),
+        ([f" {CLIENT} ,, {SECOND_PROXY} , "], CLIENT),
+        (["1.2.3.4", CLIENT], CLIENT),  # HAProxy adds a line of its own
+        (["1.2.3.4", "5.6.7.8", f"{CLIENT}, {SECOND_PROXY}"], CLIENT),
+        ([f"{SECOND_PROXY}, {PROXY}"], PROXY),
+        (["2001:db8::7"], "2001:db8::7"),
+        ([""], PROXY),
+        ([], PROXY),
+    ],
+)
+def test_of_a_trusted_proxy_the_last_stranger_counts(lines: list[str], believed: str) -> None:
+    assert address(PROXY, *lines, trusted=f"{PROXY}, {SECOND_PROXY}") == believed
+
+
+def test_a_socket_without_an_address_is_one_client() -> None:
+    assert address(None, CLIENT, trusted=PROXY) == "unknown"
