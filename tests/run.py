@@ -37,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     if not covered:
         _say("The coverage could not be measured, or is below its floor.")
     seconds = time.monotonic() - begun
-    _say(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped in {seconds:.0f} s")
+    _say(f"All tiers took {seconds:.0f} s.")
+    _say(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return int(failed or not covered)
 
 

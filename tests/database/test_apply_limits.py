@@ -214,7 +214,6 @@ def test_the_command_line(root_uri: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("http://root:not-shown@127.0.0.1", "is not a MongoDB URI"),
         ("mongodb://root:not-shown@127.0.0.1:99999", "is not a MongoDB URI"),
         ("mongodb://root:not-shown@{host}/?replicaSet=rs0", "MongoDB refused the user name or password"),
         ("mongodb://{host}/?replicaSet=rs0", "MongoDB refused: this role may not do that."),

@@ -73,7 +73,7 @@ def _near_text(now: str) -> Iterator[str]:
         yield from (now + character, character + now, f"{now[:1]}{character}{now[1:]}", character, character * 3)
     for length in LENGTHS:
         for exact in (length - 1, length, length + 1):
-            yield from ((now + "x" * exact)[:exact], "😀" * exact, "1" * exact, " " * exact)
+            yield from ((now + "x" * exact)[:exact], "😀" * exact)
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -46,9 +46,8 @@ def test_from_secrets_to_a_service_that_answers(server: EmbeddedServer, tmp_path
     assert crm("db", "apply", **as_root).code == 0
     assert crm("db", "check", **as_root).code == 0
     # What a container with the API's secrets may do: keep users and keys, but not without its own password.
-    added = crm(
-        "user", "add", "boss@example.com", "--role", "admin", "--password-stdin", stdin="x" * 12, environment=as_api
-    )
+    add = ["user", "add", "boss@example.com", "--role", "admin", "--password-stdin"]
+    added = crm(*add, stdin="x" * 12, **as_api)
     assert (added.code, added.err) == (0, "")
 
     port = free_port()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from crm.customers import service as customers
+from crm.orders import projection
 from crm.orders.states import MOVES, STATUSES
 from tests.fixtures.answers import good, refused
 from tests.fixtures.store import Store
@@ -124,6 +128,45 @@ async def test_concurrent_orders_of_one_customer_add_up(
     found = await stats(sales, orders[0]["customer_id"])
     assert (found["orders_count"], found["totals"]) == (16, [sums("256.16")])
     assert len(cancelled) == 16
+
+
+@pytest.mark.parametrize("older_sum_is_written", ["first", "last"])
+async def test_two_processes_that_add_up_at_once(
+    older_sum_is_written: str,
+    ingest: httpx.AsyncClient,
+    sales: httpx.AsyncClient,
+    order_body: Body,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def without_waiting(_key: str, work: Callable[[], Awaitable[None]]) -> None:
+        await work()
+
+    write, calls = customers.project_stats, itertools.count()
+    added_up, written = asyncio.Event(), asyncio.Event()
+    second: list[asyncio.Task[Body]] = []
+
+    async def staged(customer_id: str, revision: int, found: Any) -> bool:
+        call = next(calls)
+        if call == 0:  # the first has added up; now the second order comes
+            second.append(asyncio.create_task(push(ingest, order_body, "2")))
+            await (added_up.wait() if older_sum_is_written == "first" else second[0])
+            try:
+                return await write(customer_id, revision, found)
+            finally:
+                written.set()
+        if call == 1 and older_sum_is_written == "first":
+            added_up.set()
+            await written.wait()
+        return await write(customer_id, revision, found)
+
+    # As if each request ran in a process of its own: nothing but the revision keeps the sums right.
+    monkeypatch.setattr(projection._flights, "run", without_waiting)
+    monkeypatch.setattr(customers, "project_stats", staged)
+    order = await push(ingest, order_body, "1")
+    await second[0]
+    assert next(calls) == 3, "whoever lost added up again"
+    found = await stats(sales, order["customer_id"])
+    assert (found["orders_count"], found["totals"]) == (2, [sums("30.38")])
 
 
 async def test_a_walk_in_order_is_attached_moved_and_detached(
