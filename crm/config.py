@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm.errors import NotConfigured
@@ -55,8 +56,16 @@ class Settings(BaseSettings):
         4 * 1024 * 1024, description="Largest request body."
     )
     trusted_proxies: str = Field(
-        "", description="Comma-separated addresses of proxies whose X-Forwarded-For is believed; empty: none."
+        "", description="Comma-separated addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for name in text.split(","):
+            if name.strip():
+                ip_network(name.strip(), strict=False)
+        return text
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Settings:

@@ -17,6 +17,8 @@ from email_validator import EmailNotValidError, validate_email
 
 LONGEST_EMAIL: Final = 254  # RFC 5321
 LONGEST_PHONE: Final = 40
+#: A local part without capitals, and a domain of labels in ASCII with a dot in it.
+EMAIL_KEY_PATTERN: Final = r"^[^@\sA-Z]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
 LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 

@@ -16,6 +16,7 @@ CrmError
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
+├── InternalError               500  a fault of this program
 └── OperatorError               500  for whoever runs the service; never caused by a request
     ├── NotConfigured
     ├── EmbeddedServerError
@@ -176,6 +177,13 @@ class Unavailable(CrmError):
     code = "unavailable"
     status = 503
     title = "Temporarily unavailable"
+
+
+class InternalError(CrmError):
+    """A fault of this program."""
+
+    code = "internal_error"
+    title = "Internal error"
 
 
 class OperatorError(CrmError):

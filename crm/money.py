@@ -83,6 +83,12 @@ def amount(text: str, currency: str, *, pointer: str = "/amount") -> Decimal:
     return exact
 
 
+def text(value: Decimal, currency: str) -> str:
+    """An amount for the wire: the currency's number of decimals (more if it was stored with more), never ``-0``."""
+    exact = max(minor_units(currency), -int(value.normalize().as_tuple().exponent))
+    return f"{value if value else abs(value):.{exact}f}"
+
+
 def zero(currency: str) -> Decimal:
     """Nothing, with the currency's number of decimals."""
     return Decimal(0).quantize(Decimal(1).scaleb(-minor_units(currency)))

@@ -119,8 +119,25 @@ def test_grouping_by_minor_units_loses_no_currency() -> None:
 @settings(max_examples=150)
 def test_what_is_written_out_reads_back_the_same(data: st.DataObject, currency: str) -> None:
     value = data.draw(amounts_in(currency))
-    again = money.amount(f"{value:f}", currency)
-    assert str(again) == f"{value:f}"
+    again = money.amount(money.text(value, currency), currency)
+    assert (str(again), money.text(again, currency)) == (f"{value:f}", f"{value:f}")
+
+
+@pytest.mark.parametrize(
+    ("stored", "currency", "shown"),
+    [
+        ("12.5", "GBP", "12.50"),
+        ("1E+3", "GBP", "1000.00"),
+        ("1E+3", "JPY", "1000"),
+        ("-0.00", "GBP", "0.00"),
+        ("-3.5", "GBP", "-3.50"),
+        ("0E-8", "KWD", "0.000"),
+        ("1.2345", "GBP", "1.2345"),  # stored by somebody else: shown, not rounded
+        ("999999999999999.999", "KWD", "999999999999999.999"),
+    ],
+)
+def test_an_amount_is_written_out_in_digits(stored: str, currency: str, shown: str) -> None:
+    assert money.text(Decimal(stored), currency) == shown
 
 
 @given(st.lists(st.integers(0, 10**15 - 1), max_size=50), st.sampled_from(["GBP", "JPY", "KWD"]))

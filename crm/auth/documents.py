@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crm import contact
 from crm.auth.schemas import KeyKind, StaffRole
 from crm.database.documents import CrmDocument, VersionedDocument
 from crm.fields import Line, Moment
@@ -21,7 +22,7 @@ class User(VersionedDocument):
     """
 
     email: Annotated[str, Field(min_length=3, max_length=254)]
-    email_key: Annotated[str, Field(max_length=254, pattern=r"^[^@\sA-Z]+@[a-z0-9.-]+$")]
+    email_key: Annotated[str, Field(max_length=254, pattern=contact.EMAIL_KEY_PATTERN)]
     name: Line
     role: StaffRole
     password_hash: Annotated[str, Field(max_length=300, pattern=r"^\$argon2id\$.+$")]
@@ -65,7 +66,7 @@ class SignInFailures(CrmDocument):
         expires_at: Forgotten after.
     """
 
-    failures: Annotated[int, Field(ge=1, le=2**31)]
+    failures: Annotated[int, Field(ge=0, le=2**31)]
     blocked_until: Moment
     expires_at: Moment
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from crm.database.query import Filter, Query, Update
 
@@ -39,7 +41,11 @@ def all_users() -> Query:
 
 def password_set(password_hash: str, moment: datetime) -> Update:
     """A user has a new password."""
-    return {"$set": {"password_hash": password_hash, "updated_at": moment}, "$inc": {"version": 1}}
+    return {
+        "$set": {"password_hash": password_hash, "updated_at": moment},
+        "$unset": {"disabled_at": ""},
+        "$inc": {"version": 1},
+    }
 
 
 def disabled(moment: datetime) -> Update:
@@ -52,9 +58,9 @@ def revoked(moment: datetime) -> Update:
     return {"$set": {"revoked_at": moment, "updated_at": moment}, "$inc": {"version": 1}}
 
 
-def failures_of(ids: list[str]) -> Query:
-    """Recent failures of an e-mail and an address."""
-    return Query({"_id": {"$in": ids}})
+def failures_of(failure_id: str) -> Query:
+    """Recent failures of one e-mail or address."""
+    return Query({"_id": failure_id}, limit=1)
 
 
 def failure(failure_id: str) -> Filter:
@@ -62,11 +68,12 @@ def failure(failure_id: str) -> Filter:
     return {"_id": failure_id}
 
 
-def failed_again(moment: datetime, keep: timedelta) -> Update:
-    """Count a failure; how long it blocks is set once the count is known."""
-    return {"$inc": {"failures": 1}, "$set": {"blocked_until": moment, "expires_at": moment + keep}}
+def tried_again(failure_id: str, failures: int, now: Mapping[str, Any]) -> tuple[Filter, Update]:
+    """Count one more, unless somebody else has since."""
+    fields = {name: value for name, value in now.items() if name != "_id"}
+    return {"_id": failure_id, "failures": failures}, {"$set": fields}
 
 
-def blocked(until: datetime) -> Update:
-    """No try before then."""
-    return {"$max": {"blocked_until": until}}
+def not_failed() -> Update:
+    """The try that was counted went well."""
+    return {"$inc": {"failures": -1}}

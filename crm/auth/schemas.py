@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from crm.fields import Email, Line
 from crm.web.schemas import WireIn, WireOut
 
+SHORTEST_PASSWORD: Final = 12
+LONGEST_PASSWORD: Final = 200
 StaffRole = Literal["admin", "sales", "analyst"]
 KeyKind = Literal["ingest", "tracking"]
 
@@ -49,7 +51,7 @@ class UserCreate(WireIn):
     email: Email
     name: Line
     role: StaffRole
-    password: Annotated[str, Field(min_length=12, max_length=200)]
+    password: Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
 
 
 class NewKey(WireOut):

@@ -23,6 +23,8 @@ KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
 _BELIEVED_FOR: Final = 1.0
 _MOST_BELIEVED: Final = 10_000
+#: Parallel tries for one e-mail or address that one request lets go first.
+_MOST_AT_ONCE: Final = 20
 
 _believed: dict[tuple[int, str], tuple[float, Principal]] = {}
 
@@ -44,16 +46,19 @@ async def sign_in(email: str, password: str, address: str, settings: Settings) -
         key = contact.email_key(email)
     except ValueError:
         key = email[:300]
-    watched = {_failure_id("email", key): throttle.FREE_FAILURES, _failure_id("address", address): 50}
-    await _refuse_if_blocked(list(watched))
+    by_email, by_address = _failure_id("email", key), _failure_id("address", address)
+    # Counted before the password is looked at: else as many could be tried as fit into the time of one hash.
+    await _count_try(by_address, throttle.FREE_TRIES_OF_AN_ADDRESS)
+    await _count_try(by_email, throttle.FREE_FAILURES)
     user = await User.fetch(queries.user_by_email(key))
     right = await passwords.verify(password, user.password_hash if user else None)
     if user is None or not right or user.disabled_at is not None:
-        for failure_id, free in watched.items():
-            await _count_failure(failure_id, free)
         raise WrongCredentials("The e-mail and password do not belong together.")
-    await SignInFailures.stored().delete_one(queries.failure(_failure_id("email", key)))
-    token = tokens.issue(user.id, settings.secret_for_tokens(), now=now(), seconds=settings.token_seconds)
+    await SignInFailures.stored().delete_one(queries.failure(by_email))
+    await SignInFailures.stored().update_one(queries.failure(by_address), queries.not_failed())
+    token = tokens.issue(
+        f"{user.id}.{user.version}", settings.secret_for_tokens(), now=now(), seconds=settings.token_seconds
+    )
     return TokenOut(access_token=token, token_type="bearer", expires_in=settings.token_seconds)  # noqa: S106
 
 
@@ -101,7 +106,7 @@ async def add_user(new: UserCreate) -> str:
 
 
 async def set_password(email: str, password: str) -> None:
-    """Give a user a new password.
+    """Give a user a new password; ends what is signed in with the old one, and lets a disabled user in again.
 
     Raises:
         NotFound: There is no such user.
@@ -110,6 +115,7 @@ async def set_password(email: str, password: str) -> None:
     update = queries.password_set(await passwords.hash_password(password), now())
     if await User.change(query.filter, update) is None:
         raise NotFound("There is no user with this e-mail.")
+    _believed.clear()
 
 
 async def disable_user(email: str) -> None:
@@ -171,30 +177,44 @@ async def _of_key(key_hash: str) -> Principal:
     return Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key")
 
 
-async def _of_user(user_id: str) -> Principal:
+async def _of_user(subject: str) -> Principal:
+    user_id, _, version = subject.partition(".")
     user = await User.fetch(queries.user_by_id(user_id))
-    if user is None or user.disabled_at is not None:
-        raise NotSignedIn("This user may no longer sign in.")
+    # A user's version changes with the password, the role and when disabled: tokens of before are worth nothing then.
+    if user is None or user.disabled_at is not None or version != str(user.version):
+        raise NotSignedIn("This token is no longer valid; sign in again.")
     return Principal(id=user.id, role=Role(user.role), name=user.name, kind="user")
 
 
-async def _refuse_if_blocked(failure_ids: list[str]) -> None:
-    moment = now()
-    for row in await SignInFailures.fetch_all(queries.failures_of(failure_ids)):
-        seconds = (row.blocked_until - moment).total_seconds()
+async def _count_try(failure_id: str, free: int) -> None:
+    """Count a try as failed until it is known better; of parallel tries each is counted one after the other.
+
+    Raises:
+        TooManyAttempts: The wait after the last one is not over, or too many are made at once.
+    """
+    store = SignInFailures.stored()
+    for _ in range(_MOST_AT_ONCE):
+        moment = now()
+        row = await store.find_one(queries.failures_of(failure_id))
+        seconds = (row["blocked_until"] - moment).total_seconds() if row else 0
         if seconds > 0:
             raise TooManyAttempts("Too many failed sign-ins; wait a little.", retry_after=int(seconds) + 1)
-
-
-async def _count_failure(failure_id: str, free: int) -> None:
-    moment = now()
-    store = SignInFailures.stored()
-    row = await store.find_and_update(
-        queries.failure(failure_id), queries.failed_again(moment, throttle.FORGOTTEN_AFTER), upsert=True
-    )
-    wait = throttle.wait_after(row["failures"] if row else 1, free)
-    if wait:
-        await store.update_one(queries.failure(failure_id), queries.blocked(moment + wait))
+        count = (row["failures"] if row else 0) + 1
+        failures = SignInFailures(
+            _id=failure_id,
+            failures=count,
+            blocked_until=moment + throttle.wait_after(count, free),
+            expires_at=moment + throttle.FORGOTTEN_AFTER,
+        ).as_stored()
+        try:
+            if row is None:
+                await store.insert(failures)
+                return
+            if (await store.update_one(*queries.tried_again(failure_id, row["failures"], failures))).matched:
+                return
+        except AlreadyExists:
+            continue  # somebody else was first
+    raise TooManyAttempts("Too many sign-ins at once; wait a little.", retry_after=1)
 
 
 def _failure_id(kind: str, value: str) -> str:

@@ -8,6 +8,9 @@ from typing import Final
 #: Typing errors are free; after that each failure doubles the wait. The longest wait is short enough that somebody who
 #: fails on purpose cannot lock a colleague out for long.
 FREE_FAILURES: Final = 5
+#: Many people sign in from behind one address, so it is slowed down much later: this only stops the trying of one
+#: password on many e-mails.
+FREE_TRIES_OF_AN_ADDRESS: Final = 100
 LONGEST: Final = timedelta(seconds=60)
 FORGOTTEN_AFTER: Final = timedelta(minutes=15)
 

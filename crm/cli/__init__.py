@@ -54,6 +54,14 @@ def main() -> None:
             raise
         Console(stderr=True, soft_wrap=True).print(f"crm: {_line(exc)}", markup=False, highlight=False)
         sys.exit(1)
+    except Exception as exc:
+        if "--debug" in sys.argv[1:]:
+            raise
+        # Its text may be anything, a person's data included.
+        Console(stderr=True, soft_wrap=True).print(
+            f"crm: a fault of this program ({type(exc).__name__}); run it with --debug to see where", markup=False
+        )
+        sys.exit(1)
 
 
 def _line(exc: CrmError | OSError) -> str:

@@ -37,6 +37,9 @@ def online_retail(
     if not key:
         raise typer.BadParameter("Give an ingest key, or set CRM_API_KEY.", param_hint="--key")
 
+    if not to.startswith(("http://", "https://")):
+        raise typer.BadParameter("Give an address such as http://127.0.0.1:8000.", param_hint="--to")
+
     async def work() -> ImportReport:
         headers = {"Authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(base_url=to, headers=headers, timeout=60) as client:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crm.auth import service
-from crm.auth.schemas import UserCreate
+from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, UserCreate
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.errors import FieldError, InvalidInput
 from crm.ops.provision import administration
@@ -56,10 +56,7 @@ def add_user(
     data_dir: DataDir = None,
 ) -> None:
     """Add a member of staff. The password is asked for, never an argument: those are seen by every process."""
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = typer.prompt("Password (12 characters or more)", hide_input=True, confirmation_prompt=True)
+    password = _password(password_stdin)
     try:
         new = UserCreate.model_validate(
             {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
@@ -69,6 +66,21 @@ def add_user(
         raise InvalidInput("This user cannot be added:", errors=errors) from None
     user_id = _run(mongodb_uri, data_dir, lambda: service.add_user(new))
     Console().print(f"Added {user_id}.", highlight=False)
+
+
+@users.command("password")
+def set_password(
+    email: str,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a member of staff a new password: ends their sessions, and lets them in again if they were disabled."""
+    password = _password(password_stdin)
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidInput.at("password", f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+    _run(mongodb_uri, data_dir, lambda: service.set_password(email, password))
+    Console().print("Set.", highlight=False)
 
 
 @users.command("disable")
@@ -115,6 +127,13 @@ def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = 
     """Refuse a key from now on (a running service notices within a second)."""
     _run(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
     Console().print("Revoked.", highlight=False)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    asked: str = typer.prompt("Password (12 characters or more)", hide_input=True, confirmation_prompt=True)
+    return asked
 
 
 def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:

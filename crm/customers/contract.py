@@ -35,9 +35,36 @@ LAST_NAME_HAS_ITS_KEY = Rule(
     {"$eq": [{"$gt": ["$last_name", None]}, {"$gt": ["$last_name_key", None]}]},
 )
 
+CAN_BE_KNOWN = Rule(
+    "a customer has an email, a phone, a name or an external id",
+    {
+        "$or": [
+            {"$gt": ["$email", None]},
+            {"$gt": ["$phone", None]},
+            {"$gt": ["$first_name", None]},
+            {"$gt": ["$last_name", None]},
+            {"$gt": [{"$size": {"$ifNull": ["$external_ids", []]}}, 0]},
+        ]
+    },
+)
+NET_ADDS_UP = Rule(
+    "net is gross - refunded in every currency",
+    {
+        "$allElementsTrue": [
+            {
+                "$map": {
+                    "input": {"$ifNull": ["$stats.totals", []]},
+                    "as": "sum",
+                    "in": {"$eq": ["$$sum.net", {"$subtract": ["$$sum.gross", "$$sum.refunded"]}]},
+                }
+            }
+        ]
+    },
+)
+
 CONTRACT = CollectionContract(
     document=Customer,
-    rules=(EMAIL_HAS_ITS_KEY, PHONE_KEY_NEEDS_PHONE, LAST_NAME_HAS_ITS_KEY),
+    rules=(EMAIL_HAS_ITS_KEY, PHONE_KEY_NEEDS_PHONE, LAST_NAME_HAS_ITS_KEY, CAN_BE_KNOWN, NET_ADDS_UP),
     grants={
         Role.ADMIN: "find insert update remove",
         Role.SALES: "find insert update",

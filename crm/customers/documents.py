@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from crm import contact
 from crm.customers.schemas import Address, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
-from crm.database.ids import StoredAmount, StoredBalance
-from crm.fields import Attributes, Currency, Line, Moment, Tag
+from crm.database.ids import StoredSum
+from crm.fields import Attributes, Currency, Line, Moment, Phone, Tag
 
 
 class CurrencyTotals(BaseModel):
@@ -24,9 +24,9 @@ class CurrencyTotals(BaseModel):
     """
 
     currency: Currency
-    gross: StoredAmount
-    refunded: StoredAmount
-    net: StoredBalance
+    gross: StoredSum
+    refunded: StoredSum
+    net: StoredSum
 
 
 class Stats(BaseModel):
@@ -61,9 +61,10 @@ class Customer(VersionedDocument):
         external_ids: What other systems call this customer; each (source, id) belongs to one customer.
     """
 
+    id: Annotated[str, Field(alias="_id", pattern=r"^cus_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
     email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
-    email_key: Annotated[str, Field(max_length=254, pattern=r"^[^@\sA-Z]+@[a-z0-9.-]+$")] | None = None
-    phone: Annotated[str, Field(min_length=3, max_length=40)] | None = None
+    email_key: Annotated[str, Field(max_length=254, pattern=contact.EMAIL_KEY_PATTERN)] | None = None
+    phone: Phone | None = None
     phone_key: Annotated[str, Field(pattern=r"^\+[0-9]{4,15}$")] | None = None
     first_name: Line | None = None
     last_name: Line | None = None

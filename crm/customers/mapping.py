@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crm import contact
+from crm import contact, money
 from crm.customers.documents import Customer
 from crm.customers.schemas import CurrencyTotalsOut, CustomerOut, StatsOut
 
@@ -49,7 +49,10 @@ def shape(customer: Customer) -> CustomerOut:
             last_seen_at=stats.last_seen_at,
             totals=[
                 CurrencyTotalsOut(
-                    currency=t.currency, gross=f"{t.gross:f}", refunded=f"{t.refunded:f}", net=f"{t.net:f}"
+                    currency=t.currency,
+                    gross=money.text(t.gross, t.currency),
+                    refunded=money.text(t.refunded, t.currency),
+                    net=money.text(t.net, t.currency),
                 )
                 for t in stats.totals
             ],

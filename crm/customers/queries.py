@@ -96,6 +96,14 @@ def changed(fields: Mapping[str, Any], now: datetime) -> Update:
     return set_fields(fields, now=now)
 
 
+def still_lacking(customer_id: str, fields: Mapping[str, Any], external: Mapping[str, str] | None) -> Filter:
+    """A customer in whom none of these fields has been filled, nor this id added, meanwhile."""
+    lacking: dict[str, Any] = {"_id": customer_id, **{name: {"$exists": False} for name in fields}}
+    if external:
+        lacking["external_ids"] = {"$not": {"$elemMatch": dict(external)}}
+    return lacking
+
+
 def linked(fields: Mapping[str, Any], external: Mapping[str, str] | None, now: datetime) -> Update:
     """Fill in fields that were empty, and add another system's id."""
     update = set_fields(fields, now=now)

@@ -87,8 +87,6 @@ class Consent(WireIn):
 
 Addresses = Annotated[list[Address], Field(max_length=50)]
 Tags = Annotated[list[Tag], Field(max_length=100)]
-SumText = Annotated[str, Field(pattern=r"^-?[0-9]{1,16}(\.[0-9]{1,4})?$")]
-"""A sum of amounts: it has more digits than one of them may have."""
 ExternalIds = Annotated[list[ExternalIdentity], Field(max_length=50)]
 
 
@@ -159,9 +157,9 @@ class CurrencyTotalsOut(WireOut):
     """What a customer's orders add up to in one currency."""
 
     currency: Currency
-    gross: SumText
-    refunded: SumText
-    net: SumText
+    gross: str
+    refunded: str
+    net: str
 
 
 class StatsOut(WireOut):

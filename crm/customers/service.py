@@ -14,7 +14,16 @@ from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, Customer
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
-from crm.errors import AlreadyExists, FieldError, Forbidden, InvalidInput, NotFound, StaleVersion, Unavailable
+from crm.errors import (
+    AlreadyExists,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RuleViolated,
+    StaleVersion,
+    Unavailable,
+)
 from crm.identity import Principal, Role
 
 #: Which field a unique index speaks of.
@@ -54,6 +63,11 @@ async def require(customer_id: str) -> None:
     """
     if await Customer.stored().find_one(queries.by_ids([customer_id])) is None:
         raise NotFound("There is no such customer.")
+
+
+async def existing(customer_ids: list[str]) -> set[str]:
+    """Which of these ids are customers."""
+    return {row["_id"] for row in await Customer.stored().find(queries.by_ids(customer_ids))} if customer_ids else set()
 
 
 async def page(
@@ -235,11 +249,18 @@ async def _complete(found: Customer, source: str, ref: CustomerRef, phone_region
         external = {"source": source, "id": ref.external_id}
     if not fields and external is None:
         return True
-    update = queries.linked(with_keys(fields, phone_region), external, now())
     try:
-        return await Customer.change(queries.at_version(found.id, found.version), update) is not None
+        # Not tied to the version: 32 senders who each add an id of their own would only get in each other's way.
+        lacking = queries.still_lacking(found.id, fields, external)
+        update = queries.linked(with_keys(fields, phone_region), external, now())
+        return await Customer.change(lacking, update) is not None
     except AlreadyExists:
-        return True  # the e-mail belongs to another customer: a duplicate to merge, no reason to refuse the order
+        # The e-mail belongs to another customer: a duplicate to merge, no reason to refuse the order.
+        if "email" in fields:
+            return await _complete(found, source, ref.model_copy(update={"email": None}), phone_region)
+        return True
+    except RuleViolated:
+        return True  # the list of external ids is full; a sale matters more than one more name for its customer
 
 
 def _from_ref(source: str, ref: CustomerRef) -> CustomerCreate:

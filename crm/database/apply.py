@@ -98,6 +98,7 @@ async def plan(db: DB, contract: Contract, passwords: Mapping[str, str] | None =
         steps += _role_steps(role, live, db.name)
     for user in user_definitions(db.name):
         steps += _user_steps(user, live, passwords or {})
+    steps += _foreign_steps(contract, live, db.name)
     return steps
 
 
@@ -120,6 +121,19 @@ async def apply(db: DB, steps: list[Step], on_step: Callable[[Step], None] = lam
 async def check(db: DB, contract: Contract) -> list[Step]:
     """All drift, foreign things included."""
     return await plan(db, contract)
+
+
+def _foreign_steps(contract: Contract, live: Live, database: str) -> Iterator[Step]:
+    """What somebody else made: it may be meant, but nobody should overlook it."""
+    ours = {c.name for c in contract.collections} | {c.view.name for c in contract.collections if c.view}
+    for name in sorted(live.collections.keys() - ours):
+        if not name.startswith("system."):
+            yield Step(Change.FOREIGN, f"{live.collections[name]['type']} {name}", "not declared")
+    for name in sorted(live.roles.keys() - {r.name for r in role_definitions(contract, database)}):
+        yield Step(Change.FOREIGN, f"role {name}", "not declared")
+    for name in sorted(live.users.keys() - {u.name for u in user_definitions(database)}):
+        roles = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
+        yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {roles or 'no role'}")
 
 
 def _collection_steps(contract: CollectionContract, live: Live) -> Iterator[Step]:

@@ -249,7 +249,8 @@ class Database:
 
     def close(self) -> None:
         """Close every client."""
-        for client in {self.administration, *self.clients.values()}:
+        # By identity: to PyMongo, clients of one server are equal, whoever is signed in.
+        for client in {id(client): client for client in (self.administration, *self.clients.values())}.values():
             client.close()
 
 

@@ -274,6 +274,8 @@ class EmbeddedServer:
             "--replSet": REPLICA_SET,
             "--networkMessageCompressors": "snappy,zstd",  # zlib has a known memory disclosure
             "--wiredTigerCacheSizeGB": self._cache_gb,
+            # A slow query is logged with its filter, and filters hold e-mail addresses and names.
+            "--slowms": 2**31 - 1,
         }
         pairs = [str(word) for pair in arguments.items() for word in pair]
         settings = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]

@@ -22,8 +22,6 @@ ADVICE = (
 )
 LOOPBACK = "127.0.0.1"
 
-# Loaded here, because after fork() in a process with threads the loader's lock may be held by nobody.
-
 # What the shell and ld.so exit with when a program or one of its shared libraries is missing.
 EXIT_NOT_FOUND = 127
 _LOADER_COMPLAINTS = ("error while loading shared libraries", "GLIBC_", "GLIBCXX_")

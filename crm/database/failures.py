@@ -15,6 +15,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WTimeoutError,
 )
 
@@ -48,6 +49,8 @@ def translate(exc: BaseException) -> CrmError | None:
         if not refused and details.get("writeConcernErrors"):
             return _unknown_outcome()
         return _from_code(next(iter(refused or details.get("writeErrors", [])), {}))
+    if isinstance(exc, ServerSelectionTimeoutError):
+        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
     if isinstance(exc, WTimeoutError | ExecutionTimeout) or getattr(exc, "timeout", False):
         return _unknown_outcome()
     if isinstance(exc, AutoReconnect | ConnectionFailure):

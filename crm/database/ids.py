@@ -42,11 +42,13 @@ def _from_bson(value: Any) -> Any:
 
 # A minimum and a maximum: a minimum alone lets Infinity through the validator (measured on 6.0.5). They stand before
 # BeforeValidator: after it Pydantic applies them, but leaves them out of the JSON schema, and so out of the validator.
-_WIDEST: Final = LARGEST * 1000
-StoredAmount = Annotated[Decimal, Field(ge=0, le=_WIDEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
+_LARGEST_SUM: Final = LARGEST * 1000
+StoredAmount = Annotated[Decimal, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
 """An amount that is not negative, stored as Decimal128."""
-StoredBalance = Annotated[Decimal, Field(ge=-_WIDEST, le=_WIDEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
-"""An amount that may be negative, such as a net total."""
+StoredSum = Annotated[
+    Decimal, Field(ge=-_LARGEST_SUM, le=_LARGEST_SUM, allow_inf_nan=False), BeforeValidator(_from_bson)
+]
+"""A sum of amounts, or a balance, which may be negative."""
 
 
 def for_storage(value: Any) -> Any:

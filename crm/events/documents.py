@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from crm.database.documents import CrmDocument
+from crm.events.properties import check, json_schema
 from crm.events.schemas import AnonymousId, EventType, MessageId
 from crm.fields import Identifier, Line, Moment, SourceName
 
@@ -26,7 +29,7 @@ class Event(CrmDocument):
     anonymous_id: AnonymousId | None = None
     occurred_at: Moment
     received_at: Moment
-    properties: dict[str, Any] = {}
+    properties: Annotated[dict[str, Any], AfterValidator(check), WithJsonSchema(json_schema())] = {}
 
     class Settings:
         """Beanie's settings."""

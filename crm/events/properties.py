@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Final
 
 DEEPEST: Final = 5
 MOST_VALUES: Final = 500
 LONGEST_TEXT: Final = 2000
 LONGEST_KEY: Final = 100
+
+
+_KEY: Final = r"^[^$.\x00][^.\x00]{0,99}$"
+_SCALARS: Final[list[dict[str, Any]]] = [
+    {"bsonType": "string", "maxLength": LONGEST_TEXT, "pattern": r"^[^\x00]*$"},
+    {"bsonType": "bool"},
+    {"bsonType": ["int", "long"], "minimum": -(2**53), "maximum": 2**53},
+    # The widest bounds there are: they refuse infinity, and NaN, which BSON sorts below every number.
+    {"bsonType": "double", "minimum": -sys.float_info.max, "maximum": sys.float_info.max},
+    {"bsonType": "null"},
+]
+
+
+def json_schema(depth: int = 1) -> dict[str, Any]:
+    """The same limits as the database enforces them, but for the number of values.
+
+    Anything else that BSON knows (an ObjectId, a date, a Decimal128) could not be answered as JSON, and one such event
+    would make a whole list unreadable.
+    """
+    return {"type": "object", "patternProperties": {_KEY: _value_schema(depth)}}
+
+
+def _value_schema(depth: int) -> dict[str, Any]:
+    if depth >= DEEPEST:
+        return {"anyOf": _SCALARS}
+    inner = {"bsonType": "array", "items": _value_schema(depth + 1)}
+    return {"anyOf": [*_SCALARS, inner, json_schema(depth + 1)]}
 
 
 def check(properties: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +75,8 @@ def _check_value(value: Any, depth: int, seen: list[int]) -> None:
 
 
 def _check_scalar(value: Any) -> None:
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError("Properties hold texts, numbers, true, false, null, lists and objects.")
     if isinstance(value, str) and (len(value) > LONGEST_TEXT or "\x00" in value or not _is_unicode(value)):
         raise ValueError(f"A text in properties has at most {LONGEST_TEXT} characters and no NUL.")
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**53) <= value <= 2**53:

@@ -36,6 +36,7 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
             raise Forbidden("A tracking key is public: it may not name customers.")
         if event.occurred_at > moment + _ALLOWED_SKEW:
             raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
+    await _require_named(batch)
     owners = await _resolve(batch, phone_region)
     rows: dict[str, dict[str, Any]] = {}
     seen: dict[str, datetime] = {}
@@ -87,6 +88,15 @@ def _key(event: EventIn) -> tuple[str, str]:
 def _source(event: EventIn) -> str:
     named = event.customer.external_source if event.customer else None
     return named or event.source
+
+
+async def _require_named(batch: EventBatch) -> None:
+    """Refuse ids that do not exist before any new customer is made."""
+    named = {e.customer.id: i for i, e in reversed(list(enumerate(batch.events))) if e.customer and e.customer.id}
+    unknown = set(named) - await customers.existing(list(named))
+    if unknown:
+        first = min(named[customer_id] for customer_id in unknown)
+        raise InvalidInput.at(f"/events/{first}/customer/id", "There is no such customer.")
 
 
 async def _resolve(batch: EventBatch, phone_region: str | None) -> dict[tuple[str, str], str]:

@@ -44,6 +44,13 @@ async def create(principal: Principal, new: InteractionCreate) -> InteractionOut
         }
     )
     await interaction.add()
+    try:
+        await customers.require(new.customer_id)
+    except NotFound:
+        # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
+        emptied = {"subject": "The customer was deleted.", "body": None, "outcome": None}
+        await Interaction.change(queries.at_version(interaction.id, 1), queries.changed(emptied, now()))
+        raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     return _shape(interaction)
 
 
@@ -81,6 +88,8 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
     """
     del principal
     present = await _require(interaction_id)
+    if present.version != version:
+        raise StaleVersion("Somebody has changed this interaction since; read it again.")
     fields = change.model_dump(include=change.model_fields_set - {"version"})
     for name in ("status", "due_at", "assignee"):
         if name in fields and (present.kind == "task") != (fields[name] is not None):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from crm.config import Settings
+from crm.errors import NotConfigured
 from crm.identity import Role
 
 _FILE: Final = "secrets.json"
@@ -61,7 +62,11 @@ class DemoSecrets:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / _FILE
         if path.exists():
-            return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                return cls(folder, {part: dict(content[part]) for part in ("settings", "passwords", "api_keys")})
+            except (ValueError, KeyError, TypeError):
+                raise NotConfigured(f"{path} cannot be read; restore it, or start with a new directory.") from None
         made = cls(folder, {"settings": random_settings(), "passwords": {}, "api_keys": {}})
         made.save()
         return made

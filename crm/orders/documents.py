@@ -10,7 +10,7 @@ from crm.customers.schemas import PostalAddress
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredAmount
 from crm.fields import Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku, SourceName
-from crm.orders.schemas import MOST_ITEMS
+from crm.orders.schemas import MOST_ITEMS, OrderNumber
 from crm.orders.states import Status
 
 
@@ -38,9 +38,10 @@ class Order(VersionedDocument):
         recorded_at: Set by the server's own clock with every push: ``placed_at`` is checked against it.
     """
 
+    id: Annotated[str, Field(alias="_id", pattern=r"^ord_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
     source: SourceName
     external_id: ExternalId
-    number: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    number: OrderNumber | None = None
     customer_id: Identifier | None = None
     currency: Currency
     placed_at: Moment

@@ -52,6 +52,7 @@ def content_hash(stored: dict[str, Any], customer: dict[str, Any] | None) -> str
 
 def shape(order: Order) -> OrderOut:
     """An order as clients see it."""
+    currency = order.currency
     return OrderOut(
         **order.model_dump(
             exclude={"items", "shipping", "discount", "tax", "total", "content_hash", "revision_id"}, by_alias=False
@@ -61,15 +62,15 @@ def shape(order: Order) -> OrderOut:
                 sku=i.sku,
                 title=i.title,
                 quantity=i.quantity,
-                unit_price=f"{i.unit_price:f}",
-                discount=f"{i.discount:f}",
-                tax=f"{i.tax:f}",
-                total=f"{Line(i.quantity, i.unit_price, i.discount, i.tax).total():f}",
+                unit_price=money.text(i.unit_price, currency),
+                discount=money.text(i.discount, currency),
+                tax=money.text(i.tax, currency),
+                total=money.text(Line(i.quantity, i.unit_price, i.discount, i.tax).total(), currency),
             )
             for i in order.items
         ],
-        shipping=f"{order.shipping:f}",
-        discount=f"{order.discount:f}",
-        tax=f"{order.tax:f}",
-        total=f"{order.total:f}",
+        shipping=money.text(order.shipping, currency),
+        discount=money.text(order.discount, currency),
+        tax=money.text(order.tax, currency),
+        total=money.text(order.total, currency),
     )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from crm import money
+from crm.clock import now
 from crm.customers import service as customers
 from crm.database.driver import Row
 from crm.errors import Unavailable
@@ -36,7 +37,9 @@ async def _recompute(customer_id: str) -> None:
     for _ in range(_ROUNDS):
         revision = await customers.stats_revision(customer_id)
         if revision is None:
-            return  # deleted meanwhile
+            # Deleted while an order was on its way: the order stays for the books, like those before it.
+            await Order.stored().update_many(queries.detach_all(customer_id), queries.detached(now()))
+            return
         rows = await Order.stored().aggregate(queries.stats(customer_id))
         if await customers.project_stats(customer_id, revision, totals(rows)):
             return

@@ -12,6 +12,8 @@ from crm.orders.states import Status
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 MOST_ITEMS = 1000
+OrderNumber = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+"""What the customer was told; two sources may use the same."""
 Result = Literal["created", "updated", "unchanged", "stale"]
 
 
@@ -53,7 +55,7 @@ class OrderPut(WireIn):
     currency: Currency
     placed_at: Moment
     status: Status = "pending"
-    number: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")] | None = None
+    number: OrderNumber | None = None
     items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=MOST_ITEMS)]
     shipping: AmountText = "0"
     discount: AmountText = "0"
@@ -81,9 +83,9 @@ class OrderItemOut(WireOut):
     sku: str
     title: str
     quantity: int
-    unit_price: AmountText
-    discount: AmountText
-    tax: AmountText
+    unit_price: str
+    discount: str
+    tax: str
     total: str
 
 
@@ -100,10 +102,10 @@ class OrderOut(WireOut):
     placed_at: Moment
     status: Status
     items: list[OrderItemOut]
-    shipping: AmountText
-    discount: AmountText
-    tax: AmountText
-    total: AmountText
+    shipping: str
+    discount: str
+    tax: str
+    total: str
     shipping_address: PostalAddress | None
     billing_address: PostalAddress | None
     source_updated_at: Moment | None

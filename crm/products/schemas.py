@@ -19,6 +19,13 @@ class Price(WireIn):
     currency: Currency
 
 
+class PriceOut(WireOut):
+    """What one piece costs."""
+
+    amount: str
+    currency: Currency
+
+
 class ProductPut(WireIn):
     """A product as it now is; what is left out is gone."""
 
@@ -41,7 +48,7 @@ class ProductOut(WireOut):
     version: int
     title: str
     description: str | None
-    price: Price | None
+    price: PriceOut | None
     category: str | None
     url: str | None
     image_url: str | None

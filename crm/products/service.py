@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+import msgspec
+
 from crm import money
 from crm.clock import now
 from crm.database.paging import Page, PageRequest
@@ -11,7 +13,7 @@ from crm.errors import AlreadyExists, NotFound, Unavailable
 from crm.identity import Principal
 from crm.products import queries
 from crm.products.documents import Product
-from crm.products.schemas import Price, ProductOut, ProductPut, ProductPutOut
+from crm.products.schemas import PriceOut, ProductOut, ProductPut, ProductPutOut
 
 _ROUNDS: Final = 8
 Result = Literal["created", "updated", "unchanged"]
@@ -31,7 +33,7 @@ async def put(principal: Principal, sku: str, wanted: ProductPut) -> ProductPutO
                 return _put_out(await _insert(sku, fields), "created")
             except AlreadyExists:
                 continue
-        if present.model_dump(include=set(fields)) == fields:
+        if _canonical(present.model_dump(include=set(fields))) == _canonical(fields):
             return _put_out(present, "unchanged")
         changed = await Product.change(queries.at_version(sku, present.version), queries.replaced(fields, now()))
         if changed is not None:
@@ -60,6 +62,11 @@ async def page(principal: Principal, category: str | None, request: PageRequest)
     return (await Product.page(chosen, sort, request)).map(lambda product: ProductOut(**_shape(product)))
 
 
+def _canonical(fields: dict[str, Any]) -> bytes:
+    """Not Python's equality, to which 1, 1.0 and True are the same."""
+    return msgspec.json.encode(fields, order="sorted")
+
+
 async def _insert(sku: str, fields: dict[str, Any]) -> Product:
     moment = now()
     product = Product.from_row({"_id": sku, **fields, "created_at": moment, "updated_at": moment})
@@ -76,5 +83,5 @@ def _shape(product: Product) -> dict[str, Any]:
     return {
         **product.model_dump(exclude={"id", "price", "revision_id"}),
         "sku": product.id,
-        "price": Price(amount=f"{price.amount:f}", currency=price.currency) if price else None,
+        "price": PriceOut(amount=money.text(price.amount, price.currency), currency=price.currency) if price else None,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -41,6 +42,8 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         Forbidden: The role may not.
     """
     access = declared_access(handler)
+    if access is None and connection.scope.get("method") == "OPTIONS":
+        return  # Litestar's own: says which methods there are, and nothing else
     if access != "public":
         failure = cast("CrmError | None", connection.scope.get("crm_sign_in_failure"))
         if failure is not None:
@@ -74,6 +77,10 @@ def _check_content_type(connection: ASGIConnection[Any, Any, Any, Any], handler:
 
 
 def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    try:
+        unquote_to_bytes(connection.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise UnreadableRequest("The query string is not UTF-8.") from None
     known: frozenset[str] = handler.opt.get("query_parameters", frozenset())
     given = [name for name, _ in connection.query_params.multi_items()]
     unknown = sorted(set(given) - known)

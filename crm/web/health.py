@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -16,6 +17,7 @@ from crm.web.access import PUBLIC
 
 #: How often the contract is compared with the live database; readiness probes come every few seconds.
 _LOOK_EVERY: Final = 30.0
+_LOOK_AGAIN: Final = 5.0  # while it differs
 Probe = Callable[[], Awaitable[list[str]]]
 
 
@@ -27,6 +29,7 @@ class Readiness:
         self._drift = drift
         self._looked_at = -_LOOK_EVERY
         self._found: list[str] = []
+        self._lock = asyncio.Lock()
 
     async def problems(self) -> list[str]:
         """What stands in the way; nothing when ready.
@@ -35,9 +38,11 @@ class Readiness:
             Unavailable: MongoDB does not answer.
         """
         await self._ping()
-        if time.monotonic() - self._looked_at >= _LOOK_EVERY or self._found:
-            self._found = await self._drift()
-            self._looked_at = time.monotonic()
+        async with self._lock:
+            age = time.monotonic() - self._looked_at
+            if age >= (_LOOK_AGAIN if self._found else _LOOK_EVERY):
+                self._found = await self._drift()
+                self._looked_at = time.monotonic()
         return self._found
 
 

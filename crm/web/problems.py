@@ -18,7 +18,7 @@ from litestar.exceptions import (
 )
 
 from crm.database.failures import translate
-from crm.errors import CrmError, FieldError, InvalidInput, OperatorError, UnreadableRequest
+from crm.errors import CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
 from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
@@ -72,7 +72,9 @@ def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[st
     if error is None or error.status >= 500:
         # The exception's text may hold what a person sent, so only its type and place are logged.
         log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
-    return respond(error or OperatorError("unexpected"))
+    answer = respond(error or InternalError("This is a fault of the service; its log says where."))
+    answer.headers.update(getattr(exc, "headers", None) or {})  # such as Allow
+    return answer
 
 
 def _as_ours(exc: Exception) -> CrmError | None:
@@ -102,7 +104,7 @@ def _from_http(exc: HTTPException) -> CrmError:
     elif isinstance(exc, ClientException):
         return UnreadableRequest("The body is not JSON that can be read.")
     else:
-        code, title, detail = "error", "Error", "The request failed."
+        return InternalError("This is a fault of the service; its log says where.")
     error = CrmError(detail)
     error.code, error.title, error.status = code, title, exc.status_code
     return error

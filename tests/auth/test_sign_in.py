@@ -185,9 +185,20 @@ async def test_one_address_that_tries_many_people_is_slowed_down(
     refused(await sign_in(anonymous, "a@example.com"), 401, "wrong_credentials")
     row = failures(store, "address", "127.0.0.1")
     assert row is not None
-    store.root["sign_in_failures"].update_one({"_id": row["_id"]}, {"$set": {"failures": 50}})
+    tries = throttle.FREE_TRIES_OF_AN_ADDRESS + 5  # so that the wait is long enough for this test
+    store.root["sign_in_failures"].update_one({"_id": row["_id"]}, {"$set": {"failures": tries}})
     refused(await sign_in(anonymous, "b@example.com"), 401, "wrong_credentials")
     refused(await sign_in(anonymous, "c@example.com"), 429, "too_many_attempts")
+
+
+async def test_tries_at_the_same_time_are_counted_like_others(user: User, anonymous: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*[sign_in(anonymous, user.email, f"guess {n}") for n in range(40)])
+    looked_at = [answer for answer in answers if answer.status_code == 401]
+    assert 1 <= len(looked_at) <= 2 * throttle.FREE_FAILURES
+    for answer in answers:
+        if answer not in looked_at:
+            refused(answer, 429, "too_many_attempts")
+            assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_only_hashes_of_who_failed_are_kept(user: User, anonymous: httpx.AsyncClient, store: Store) -> None:
@@ -231,6 +242,19 @@ async def test_a_disabled_users_token_stops_working(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_a_new_password_ends_what_was_signed_in_with_the_old_one(
+    user: User, anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    token = good(await sign_in(anonymous, user.email))["access_token"]
+    good(await me(anonymous, token))
+    with acting_as(database, Role.ADMIN):
+        await auth.set_password(user.email, "another long password")
+    refused(await me(anonymous, token), 401, "not_signed_in")
+    refused(await sign_in(anonymous, user.email), 401, "wrong_credentials")
+    token = good(await sign_in(anonymous, user.email, "another long password"))["access_token"]
+    assert good(await me(anonymous, token))["id"] == user.id
+
+
 async def test_a_deleted_users_token_stops_working(user: User, anonymous: httpx.AsyncClient, store: Store) -> None:
     token = good(await sign_in(anonymous, user.email))["access_token"]
     store.root["users"].delete_one({"_id": user.id})
@@ -252,20 +276,23 @@ async def test_tokens_that_were_not_issued_here_or_are_over(
 ) -> None:
     secret = store.settings.secret_for_tokens()
     now = datetime.now(UTC).replace(microsecond=0)
-    claims = {"iss": "crm", "sub": user.id, "iat": now, "exp": now + timedelta(hours=1)}
+    subject = f"{user.id}.1"  # the user's version ends tokens of before a change
+    claims = {"iss": "crm", "sub": subject, "iat": now, "exp": now + timedelta(hours=1)}
     right = jwt.encode(claims, secret, algorithm="HS256")
     assert good(await me(anonymous, right))["id"] == user.id
     head, body, signature = right.split(".")
     forged = {
-        "expired": tokens.issue(user.id, secret, now=now - timedelta(hours=2), seconds=60),
+        "expired": tokens.issue(subject, secret, now=now - timedelta(hours=2), seconds=60),
         "not yet": jwt.encode({**claims, "iat": now + timedelta(hours=1)}, secret, algorithm="HS256"),
         "none": jwt.encode(claims, None, algorithm="none"),
         "no signature": f"{head}.{body}.",
         "other secret": jwt.encode(claims, b"x" * 48, algorithm="HS256"),
         "other algorithm": jwt.encode(claims, secret, algorithm="HS512"),
         "other issuer": jwt.encode({**claims, "iss": "else"}, secret, algorithm="HS256"),
-        "other user": f"{head}.{jwt.encode({**claims, 'sub': 'usr_1'}, secret).split('.')[1]}.{signature}",
-        "unknown user": jwt.encode({**claims, "sub": "usr_nobody"}, secret, algorithm="HS256"),
+        "other user": f"{head}.{jwt.encode({**claims, 'sub': 'usr_1.1'}, secret).split('.')[1]}.{signature}",
+        "unknown user": jwt.encode({**claims, "sub": "usr_nobody.1"}, secret, algorithm="HS256"),
+        "no version": jwt.encode({**claims, "sub": user.id}, secret, algorithm="HS256"),
+        "other version": jwt.encode({**claims, "sub": f"{user.id}.2"}, secret, algorithm="HS256"),
         "no user": jwt.encode({**claims, "sub": {"$ne": None}}, secret, algorithm="HS256"),
         "for ever": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, secret, algorithm="HS256"),
         "garbage": "a.b.c",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm.auth.throttle import FORGOTTEN_AFTER, FREE_FAILURES, LONGEST, wait_after
+from crm.auth.throttle import FORGOTTEN_AFTER, FREE_FAILURES, FREE_TRIES_OF_AN_ADDRESS, LONGEST, wait_after
 
 pytestmark = pytest.mark.fast
 
@@ -42,3 +42,8 @@ def test_guessing_stays_hopeless_and_nobody_is_locked_out_for_long() -> None:
     assert FORGOTTEN_AFTER > LONGEST  # else waiting the block out would also earn new free tries
     tries_a_day = timedelta(days=1) / LONGEST + FREE_FAILURES
     assert tries_a_day < 2000
+
+
+def test_an_office_behind_one_address_is_slowed_down_much_later() -> None:
+    assert wait_after(10 * FREE_FAILURES, FREE_TRIES_OF_AN_ADDRESS) == timedelta(0)
+    assert wait_after(FREE_TRIES_OF_AN_ADDRESS + 10, FREE_TRIES_OF_AN_ADDRESS) == LONGEST

@@ -203,6 +203,30 @@ def test_a_user_that_is_refused_is_refused_by_field_before_anything_is_stored(
     assert not data.exists(), "no server was started for it"
 
 
+def test_a_new_password_that_is_too_short_is_refused_before_anything_is_reached(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Typed("eleven char"))
+    code, out, err = run("user", "password", "a@example.com", "--password-stdin")
+    assert (code, out) == (1, "")
+    assert " password " in err
+    assert "eleven char" not in err
+
+
+def test_a_fault_of_the_program_is_one_line_without_its_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("swordfish")
+
+    monkeypatch.setattr("crm.ops.secrets.write_files", fail)
+    code, out, err = run("secrets", "x")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "RuntimeError" in err
+    assert "swordfish" not in err
+    monkeypatch.setattr(sys, "argv", ["crm", "--debug", "secrets", "x"])
+    with pytest.raises(RuntimeError, match="swordfish"):
+        cli.main()
+
+
 def test_a_password_is_never_an_argument() -> None:
     for path, command in COMMANDS.items():
         for parameter in command.params:

@@ -235,6 +235,8 @@ async def test_a_page_has_1_to_200_items(limit: str, sales: httpx.AsyncClient) -
         ("external_id=1", ["external_source"]),
         ("external_source=shop", ["external_id"]),
         ("count=maybe", []),
+        ("last_name=%FF", []),
+        ("tag=%ED%A0%80", []),
     ],
 )
 async def test_a_query_that_cannot_be_served_is_refused(query: str, named: list[str], sales: httpx.AsyncClient) -> None:

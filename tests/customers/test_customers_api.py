@@ -294,6 +294,26 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
     await made(admin, email="ANN@example.com", external_ids=[{"source": "shop", "id": "c-1"}])
 
 
+async def test_orders_that_arrive_while_a_customer_is_deleted_belong_to_somebody_or_nobody(
+    admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: dict[str, Any], store: Store
+) -> None:
+    async def push(number: int) -> httpx.Response:
+        return await ingest.put(f"/api/v1/orders/shop/{number}", json=order_body)
+
+    for first in range(0, 40, 10):
+        customer_id = good(await push(first), 201)["customer_id"]
+        pushes = [push(number) for number in range(first + 1, first + 10)]
+        answers = await asyncio.gather(*pushes[:4], admin.delete(f"{URL}/{customer_id}"), *pushes[4:])
+        assert {answer.status_code for answer in answers} == {201, 204}
+    known = {row["_id"] for row in store.root["customers"].find({})}
+    orders = list(store.root["orders"].find({}))
+    assert len(orders) == 40
+    assert {row["customer_id"] for row in orders if "customer_id" in row} <= known
+    for customer_id in known:
+        counted = good(await admin.get(f"{URL}/{customer_id}"))["stats"]["orders_count"]
+        assert counted == sum(row.get("customer_id") == customer_id for row in orders)
+
+
 def order_without_result(order: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in order.items() if name not in {"result", "stale"}}
 

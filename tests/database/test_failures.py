@@ -93,7 +93,7 @@ def failed(code: int, **details: Any) -> OperationFailure:
         (ExecutionTimeout(SECRET, 50, {"errmsg": SECRET}), Unavailable, 1),
         (WTimeoutError(SECRET, 64, {"errmsg": SECRET}), Unavailable, 1),
         (NetworkTimeout(SECRET), Unavailable, 1),
-        (ServerSelectionTimeoutError(SECRET), Unavailable, 1),
+        (ServerSelectionTimeoutError(SECRET), Unavailable, 2),
         (AutoReconnect(SECRET), Unavailable, 2),
         (ConnectionFailure(SECRET), Unavailable, 2),
         (NotPrimaryError(SECRET, {"errmsg": SECRET}), Unavailable, 2),

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from crm.database.ids import StoredAmount, StoredBalance, derived_id, for_storage, new_id, to_bson
+from crm.database.ids import StoredAmount, StoredSum, derived_id, for_storage, new_id, to_bson
 from crm.fields import Identifier
 
 pytestmark = pytest.mark.fast
 
 _parts = st.lists(st.text(max_size=8), max_size=4)
 _AMOUNT = TypeAdapter[Decimal](StoredAmount)
-_BALANCE = TypeAdapter[Decimal](StoredBalance)
+_SUM = TypeAdapter[Decimal](StoredSum)
 _IDENTIFIER = TypeAdapter[str](Identifier)
 
 
@@ -75,19 +75,25 @@ def test_for_storage_leaves_out_what_is_none_and_turns_decimals() -> None:
     assert BSON.encode(stored)
 
 
-@given(st.decimals(0, 10**15, places=3))
+@given(st.decimals(0, 10**12, places=3))
 @settings(max_examples=100)
 def test_an_amount_comes_back_from_bson_digit_for_digit(amount: Decimal) -> None:
     stored = BSON.encode({"amount": to_bson(amount)}).decode()["amount"]
     read = _AMOUNT.validate_python(stored)
     assert str(read) == str(amount)
-    assert str(_BALANCE.validate_python(to_bson(-amount))) == str(-amount)
+    assert str(_SUM.validate_python(to_bson(-amount))) == str(-amount)
 
 
-@pytest.mark.parametrize("wrong", ["-0.01", "1000000000000001", "NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("wrong", ["-0.01", "1000000000000.01", "NaN", "sNaN", "Infinity", "-Infinity"])
 def test_no_stored_amount_is_negative_endless_or_too_large(wrong: str) -> None:
     with pytest.raises(ValidationError):
         _AMOUNT.validate_python(Decimal128(wrong))
-    if wrong != "-0.01":
-        with pytest.raises(ValidationError):
-            _BALANCE.validate_python(Decimal128(wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["1000000000000000.01", "-1000000000000000.01", "NaN", "sNaN", "Infinity", "-Infinity"]
+)
+def test_a_sum_may_be_negative_and_larger_but_not_endless(wrong: str) -> None:
+    assert _SUM.validate_python(Decimal128("-1000000000000.01")) == Decimal("-1000000000000.01")
+    with pytest.raises(ValidationError):
+        _SUM.validate_python(Decimal128(wrong))

@@ -35,7 +35,7 @@ from tests.fixtures.store import Store
 pytestmark = pytest.mark.mongo
 
 #: Stands in every refused document, and may stand in no error of ours.
-MARK = "qzx-marker-qzx"
+MARK = "qzxmarkerqzx"
 NOT_ALLOWED = "This value is not allowed."
 REQUIRED = "This field is required."
 UNKNOWN = "This field is not known."
@@ -48,6 +48,8 @@ SOMEBODY = "an event names a customer or an anonymous_id"
 RECEIVED = "occurred_at is not later than received_at"
 STATUS = "a task has a status, and nothing else has one"
 PHONE_KEY = "phone_key comes with phone"
+KNOWN = "a customer has an email, a phone, a name or an external id"
+NET = "net is gross - refunded in every currency"
 DATES = "every date lies between 1970 and 2200"
 LAST_NAME = "last_name and last_name_key go together"
 
@@ -87,6 +89,15 @@ def event(pointer: str, says: str, **changes: Any) -> Refused:
 def talk(pointer: str, says: str, **changes: Any) -> Refused:
     return Refused("interactions", interaction_row(**changes), pointer, says)
 
+
+def stats(**changes: Any) -> Row:
+    """A customer's stats with other sums."""
+    stored: Row = customer_row()["stats"]
+    return {**stored, "totals": [{**stored["totals"][0], **changes}]}
+
+
+#: A customer without anything to tell who it is.
+NOBODY: Row = dict.fromkeys(("email", "phone", "phone_key", "first_name", "last_name", "last_name_key"), ABSENT)
 
 REFUSED = {
     # customers
@@ -140,6 +151,10 @@ REFUSED = {
         "", DATES, stats={**customer_row()["stats"], "last_seen_at": datetime(2200, 1, 1, tzinfo=UTC)}
     ),
     "a text for a date": customer("/created_at", NOT_ALLOWED, created_at=f"2026-01-31T12:00:00Z {MARK}"),
+    "an id of something else": customer("/_id", NOT_ALLOWED, _id="ord_1"),
+    "a customer known by nothing": customer("", KNOWN, **NOBODY),
+    "sums that do not add up": customer("", NET, stats=stats(net=amount("15.18"))),
+    "a sum without end": customer("/stats/totals/0/gross", NOT_ALLOWED, stats=stats(gross=amount("Infinity"))),
     # products
     "a product without a title": Refused("products", product_row(title=ABSENT), "/title", REQUIRED),
     "a price in no currency": Refused(
@@ -165,7 +180,7 @@ REFUSED = {
     "a price that is no number": Refused("orders", plain_order_row("NaN"), "/items/0/unit_price", NOT_ALLOWED),
     "a total without end": Refused("orders", plain_order_row("Infinity"), "/total", NOT_ALLOWED),
     "a price without end": Refused("orders", plain_order_row("Infinity"), "/items/0/unit_price", NOT_ALLOWED),
-    "a total above a quadrillion": Refused("orders", plain_order_row("1000000000000001"), "/total", NOT_ALLOWED),
+    "a total above a trillion": Refused("orders", plain_order_row("1000000000000.01"), "/total", NOT_ALLOWED),
     "a double for a decimal": order("/total", NOT_ALLOWED, total=15.19),
     "an integer for a decimal": order("/shipping", NOT_ALLOWED, shipping=3),
     "a text for a decimal": order("/total", NOT_ALLOWED, total="15.19"),
@@ -216,7 +231,9 @@ REFUSED = {
     "a key that is not hashed": Refused(
         "api_keys", {**ROWS["api_keys"](), "key_hash": f"crm_ingest_{MARK}"}, "/key_hash", NOT_ALLOWED
     ),
-    "no failures": Refused("sign_in_failures", sign_in_failures_row(failures=0), "/failures", NOT_ALLOWED),
+    "fewer failures than none": Refused(
+        "sign_in_failures", sign_in_failures_row(failures=-1), "/failures", NOT_ALLOWED
+    ),
     "failures that are never forgotten": Refused(
         "sign_in_failures", sign_in_failures_row(expires_at=ABSENT), "/expires_at", REQUIRED
     ),
@@ -226,7 +243,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refuses(name: str, writers: Writers, store: Store) -> None:
     refused = REFUSED[name]
-    row = {**refused.row, "_id": MARK}
+    row = {**refused.row, "_id": refused.row["_id"] + MARK}
     with pytest.raises(WriteError) as caught:
         writers[refused.collection].insert_one(row)
     assert caught.value.code == 121
@@ -234,7 +251,7 @@ def test_refuses(name: str, writers: Writers, store: Store) -> None:
     assert isinstance(error, RuleViolated)
     assert (refused.pointer, refused.says) in [(e.pointer, e.detail) for e in error.errors]
     assert MARK not in text_of(error)
-    assert store.root[refused.collection].find_one({"_id": MARK}) is None
+    assert store.root[refused.collection].find_one({"_id": row["_id"]}) is None
 
 
 def test_a_rule_across_fields_reaches_any_client_as_a_sentence(writers: Writers) -> None:
@@ -245,11 +262,10 @@ def test_a_rule_across_fields_reaches_any_client_as_a_sentence(writers: Writers)
 
 ACCEPTED = {
     **{f"a whole row of {name}": (name, make()) for name, make in ROWS.items()},
-    "a customer known by nothing": (
+    "a customer known by a first name": ("customers", customer_row(**{**NOBODY, "first_name": "Ann"})),
+    "a customer known by an external id": (
         "customers",
-        customer_row(
-            email=ABSENT, phone=ABSENT, phone_key=ABSENT, first_name=ABSENT, last_name=ABSENT, last_name_key=ABSENT
-        ),
+        customer_row(**NOBODY, external_ids=[{"source": "shop", "id": "1"}]),
     ),
     "an e-mail in capitals": ("customers", customer_row(email="Ann.O'Neill+Shop@Example.COM")),
     "an e-mail with a newline behind it": ("customers", customer_row(email="ann@example.com\n")),

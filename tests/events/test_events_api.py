@@ -127,9 +127,12 @@ async def test_customers_are_found_or_made(ingest: httpx.AsyncClient, sales: htt
 
 
 async def test_an_unknown_customer_id_refuses_the_batch(ingest: httpx.AsyncClient, store: Store) -> None:
-    answer = await ingest.post(URL, json={"events": [event("1"), event("2", customer={"id": "cus_nobody"})]})
-    refused(answer, 422, "invalid_input")
-    assert store.root["events"].count_documents({}) == 0
+    before = counts(store)
+    named = [{"email": "new@example.com"}, {"id": "cus_nobody"}, {"id": "cus_nobody2"}]
+    batch = [event(str(n), customer=customer) for n, customer in enumerate(named)]
+    answer = await ingest.post(URL, json={"events": batch})
+    refused(answer, 422, "invalid_input", "/events/1/customer/id")
+    assert counts(store) == before
 
 
 async def test_last_seen_is_the_latest_of_a_customers_events(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from bson import BSON
+from bson import BSON, ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -81,6 +83,13 @@ def test_a_value_that_cannot_be_stored_or_read_is_refused(leaf: Any) -> None:
 @pytest.mark.parametrize("leaf", [None, True, 0, 2**53, -(2**53), 1.5, "x" * LONGEST_TEXT, "$price", "a.b", [], {}])
 def test_any_other_scalar_passes(leaf: Any) -> None:
     assert properties.check({"a": leaf}) == {"a": leaf}
+
+
+@pytest.mark.parametrize("leaf", [datetime(2026, 1, 1, tzinfo=UTC), Decimal(1), b"x", ObjectId(), (1,), {1}])
+def test_what_json_does_not_know_is_refused(leaf: Any) -> None:
+    """Another client could have stored it: one such event would make a whole list unreadable."""
+    with pytest.raises(ValueError, match="Properties hold"):
+        properties.check({"a": leaf})
 
 
 def test_levels_are_bounded_whether_of_objects_or_lists() -> None:

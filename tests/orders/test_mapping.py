@@ -187,10 +187,10 @@ async def test_an_order_comes_out_as_it_was_pushed(full_body: Body, fake_databas
     assert "content_hash" not in out.model_dump()
 
 
-async def test_no_amount_comes_out_in_exponents(order_body: Body, fake_database: Database) -> None:
+async def test_an_amount_comes_out_with_the_decimals_of_its_currency(order_body: Body, fake_database: Database) -> None:
     """Decimal128 keeps 1E+3 as another client wrote it; ours must never see it."""
     moment = now()
     fields = {**mapping.content(OrderPut.model_validate(order_body)), "total": Decimal("1E+3")}
     kept = {"created_at": moment, "updated_at": moment, "recorded_at": moment, "content_hash": "0" * 32}
     row = for_storage({"_id": "ord_1", "source": "shop", "external_id": "1", **fields, **kept})
-    assert mapping.shape(Order.from_row(row)).total == "1000"
+    assert mapping.shape(Order.from_row(row)).total == "1000.00"

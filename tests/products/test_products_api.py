@@ -75,6 +75,12 @@ async def test_the_same_again_changes_nothing_and_other_content_replaces(ingest:
     assert (await put(ingest, title="Mug"))["result"] == "unchanged"
 
 
+async def test_values_of_other_types_are_other_content(ingest: httpx.AsyncClient) -> None:
+    for version, value in enumerate((1, True, 1.5, "1", 0, False), start=1):
+        body = await put(ingest, title="Mug", attributes={"a": value})
+        assert (body["version"], repr(body["attributes"]["a"])) == (version, repr(value))
+
+
 async def test_concurrent_puts_make_one_product(ingest: httpx.AsyncClient, store: Store) -> None:
     answers = await asyncio.gather(*[put(ingest, **MUG) for _ in range(16)])
     assert Counter(a["result"] for a in answers) == {"created": 1, "unchanged": 15}

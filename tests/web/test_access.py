@@ -98,6 +98,12 @@ async def test_what_is_not_described_is_public(anonymous: httpx.AsyncClient) -> 
         assert answer.status_code == (404 if "{path}" in path else 200)
 
 
+async def test_options_says_which_methods_there_are(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.options("/api/v1/customers")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert {"GET", "POST"} <= set(answer.headers["allow"].replace(" ", "").split(","))
+
+
 @get("/silent")
 async def silent() -> None:
     """A route that says nothing of who may call it."""

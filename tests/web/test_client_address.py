@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from litestar import Request
+from pydantic import ValidationError
 
 from crm.config import Settings
 from crm.web.client import client_address
@@ -42,7 +43,8 @@ def test_a_client_that_is_no_proxy_is_not_believed() -> None:
         (["1.2.3.4", CLIENT], CLIENT),  # HAProxy adds a line of its own
         (["1.2.3.4", "5.6.7.8", f"{CLIENT}, {SECOND_PROXY}"], CLIENT),
         ([f"{SECOND_PROXY}, {PROXY}"], PROXY),
-        (["2001:db8::7"], "2001:db8::7"),
+        (["unknown"], "unknown"),
+        ([f"{CLIENT}, _hidden"], "_hidden"),
         ([""], PROXY),
         ([], PROXY),
     ],
@@ -53,3 +55,28 @@ def test_of_a_trusted_proxy_the_last_stranger_counts(lines: list[str], believed:
 
 def test_a_socket_without_an_address_is_one_client() -> None:
     assert address(None, CLIENT, trusted=PROXY) == "unknown"
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.0/8", "10.0.0.1/24", "192.0.2.1, 10.0.0.1", "::1/128,10.0.0.0/8"])
+def test_proxies_may_be_named_by_their_network(trusted: str) -> None:
+    assert address(PROXY, CLIENT, trusted=trusted) == CLIENT
+    assert address("192.0.2.2", CLIENT, trusted=trusted) == "192.0.2.2"
+
+
+def test_whoever_has_one_ipv6_address_has_its_whole_network() -> None:
+    """Else each of 2^64 addresses would have tries of its own."""
+    assert address("2001:db8::7") == address("2001:db8::ffff:8") == "2001:db8::/64"
+    assert address("2001:db8:0:1::7") != address("2001:db8::7")
+    assert address(PROXY, "2001:db8::7", trusted=PROXY) == "2001:db8::/64"
+
+
+def test_ipv4_on_a_socket_for_both_is_ipv4() -> None:
+    """Else everybody would be one client: ::ffff:0:0/96 lies within one /64."""
+    assert address(f"::ffff:{CLIENT}") == CLIENT
+    assert address(f"::ffff:{PROXY}", CLIENT, trusted=PROXY) == CLIENT
+
+
+@pytest.mark.parametrize("trusted", ["localhost", "10.0.0.0/33", "10.0.0.1 10.0.0.2"])
+def test_what_is_no_network_is_refused_at_the_start(trusted: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(trusted_proxies=trusted)
