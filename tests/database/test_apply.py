@@ -253,3 +253,41 @@ async def test_reports_what_only_an_operator_may_mend_and_touches_nothing(name: 
         assert site.store.root[collection].index_information() == live
     finally:
         site.by_hand(drop_index(collection, index))
+
+
+#: What somebody makes beside what is declared → how to undo it, and what the plan says.
+FOREIGN: Mapping[str, tuple[Callable[[Db], Any], Callable[[Db], Any], str]] = {
+    "a collection": (
+        lambda db: db.create_collection("copies"),
+        lambda db: db.command("drop", "copies"),
+        "? collection copies: not declared",
+    ),
+    "a view": (
+        lambda db: db.create_collection("customers_all", viewOn="customers", pipeline=[]),
+        lambda db: db.command("drop", "customers_all"),
+        "? view customers_all: not declared",
+    ),
+    "a role": (
+        lambda db: db.command("createRole", "mole", privileges=right(db, "", "remove"), roles=[]),
+        lambda db: db.command("dropRole", "mole"),
+        "? role mole: not declared",
+    ),
+    "a user": (
+        lambda db: db.command("createUser", "mole", pwd="x", roles=["admin"]),
+        lambda db: db.command("dropUser", "mole"),
+        "? user mole: not declared; has admin@{db}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_reports_what_somebody_made_and_leaves_it(name: str, site: Site) -> None:
+    change, undo, says = FOREIGN[name]
+    says = says.format(db=site.store.root.name)
+    change(site.store.root)
+    try:
+        assert await site.check() == [says]
+        assert await site.apply() == []
+        assert await site.check() == [says]
+    finally:
+        undo(site.store.root)

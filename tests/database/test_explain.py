@@ -48,6 +48,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.last_name_filter": ("customers", ("smith",)),
     "customers.queries.phone_filter": ("customers", ("+441632960007",)),
     "customers.queries.stats_revision": ("customers", ("cus_0007",)),
+    "customers.queries.still_lacking": ("customers", ("cus_0007", {}, {"source": "web", "id": "1"})),
     "customers.queries.tag_filter": ("customers", ("t7",)),
     "events.queries.customer_behind": ("events", ("cus_0007", (at(100), "evt_0300"), PAGE)),
     "events.queries.of_customer": ("events", ("cus_0007",)),
@@ -100,7 +101,7 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
-        "customers": "at_stats_revision at_version by_id by_ids stats_revision",
+        "customers": "at_stats_revision at_version by_id by_ids stats_revision still_lacking",
         "interactions": "at_version by_id",
         "orders": "at_version by_id",
         "products": "at_version by_sku everything",
