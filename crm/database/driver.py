@@ -45,6 +45,7 @@ _DURABLE: Final[dict[str, Any]] = {
     "retryWrites": True,
     "readConcernLevel": "majority",
 }
+_TRANSIENT: Final = "TransientTransactionError"
 _LONGEST_SELECTION_MS: Final = 10_000
 
 
@@ -325,9 +326,19 @@ async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     the driver would repeat it until the timeout (823 attempts in 4 s were measured).
     """
     acting = present()
+
+    async def attempt(session: Any) -> T:
+        try:
+            return await work(session)
+        except CrmError as exc:
+            # The driver repeats what the server calls transient (a write conflict), but knows only its own errors.
+            if isinstance(exc.__cause__, PyMongoError) and exc.__cause__.has_error_label(_TRANSIENT):
+                raise exc.__cause__ from None
+            raise
+
     with driver_errors():
         async with await acting.database.clients[acting.role].start_session() as session:
-            result: T = await session.with_transaction(work)
+            result: T = await session.with_transaction(attempt)
             return result
 
 

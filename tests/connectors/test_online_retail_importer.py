@@ -211,13 +211,14 @@ async def test_a_key_that_is_no_good_stops_at_once(
 
 async def test_cancelled_in_the_middle(service: Service, small: Path) -> None:
     async with service.client() as client:
+        others = asyncio.all_tasks()
         reached = asyncio.Event()
         task = asyncio.create_task(importer.run(client, small, concurrency=1, on_progress=lambda *_: reached.set()))
         await reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert len(asyncio.all_tasks()) == 1  # this test
+        assert asyncio.all_tasks() <= others  # the importer leaves none behind
         report = await importer.run(client, small)
     assert report.accounted()
     assert report.products.unchanged >= 1

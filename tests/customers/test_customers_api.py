@@ -294,6 +294,19 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
     await made(admin, email="ANN@example.com", external_ids=[{"source": "shop", "id": "c-1"}])
 
 
+async def test_deleting_waits_for_somebody_else_who_writes(admin: httpx.AsyncClient, store: Store) -> None:
+    customer = await made(admin, **FULL)
+    with store.root.client.start_session() as session:
+        session.start_transaction()
+        touched = {"$set": {"first_name": "Anna"}}
+        store.root["customers"].update_one({"_id": customer["id"]}, touched, session=session)
+        deleting = asyncio.create_task(admin.delete(f"{URL}/{customer['id']}"))
+        done, _ = await asyncio.wait([deleting], timeout=0.5)
+        assert not done, "the write conflict was not waited out"
+        session.abort_transaction()
+    assert (await deleting).status_code == 204
+
+
 async def test_orders_that_arrive_while_a_customer_is_deleted_belong_to_somebody_or_nobody(
     admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: dict[str, Any], store: Store
 ) -> None:

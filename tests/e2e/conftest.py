@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,12 +23,27 @@ def mongod() -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+def measured(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
+    """Shows how long something took, whether output is captured or not: times are printed, hardly ever asserted."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def show(what: str, seconds: float) -> None:
+        assert capture is not None
+        with capture.global_and_fixture_disabled():
+            sys.stdout.write(f"\n  {what}: {seconds:.1f} s\n")
+            sys.stdout.flush()
+
+    return show
+
+
+@pytest.fixture(scope="session")
+def demo(
+    mongod: Path, measured: Callable[[str, float], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DemoProcess]:
     """A demo with the sample. Whoever stops it starts it again."""
     running = DemoProcess(tmp_path_factory.mktemp("demo") / "data", measured=False)
     try:
-        seconds = running.start()
-        print(f"\nfirst start with the sample: {seconds:.1f} s")  # noqa: T201  a measurement, shown by -s and -rA
+        measured("first start, with the sample", running.start())
         yield running
     finally:
         running.stop()

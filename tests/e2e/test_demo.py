@@ -17,6 +17,7 @@ from tests.e2e.readme import tour
 
 pytestmark = pytest.mark.e2e
 Demos = Callable[[], DemoProcess]
+Measured = Callable[[str, float], None]
 
 
 def is_ready(demo: DemoProcess) -> bool:
@@ -24,10 +25,6 @@ def is_ready(demo: DemoProcess) -> bool:
         return httpx.get(f"{demo.url}/health/ready", timeout=10).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def measured(text: str) -> None:
-    print(f"\n{text}")  # noqa: T201  a measurement, shown by -s and -rA
 
 
 def test_the_credentials_file_has_exactly_the_agreed_keys(demo: DemoProcess) -> None:
@@ -90,11 +87,11 @@ def test_the_tour_of_the_readme_works_and_prints_what_it_says(demo: DemoProcess)
     assert is_ready(demo), "the tour leaves the database as declared"
 
 
-def test_the_second_start_keeps_the_data(demo: DemoProcess) -> None:
+def test_the_second_start_keeps_the_data(demo: DemoProcess, measured: Measured) -> None:
     before, credentials = demo.counts(), demo.credentials
     demo.stop()
     seconds = demo.start()
-    measured(f"second start: {seconds:.1f} s (the goal is 5 s)")
+    measured("second start (the goal is 5 s)", seconds)
     assert seconds < 15
     assert demo.counts() == before
     assert demo.credentials["users"] == credentials["users"]
@@ -102,14 +99,14 @@ def test_the_second_start_keeps_the_data(demo: DemoProcess) -> None:
     assert "Loading the sample" not in demo.log
 
 
-def test_after_kill_9_nothing_is_left_running_and_nothing_is_lost(demo: DemoProcess) -> None:
+def test_after_kill_9_nothing_is_left_running_and_nothing_is_lost(demo: DemoProcess, measured: Measured) -> None:
     before = demo.counts()
     code, children = demo.signal(signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert any("mongod" in command for command in children.values())
     assert any("serve" in command for command in children.values())
-    measured(f"after kill -9 the API and MongoDB were gone in {wait_until_gone(children):.1f} s")
-    measured(f"start after kill -9: {demo.start():.1f} s")
+    measured("kill -9 until the API and MongoDB were gone", wait_until_gone(children))
+    measured("start after kill -9", demo.start())
     assert demo.counts() == before
     assert is_ready(demo)
 
@@ -146,9 +143,9 @@ def test_the_credentials_file_appears_only_when_the_service_is_ready(empty_demo:
     demo.stop()
 
 
-def test_no_sample_means_an_empty_store(empty_demo: Demos) -> None:
+def test_no_sample_means_an_empty_store(empty_demo: Demos, measured: Measured) -> None:
     demo = empty_demo()
-    measured(f"first start without the sample: {demo.start():.1f} s")
+    measured("first start, without the sample", demo.start())
     assert "Loading the sample" not in demo.log
     counts = demo.counts()
     assert counts.pop("users") == 3

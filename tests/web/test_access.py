@@ -98,10 +98,10 @@ async def test_what_is_not_described_is_public(anonymous: httpx.AsyncClient) -> 
         assert answer.status_code == (404 if "{path}" in path else 200)
 
 
-async def test_options_says_which_methods_there_are(anonymous: httpx.AsyncClient) -> None:
+async def test_options_needs_no_credentials_and_says_nothing(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.options("/api/v1/customers")
     assert (answer.status_code, answer.content) == (204, b"")
-    assert {"GET", "POST"} <= set(answer.headers["allow"].replace(" ", "").split(","))
+    assert "GET" in answer.headers["allow"]
 
 
 @get("/silent")
