@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from rich.console import Console
 
 import crm
@@ -122,20 +123,32 @@ async def test_a_small_file(service: Service, small: Path) -> None:
     assert (report.sent_sum, report.left_out_sum) == (Decimal("38.85"), Decimal("-2.55"))
 
 
-async def test_the_real_file_twice(service: Service) -> None:
+@pytest_asyncio.fixture(scope="module")
+async def real() -> ImportReport:
+    """The whole real file, sent once; tests/e2e sends it to the real service, twice."""
+    service = Service()
     async with service.client() as client:
-        first = await importer.run(client, REAL)
-        second = await importer.run(client, REAL, concurrency=4)
-    assert (first.lines_read, first.invoices_read) == (39522, 1892)
-    assert (first.sent, first.created, first.zero_total) == (1524, 1524, 69)
-    assert (len(first.not_sale), first.credit_notes, first.refused, first.left_out) == (69, 299, [], [])
-    assert first.sales_sum_in_file == first.sent_sum == Decimal("755687.43")
-    assert first.credit_notes_sum == Decimal("-74188.57")
-    assert first.accounted()
-    assert second.accounted()
-    assert (second.sent, second.unchanged, second.created, second.updated) == (1524, 1524, 0, 0)
-    assert second.products.unchanged == 2774
+        report = await importer.run(client, REAL)
     assert 1 < service.most_in_flight <= 16
+    return report
+
+
+async def test_the_real_file(real: ImportReport) -> None:
+    assert (real.lines_read, real.invoices_read) == (39522, 1892)
+    assert (real.sent, real.created, real.zero_total) == (1524, 1524, 69)
+    assert (len(real.not_sale), real.credit_notes, real.refused, real.left_out) == (69, 299, [], [])
+    assert real.sales_sum_in_file == real.sent_sum == Decimal("755687.43")
+    assert real.credit_notes_sum == Decimal("-74188.57")
+    assert real.accounted()
+
+
+async def test_a_second_run_changes_nothing(service: Service, small: Path) -> None:
+    async with service.client() as client:
+        first = await importer.run(client, small)
+        second = await importer.run(client, small, concurrency=4)
+    assert second.accounted()
+    assert (second.sent, second.unchanged, second.created, second.updated) == (first.sent, first.created, 0, 0)
+    assert second.products.unchanged == first.products.created > 0
 
 
 async def test_busy_and_broken_then_well(service: Service, small: Path, waits: list[int | None]) -> None:
@@ -268,17 +281,15 @@ class TestReport:
         assert not report([2, 2]).accounted()
         assert not report([2, 3], "1.01").accounted()
 
-    async def test_to_dict_has_the_whole_lists_and_render_the_first_few(self, service: Service) -> None:
-        async with service.client() as client:
-            report = await importer.run(client, REAL)
-        said = json.loads(json.dumps(report.to_dict()))
+    def test_to_dict_has_the_whole_lists_and_render_the_first_few(self, real: ImportReport) -> None:
+        said = json.loads(json.dumps(real.to_dict()))
         assert len(said["not_sale"]) == 69
         assert (said["sales_sum_in_file"], said["credit_notes_sum"]) == ("755687.43", "-74188.57")
         assert said["lines"] == {"sent": 38773, "not_sale": 69, "credit_notes": 680}
         assert said["orders"]["sent"] == 1524
         assert said["accounted"] is True
         console = Console(file=io.StringIO(), width=100)
-        render(report, console)
+        render(real, console)
         assert isinstance(console.file, io.StringIO)
         shown = console.file.getvalue()
         assert "755,687.43" in shown
