@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -123,7 +124,7 @@ async def test_a_change_says_its_version(headers: dict[str, str], sales: httpx.A
     changed = good(answer)
     assert answer.headers["etag"] == '"2"'
     assert changed == {**customer, "first_name": "Anna", "version": 2, "updated_at": changed["updated_at"]}
-    assert changed["updated_at"] > customer["updated_at"]
+    assert datetime.fromisoformat(changed["updated_at"]) > datetime.fromisoformat(customer["updated_at"])
 
 
 async def test_a_change_without_or_against_another_version_is_refused(sales: httpx.AsyncClient) -> None:

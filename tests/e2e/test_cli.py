@@ -61,6 +61,9 @@ def test_users_are_added_and_disabled(demo: DemoProcess) -> None:
     time.sleep(BELIEVED_FOR)
     assert who_am_i(demo, token).status_code == 401
     assert sign_in(demo, email, password).status_code == 401
+    assert crm("user", "password", email, "--password-stdin", *at, stdin="quite another password\n").code == 0
+    assert sign_in(demo, email, "quite another password").status_code == 200
+    assert who_am_i(demo, token).status_code == 401, "the token of before stays worthless"
 
 
 def test_a_short_password_is_refused_without_being_repeated(demo: DemoProcess) -> None:
