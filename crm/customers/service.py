@@ -140,9 +140,9 @@ async def add_consent(principal: Principal, customer_id: str, consent: Consent) 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
     """The id of the customer whom a sender means; one that nobody knows yet is created.
 
-    External id first, then e-mail, then phone. Exactly once for an external id or an e-mail, which are unique; a phone is
-    not (families share one), so senders that name nothing else may make two in the same moment. Of a customer that is
-    found, only empty fields are filled in.
+    External id first, then e-mail, then phone. Exactly once for an external id or an e-mail, which are unique; a phone
+    is not (families share one), so senders that name nothing else may make two in the same moment. Of a customer that
+    is found, only empty fields are filled in.
 
     Args:
         source: The sending system, whose ids external ids are.
