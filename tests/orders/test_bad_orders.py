@@ -18,7 +18,7 @@ pytestmark = pytest.mark.mongo
 
 URL = "/api/v1/orders/shop/1"
 INJECTED = {"$ne": None, "x": MARKER}
-FUTURE = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+FUTURE = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # read when this module is: minutes before the test runs
 MISSING = object()
 #: Stands in a body for a token that json.dumps would not write.
 RAW = "@@"
