@@ -59,7 +59,7 @@ async def sign_in(email: str, password: str, address: str, settings: Settings) -
     token = tokens.issue(
         f"{user.id}.{user.version}", settings.secret_for_tokens(), now=now(), seconds=settings.token_seconds
     )
-    return TokenOut(access_token=token, token_type="bearer", expires_in=settings.token_seconds)  # noqa: S106
+    return TokenOut(access_token=token, token_type="bearer", expires_in=settings.token_seconds)  # noqa: S106  OAuth2's word
 
 
 async def recognise(credential: str, settings: Settings) -> Principal:

@@ -27,11 +27,12 @@ from crm.auth.schemas import UserCreate
 from crm.clock import now
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer
+from crm.database.embedded_process import write_private
 from crm.errors import AlreadyExists, OperatorError
 from crm.identity import KEY_KINDS, STAFF_ROLES, Role
 from crm.ops.progress import stages
 from crm.ops.provision import administration, provision
-from crm.ops.secrets import DemoSecrets, write_private
+from crm.ops.secrets import DemoSecrets
 from crm.processes import dies_with_parent
 from crm.sample import loader
 

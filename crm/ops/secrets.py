@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from crm.config import Settings
+from crm.database.embedded_process import write_private
 from crm.errors import NotConfigured
 from crm.identity import Role
 
@@ -20,15 +21,6 @@ def random_settings() -> dict[str, str]:
     """Every secret that ``crm serve`` and ``crm db apply`` need, by the name of its setting."""
     passwords = {f"mongodb_password_{role.value}": secrets.token_urlsafe(32) for role in Role}
     return {**passwords, "jwt_secret": secrets.token_urlsafe(48)}
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def write_files(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from crm import money
@@ -26,7 +27,7 @@ _ROUNDS = 20
 async def refresh(customer_ids: Iterable[str | None]) -> None:
     """Bring the totals of customers up to date with the orders stored before this call."""
     for customer_id in {c for c in customer_ids if c is not None}:
-        await _flights.run(customer_id, lambda c=customer_id: _recompute(c))  # type: ignore[misc]
+        await _flights.run(customer_id, partial(_recompute, customer_id))
 
 
 async def _recompute(customer_id: str) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from crm.config import SHORTEST_JWT_SECRET, Settings
+from crm.database.embedded_process import write_private
 from crm.identity import Role
-from crm.ops.secrets import DemoSecrets, random_settings, write_files, write_private
+from crm.ops.secrets import DemoSecrets, random_settings, write_files
 
 pytestmark = pytest.mark.fast
 
