@@ -25,6 +25,8 @@ from crm.events.routes import router as events_router
 from crm.identity import Principal
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
+from crm.orders import service as orders
+from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
 from crm.products.routes import router as products_router
@@ -39,6 +41,7 @@ API_ROUTERS: Sequence[Router] = (
     customer_orders_router,
     profiles_router,
     orders_router,
+    order_changes_router,
     products_router,
     events_router,
     interactions_router,
@@ -74,7 +77,8 @@ def create_app(
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
         try:
-            yield
+            async with orders.adding_up(own):
+                yield
         finally:
             if database is None:
                 own.close()
