@@ -74,7 +74,7 @@ async def put(
     Raises:
         InvalidInput: Amounts do not add up or do not fit the currency, the date lies in the future, or the customer's
             id does not exist.
-        Conflict: More was refunded than the new total.
+        Conflict: More was refunded than the new total, or in another currency.
         Unavailable: The database is away, or too many pushes wait already.
     """
     prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
@@ -271,6 +271,8 @@ def _moved(present: Order, status: Status) -> dict[str, Any]:
     Raises:
         Conflict: The present one allows no such move.
     """
+    if status == present.status:
+        return {}  # what the source said stays, too
     said = present.source_status or present.status
     if not (may_move(present.status, status) or (present.status not in SETTLED and may_move(said, status))):
         raise Conflict(f"An order that is {present.status} cannot become {status}.")
