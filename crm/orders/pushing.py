@@ -170,9 +170,8 @@ def _judge(open_: dict[int, Prepared], stored: dict[Key, Row], answers: dict[int
         present = stored.get(push.key)
         if present is not None and (settled := _settled(present, push)):
             answers[index] = Pushed(present, settled)
-        elif present is not None and from_bson(push.fields["total"]) < from_bson(present.get("refunded", 0)):
-            detail = "More has been refunded of this order than its new total."
-            answers[index] = Conflict(detail, errors=(FieldError("/total", detail),))
+        elif present is not None and (refused := _refused(present, push)):
+            answers[index] = refused
         elif push.key not in changes:
             changes[push.key] = _Change(index, push, present)
     return list(changes.values())
@@ -183,6 +182,21 @@ def _settled(present: Row, push: Prepared) -> Result | None:
         return "unchanged"
     ours, theirs = present.get("source_updated_at"), push.source_updated_at
     return "stale" if ours and theirs and theirs < ours else None
+
+
+def _refused(present: Row, push: Prepared) -> Conflict | None:
+    """Why a push contradicts what was given back of the order."""
+    if present.get("refunded") is None:
+        return None
+    if push.fields["currency"] != present["currency"]:
+        return _conflict("/currency", "Money was given back of this order in another currency.")
+    if from_bson(push.fields["total"]) < from_bson(present["refunded"]):
+        return _conflict("/total", "More has been refunded of this order than its new total.")
+    return None
+
+
+def _conflict(pointer: str, detail: str) -> Conflict:
+    return Conflict(detail, errors=(FieldError(pointer, detail),))
 
 
 async def _with_customers(
