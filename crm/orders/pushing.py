@@ -109,13 +109,15 @@ async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = Non
     """
     answers: dict[int, Pushed | CrmError] = {}
     open_ = dict(enumerate(pushes))
-    for attempt in range(_ROUNDS):
-        if attempt > 1:
-            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
-        answers |= await _round(open_, phone_region)
-        open_ = {index: push for index, push in open_.items() if index not in answers}
-        if not open_:
-            break
+    lost_rounds = 0
+    while open_ and lost_rounds < _ROUNDS:
+        if lost_rounds > 1:
+            await asyncio.sleep(random.uniform(0, 0.002 * min(lost_rounds, 20)))
+        settled = await _round(open_, phone_region)
+        answers |= settled
+        open_ = {index: push for index, push in open_.items() if index not in settled}
+        # Versions of one order take a round each: only those in which nobody got on are lost to others.
+        lost_rounds = 0 if settled else lost_rounds + 1
     lost = Unavailable("Too many senders change this order at once; try again.", retry_after=1)
     return [answers.get(index, lost) for index in range(len(pushes))]
 
