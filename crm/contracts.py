@@ -12,10 +12,10 @@ from crm.database.documents import CrmDocument
 from crm.errors import ContractError
 from crm.events.contract import CONTRACT as EVENTS
 from crm.interactions.contract import CONTRACT as INTERACTIONS
-from crm.orders.contract import CONTRACT as ORDERS
+from crm.orders.contract import CONTRACTS as ORDERS
 from crm.products.contract import CONTRACT as PRODUCTS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, ORDERS, EVENTS, INTERACTIONS, *AUTH)
+_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *AUTH)
 
 
 @cache

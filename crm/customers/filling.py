@@ -10,6 +10,7 @@ from crm.customers import queries, service
 from crm.customers.documents import Customer
 from crm.customers.mapping import with_keys
 from crm.customers.schemas import CustomerCreate
+from crm.database.query import Query
 from crm.errors import AlreadyExists, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
 
@@ -81,9 +82,9 @@ def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
 
 async def _find(new: CustomerCreate) -> Customer | None:
     for external in new.external_ids:
-        found = await Customer.fetch(queries.by_external_id(external.source, external.id))
+        found = await Customer.fetch(Query(queries.external_filter(external.source, external.id), limit=1))
         if found is not None:
             return found
     if new.email is None:
         return None
-    return await Customer.fetch(queries.by_email_key(contact.email_key(new.email)))
+    return await Customer.fetch(Query(queries.email_filter(contact.email_key(new.email)), limit=1))

@@ -87,14 +87,10 @@ async def store_each(
 
 
 async def _owners_of_each(events: Sequence[EventIn], phone_region: str | None) -> dict[tuple[str, str], str | CrmError]:
-    owners: dict[tuple[str, str], str | CrmError] = {}
-    for event in events:
-        if event.customer is not None and (key := _key(event)) not in owners:
-            try:
-                owners[key] = await customers.resolve(key[0], event.customer, phone_region=phone_region)
-            except CrmError as exc:
-                owners[key] = exc
-    return owners
+    refs = {_key(event): event.customer for event in events if event.customer}
+    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
+    return dict(zip(refs, found, strict=True))
 
 
 async def _insert_each(rows: Mapping[str, dict[str, Any]]) -> dict[str, CrmError | None]:
@@ -168,7 +164,13 @@ async def _require_named(batch: EventBatch) -> None:
 async def _resolve(batch: EventBatch, phone_region: str | None) -> dict[tuple[str, str], str]:
     """Customer ids by the way they are named: a batch names few people, often."""
     refs: dict[tuple[str, str], EventCustomer] = {_key(e): e.customer for e in batch.events if e.customer}
-    return {key: await customers.resolve(key[0], ref, phone_region=phone_region) for key, ref in refs.items()}
+    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    owners: dict[tuple[str, str], str] = {}
+    for key, found in zip(refs, await customers.resolve_many(namings, phone_region=phone_region), strict=True):
+        if isinstance(found, CrmError):
+            raise found
+        owners[key] = found
+    return owners
 
 
 def _row(event: EventIn, customer_id: str | None, moment: datetime) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def test_a_small_stream_that_stands_for_much_comes_in_pieces() -> None:
     assert sum(sizes) == 50_000_000
 
 
-@pytest.mark.parametrize("broken", [b"plain text", gzip.compress(b"x" * 100)[:15] + b"nonsense" * 9])
+@pytest.mark.parametrize(
+    "broken", [b"plain text", gzip.compress(b"x" * 100)[:15] + b"nonsense" * 9], ids=["text", "broken"]
+)
 def test_what_is_no_gzip_is_refused(broken: bytes) -> None:
     gunzip = Gunzip()
     with pytest.raises(UnreadableRequest, match="broken"):
