@@ -38,12 +38,14 @@ class Measurable:
         key: An ingest key.
         mongodb_uri: Of the MongoDB user ``ingest``.
         settings: As the API has them.
+        pid: Of the server; each worker is a child of it.
     """
 
     port: int
     key: str
     mongodb_uri: str
     settings: Settings
+    pid: int
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def running(workers: int) -> Iterator[Measurable]:
             _wait(port, process)
             password = settings.password(Role.INGEST) or ""
             database = settings.mongodb_database
-            yield Measurable(port, key, server.address.uri("ingest", password, database, database), settings)
+            yield Measurable(port, key, server.address.uri("ingest", password, database, database), settings, process.pid)
         finally:
             process.terminate()
             process.wait()
