@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
+
+from crm.processes import resident_bytes
 
 _PIECE: Final = 64 * 1024
 Body = Callable[[int], dict[str, Any]]
@@ -26,7 +26,7 @@ class BulkMeasured:
         lines: How many were sent.
         seconds: From the first byte to the last result.
         first_result_seconds: Until the first result.
-        rss_before: Resident bytes of the server's processes before.
+        rss_before: Resident bytes of the server's processes before; 0 where the system does not tell.
         rss_after: The same afterwards.
         rss_peak: The highest seen, about ten times a second.
         sums: The last line: ``created`` and so on.
@@ -45,26 +45,7 @@ class BulkMeasured:
         return self.lines / self.seconds if self.seconds else 0.0
 
 
-def rss(pids: list[int]) -> int:
-    """Resident bytes of some processes; one that has ended counts nothing."""
-    total = 0
-    for pid in pids:
-        try:
-            total += int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total * os.sysconf("SC_PAGE_SIZE")
-
-
-def tree(pid: int) -> list[int]:
-    """A process and its children: ``crm serve`` and its workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, children)]
-
-
-async def stream(
-    host: str, port: int, key: str, *, source: str, lines: int, body: Body, pids: list[int]
-) -> BulkMeasured:
+async def stream(host: str, port: int, key: str, *, source: str, lines: int, body: Body, pid: int) -> BulkMeasured:
     """Push generated orders to ``POST /api/v1/orders/bulk`` and read the results meanwhile.
 
     Args:
@@ -74,19 +55,19 @@ async def stream(
         source: Of every order; ``external_id`` is its number.
         lines: How many.
         body: An order by its number, without ``source`` and ``external_id`` (``bench.orders.body``).
-        pids: The server's processes (``tree``), to be looked at.
+        pid: The server's process, whose memory and that of its workers is looked at.
 
     Raises:
         RuntimeError: The service refused the request, or the answer was cut.
     """
-    measured = BulkMeasured(lines, rss_before=rss(pids))
+    measured = BulkMeasured(lines, rss_before=resident_bytes(pid) or 0)
     reader, writer = await asyncio.open_connection(host, port, limit=1024 * 1024)
     head = f"POST /api/v1/orders/bulk HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
     writer.write(f"{head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
     started = time.perf_counter()
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(measured, pids))
+            watching = group.create_task(_watch(measured, pid))
             sending = group.create_task(_send(writer, source, lines, body))
             await _receive(reader, measured, started)
             measured.seconds = time.perf_counter() - started
@@ -94,7 +75,7 @@ async def stream(
             sending.cancel()
     finally:
         writer.close()
-    measured.rss_after = rss(pids)
+    measured.rss_after = resident_bytes(pid) or 0
     return measured
 
 
@@ -132,7 +113,7 @@ async def _receive(reader: asyncio.StreamReader, measured: BulkMeasured, started
         raise RuntimeError("The answer was cut.")
 
 
-async def _watch(measured: BulkMeasured, pids: list[int]) -> None:
+async def _watch(measured: BulkMeasured, pid: int) -> None:
     while True:
-        measured.rss_peak = max(measured.rss_peak, rss(pids))
+        measured.rss_peak = max(measured.rss_peak, resident_bytes(pid) or 0)
         await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
@@ -31,23 +32,16 @@ def derived_id(prefix: str, *parts: str) -> str:
     return f"{prefix}_{base64.b32encode(digest.digest()).decode().rstrip('=')}"
 
 
-#: IEEE 754-2008 decimal128, binary integer significand: a coefficient below 2^113 stands behind a biased exponent.
-_BIAS: Final = 6176
-_PLAIN: Final = Decimal("1E+15")
-_COEFFICIENT_BITS: Final = 113
-
-
 def to_bson(amount: Decimal) -> Decimal128:
-    """An amount as the database stores it.
+    """An amount as the database stores it."""
+    return _decimal128(str(amount))
 
-    Encoded here where it is plain (finite, not negative, within 15 digits): bson's own way takes four times as long,
-    13 times for an order.
-    """
-    exponent = amount.as_tuple().exponent
-    if not isinstance(exponent, int) or not -8 <= exponent <= 0 or not 0 <= amount < _PLAIN or amount.is_signed():
-        return Decimal128(amount)
-    coefficient = int(amount.scaleb(-exponent))
-    return Decimal128.from_bid(((exponent + _BIAS) << _COEFFICIENT_BITS | coefficient).to_bytes(16, "little"))
+
+# bson encodes a decimal in Python, 4 µs each, a dozen in an order; prices and zeros repeat. By its text, because equal
+# decimals (0 and 0.00) are not stored alike.
+@lru_cache(maxsize=50_000)
+def _decimal128(text: str) -> Decimal128:
+    return Decimal128(text)
 
 
 def from_bson(value: Any) -> Any:

@@ -110,10 +110,3 @@ def test_amounts_are_encoded_as_bson_does_it(amount: Decimal) -> None:
     except (Inexact, Overflow, Subnormal, InvalidOperation):
         assume(False)
     assert to_bson(amount).bid == expected.bid
-
-
-@given(st.integers(0, 10**15), st.integers(0, 8))
-def test_plain_amounts_are_encoded_as_bson_does_it(coefficient: int, decimals: int) -> None:
-    amount = Decimal(coefficient).scaleb(-decimals)
-    assert to_bson(amount).bid == Decimal128(amount).bid
-    assert to_bson(amount).to_decimal().as_tuple() == amount.as_tuple()
