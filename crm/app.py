@@ -18,18 +18,22 @@ from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
 from crm.contracts import contract, documents
+from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database
 from crm.errors import OperatorError
+from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
 from crm.identity import Principal
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
 from crm.orders import service as orders
+from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles.routes import router as profiles_router
 from crm.web import access, docs, health, problems
@@ -46,6 +50,10 @@ API_ROUTERS: Sequence[Router] = (
     products_router,
     events_router,
     interactions_router,
+    customers_bulk_router,
+    orders_bulk_router,
+    products_bulk_router,
+    events_bulk_router,
 )
 
 
