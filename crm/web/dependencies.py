@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from crm.config import Settings
 from crm.database.paging import PageRequest
 from crm.identity import Principal
+from crm.web.idempotency import NewIds
 
 Caller = NamedDependency[Principal]
 """Who makes the request."""
@@ -14,3 +15,5 @@ Configured = NamedDependency[Settings]
 """The installation's settings."""
 AskedPage = NamedDependency[PageRequest]
 """Which page of a list is asked for."""
+Ids = NamedDependency[NewIds]
+"""The ids of what the request creates."""

@@ -13,6 +13,7 @@ from litestar import Litestar
 from pydantic import BaseModel
 
 from crm.web.access import declared_access
+from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
 from crm.web.problems import MEDIA_TYPE, Problem
 from crm.web.schemas import WireIn, WireOut
 
@@ -28,10 +29,14 @@ def describe(app: Litestar) -> dict[str, Any]:
     for model in _models():
         if model.__name__ in schemas or model is Problem:
             _put(schemas, model)
-    access = {h.operation_id: declared_access(h) for r in app.routes for h in getattr(r, "route_handlers", ())}
+    handlers = [h for r in app.routes for h in getattr(r, "route_handlers", ())]
+    access = {h.operation_id: declared_access(h) for h in handlers}
+    keyed = {h.operation_id for h in handlers if takes_key(h)}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _amend(path, method, operation, access.get(operation.get("operationId")))
+            if operation.get("operationId") in keyed:
+                _add_key(operation)
     return document
 
 
@@ -61,6 +66,16 @@ def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> No
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
     for status, says in _problems(path, method, access).items():
         responses[status] = {"description": says, "content": _PROBLEM}
+
+
+def _add_key(operation: dict[str, Any]) -> None:
+    text = {"type": "string", "minLength": 1, "maxLength": 257}  # 255, and the quotes around them
+    parameter = {"name": HEADER, "in": "header", "required": False, "description": POLICY, "schema": text}
+    operation["parameters"] = [*operation.get("parameters", []), parameter]
+    says = {"description": "There, and true, when the answer is an earlier one.", "schema": {"type": "boolean"}}
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["headers"] = {**response.get("headers", {}), REPLAYED: says}
 
 
 def _problems(path: str, method: str, access: Any) -> dict[str, str]:
