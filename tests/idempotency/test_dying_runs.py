@@ -10,16 +10,20 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from litestar import post
+from litestar import Litestar, post
 from litestar.params import JSONBody
+from litestar.types import Message, Receive, Scope, Send
 
 from crm.app import create_app
 from crm.clock import now
 from crm.customers import service as customers
 from crm.customers.schemas import Consent
 from crm.database.driver import Database, acting_as
+from crm.database.ids import derived_id
+from crm.database.query import Query
 from crm.errors import CrmError, Unavailable
 from crm.idempotency import service
+from crm.idempotency.documents import KeyedRequest
 from crm.identity import SYSTEM, Role
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import Ids
@@ -63,6 +67,12 @@ class Work:
         self.raises: CrmError | None = None
         self.text = ""
 
+    async def entered(self) -> None:
+        """Return once a handler is at the gate."""
+        async with asyncio.timeout(30):
+            await self.inside.wait()
+        self.inside.clear()
+
     async def do(self) -> None:
         self.runs += 1
         self.inside.set()
@@ -98,7 +108,7 @@ async def thing(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
 
 async def test_while_the_first_runs_the_others_wait(boss: httpx.AsyncClient, work: Work) -> None:
     first = asyncio.create_task(thing(boss))
-    await work.inside.wait()
+    await work.entered()
     waiting = await thing(boss)
     refused(waiting, 409, "request_in_progress")
     assert waiting.headers["retry-after"] == "1"
@@ -177,7 +187,7 @@ async def test_a_dead_run_is_taken_over_by_one(boss: httpx.AsyncClient, work: Wo
     work.gate.clear()
     work.inside.clear()
     sent = [asyncio.create_task(thing(boss)) for _ in range(16)]
-    await work.inside.wait()
+    await work.entered()
     done, running_ = await asyncio.wait(sent, timeout=30, return_when=asyncio.FIRST_COMPLETED)
     while len(running_) > 1:
         more, running_ = await asyncio.wait(running_, timeout=30, return_when=asyncio.FIRST_COMPLETED)
@@ -195,11 +205,10 @@ async def test_a_run_that_hangs_does_not_overwrite_who_took_over(
     boss: httpx.AsyncClient, work: Work, store: Store
 ) -> None:
     hanging = asyncio.create_task(thing(boss))
-    await work.inside.wait()
+    await work.entered()
     let_the_lease_run_out(store)
-    work.inside.clear()
     second = asyncio.create_task(thing(boss))
-    await work.inside.wait()
+    await work.entered()
     work.text = "late"
     work.gate.set()
     answers = [good(await task, 201) for task in (second, hanging)]
@@ -209,6 +218,54 @@ async def test_a_run_that_hangs_does_not_overwrite_who_took_over(
     assert good(kept, 201) in answers
     assert kept.headers["idempotency-replayed"] == "true"
     assert record["state"] == "answered"
+
+
+async def test_who_saw_a_run_without_an_answer_does_not_overwrite_the_one_it_gets(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow run answers after the other has looked, and before it takes over."""
+    record, content, answer = derived_id("idk", "x"), "0" * 64, service.Answer(201, "{}")
+    fetch = KeyedRequest.fetch
+    with acting_as(database, Role.SALES):
+        slow = await service.begin(record, content)
+        assert isinstance(slow, service.Run)
+        let_the_lease_run_out(store)
+
+        async def look(query: Query) -> KeyedRequest | None:
+            found = await fetch(query)
+            await service.finish(slow, answer)
+            return found
+
+        monkeypatch.setattr(KeyedRequest, "fetch", look)
+        assert await service.begin(record, content) == answer
+
+
+async def test_nobody_sees_an_answer_that_is_not_stored(
+    app: Litestar, credentials: Mapping[str, str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Message] = []
+
+    async def spied(scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            sent.append(message)
+            await send(message)
+
+        await app(scope, receive, note)
+
+    finish = service.finish
+
+    sent_before = -1
+
+    async def look(run: service.Run, answer: service.Answer) -> None:
+        nonlocal sent_before
+        await finish(run, answer)
+        sent_before = len(sent)
+
+    monkeypatch.setattr(service, "finish", look)
+    async with client_of(spied, Authorization=f"Bearer {credentials['sales']}") as sales:  # type: ignore[arg-type]  # any ASGI app will do
+        good(await sales.post(URL, json=ANN, headers=KEY), 201)
+    assert sent_before == 0
+    assert len(sent) == 2
 
 
 async def test_an_unknown_outcome_may_be_tried_again_at_once_but_not_changed(
