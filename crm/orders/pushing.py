@@ -108,13 +108,15 @@ async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = Non
     """
     answers: dict[int, Pushed | CrmError] = {}
     open_ = dict(enumerate(pushes))
-    for attempt in range(_ROUNDS):
-        if attempt > 1:
-            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
-        answers |= await _round(open_, phone_region)
-        open_ = {index: push for index, push in open_.items() if index not in answers}
-        if not open_:
-            break
+    lost_rounds = 0
+    while open_ and lost_rounds < _ROUNDS:
+        if lost_rounds > 1:
+            await asyncio.sleep(random.uniform(0, 0.002 * min(lost_rounds, 20)))
+        settled = await _round(open_, phone_region)
+        answers |= settled
+        open_ = {index: push for index, push in open_.items() if index not in settled}
+        # Versions of one order take a round each: only those in which nobody got on are lost to others.
+        lost_rounds = 0 if settled else lost_rounds + 1
     lost = Unavailable("Too many senders change this order at once; try again.", retry_after=1)
     return [answers.get(index, lost) for index in range(len(pushes))]
 
@@ -169,9 +171,8 @@ def _judge(open_: dict[int, Prepared], stored: dict[Key, Row], answers: dict[int
         present = stored.get(push.key)
         if present is not None and (settled := _settled(present, push)):
             answers[index] = Pushed(present, settled)
-        elif present is not None and push.fields["total"] < from_bson(present.get("refunded", 0)):
-            detail = "More has been refunded of this order than its new total."
-            answers[index] = Conflict(detail, errors=(FieldError("/total", detail),))
+        elif present is not None and (refused := _refused(present, push)):
+            answers[index] = refused
         elif push.key not in changes:
             changes[push.key] = _Change(index, push, present)
     return list(changes.values())
@@ -182,6 +183,21 @@ def _settled(present: Row, push: Prepared) -> Result | None:
         return "unchanged"
     ours, theirs = present.get("source_updated_at"), push.source_updated_at
     return "stale" if ours and theirs and theirs < ours else None
+
+
+def _refused(present: Row, push: Prepared) -> Conflict | None:
+    """Why a push contradicts what was given back of the order."""
+    if present.get("refunded") is None:
+        return None
+    if push.fields["currency"] != present["currency"]:
+        return _conflict("/currency", "Money was given back of this order in another currency.")
+    if push.fields["total"] < from_bson(present["refunded"]):
+        return _conflict("/total", "More has been refunded of this order than its new total.")
+    return None
+
+
+def _conflict(pointer: str, detail: str) -> Conflict:
+    return Conflict(detail, errors=(FieldError(pointer, detail),))
 
 
 async def _with_customers(

@@ -28,6 +28,9 @@ _UNACCEPTABLE: Final = "The request has fields that cannot be accepted."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
 _NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary or instance of ")
 
+#: How Litestar says that a parameter is missing: nothing else of the exception says which.
+_MISSING: Final = re.compile(r"Missing required (?:query|header|cookie) parameter '([\w-]+)'", re.ASCII)
+
 
 class FieldErrorOut(WireOut):
     """What is wrong with one field."""
@@ -130,6 +133,9 @@ def _from_http(exc: HTTPException) -> CrmError:
 
 
 def _invalid(exc: ValidationException) -> CrmError:
+    if missing := _MISSING.match(exc.detail):
+        error = FieldError(missing[1], "This parameter is required.")
+        return UnreadableRequest("A parameter of the request is missing.", errors=(error,))
     extra = exc.extra if isinstance(exc.extra, list) else []
     in_query = any(isinstance(e, dict) and e.get("source") in {"query", "path", "header"} for e in extra)
     errors = tuple(_field_errors(extra))

@@ -76,7 +76,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
     "orders.queries.stats": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.unattached": ("orders", ()),
-    "orders.queries.version_of": ("order_versions", ("ord_0007", 2)),
+    "orders.queries.version_after": ("order_versions", ("ord_0007", 2)),
     "orders.queries.versions_before": ("order_versions", ("ord_0007", 3)),
     "orders.queries.versions_of_customer": ("order_versions", ("cus_0007",)),
     "orders.queries.with_number": ("orders", ("7",)),
