@@ -314,7 +314,7 @@ async def test_when_the_client_goes_the_batch_at_work_is_finished_and_no_other_b
         finished.append(len(items))
         return [Taken("created", {}) for _ in items]
 
-    client.send(b"".join(line(n) for n in range(2200)))
+    client.send(b"".join(line(n) for n in range(1700)))
     running = asyncio.create_task(client.exchange(work))
     await at_work.wait()
     client.leave()
