@@ -29,7 +29,9 @@ async def send_customers(
     request: Request[Any, Any, Any], principal: Caller, settings: Configured
 ) -> ndjson.Exchange[CustomerCreate]:
     """Any number of lines. A customer is known by an external id or the e-mail; nothing that is there is changed."""
-    return ndjson.Exchange(request, CustomerCreate, partial(_store, principal, settings.default_phone_region))
+    return ndjson.Exchange(
+        request, CustomerCreate, _first_name_of, partial(_store, principal, settings.default_phone_region)
+    )
 
 
 async def _store(

@@ -26,7 +26,9 @@ from crm.web.dependencies import Configured
 )
 async def store_many_events(request: Request[Any, Any, Any], settings: Configured) -> ndjson.Exchange[EventIn]:
     """Any number of lines, each an event; one that is there already is ``unchanged``."""
-    return ndjson.Exchange(request, EventIn, partial(_store, settings.default_phone_region))
+    return ndjson.Exchange(
+        request, EventIn, lambda line: (line.source, line.message_id), partial(_store, settings.default_phone_region)
+    )
 
 
 async def _store(phone_region: str | None, lines: Sequence[EventIn]) -> list[ndjson.Answer]:

@@ -34,7 +34,7 @@ async def push_orders(
     request: Request[Any, Any, Any], principal: Caller, settings: Configured
 ) -> ndjson.Exchange[OrderLine]:
     """Any number of lines, each an order with its source and external id; send them again as often as you like."""
-    return ndjson.Exchange(request, OrderLine, partial(_store, principal, settings))
+    return ndjson.Exchange(request, OrderLine, _key, partial(_store, principal, settings))
 
 
 async def _store(principal: Principal, settings: Settings, lines: Sequence[OrderLine]) -> list[ndjson.Answer]:
@@ -49,14 +49,17 @@ async def _store(principal: Principal, settings: Settings, lines: Sequence[Order
     return [answers[index] for index in range(len(lines))]
 
 
+def _key(line: OrderLine) -> tuple[str, str]:
+    return line.source, line.external_id
+
+
 def _waves(lines: Sequence[OrderLine]) -> list[list[int]]:
     """The lines in their order, so many of the same order at a time; nearly always all of them at once."""
     seen: Counter[tuple[str, str]] = Counter()
     waves: list[list[int]] = []
     for index, line in enumerate(lines):
-        key = (line.source, line.external_id)
-        number = seen[key] // _SAME_ORDER
-        seen[key] += 1
+        number = seen[_key(line)] // _SAME_ORDER
+        seen[_key(line)] += 1
         if number == len(waves):
             waves.append([])
         waves[number].append(index)

@@ -31,7 +31,7 @@ from crm.web.versions import with_etag
 )
 async def put_products(request: Request[Any, Any, Any], principal: Caller) -> ndjson.Exchange[ProductLine]:
     """Any number of lines, each a product with its SKU; send them again as often as you like."""
-    return ndjson.Exchange(request, ProductLine, partial(_store, principal))
+    return ndjson.Exchange(request, ProductLine, lambda line: line.sku, partial(_store, principal))
 
 
 async def _store(principal: Principal, lines: Sequence[ProductLine]) -> list[ndjson.Answer]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar, cast
@@ -38,7 +38,9 @@ CONTENT_TYPES: Final = (
     "text/plain",
 )
 LINES_IN_BATCH: Final = 500
-#: Lines of up to a megabyte make smaller batches, so that three of them fit into memory.
+#: While MongoDB writes one, this process prepares the next: 40 % more lines a second than one at a time (two cores).
+_BATCHES_AT_WORK: Final = 2
+#: Lines of up to a megabyte make smaller batches, so that four of them fit into memory.
 _BYTES_IN_BATCH: Final = 2 * 1024 * 1024
 #: Seconds that a line waits for others while the database has nothing else to do.
 _PATIENCE: Final = 0.05
@@ -64,6 +66,7 @@ class Taken:
 
 
 Answer = Taken | CrmError
+Key = Callable[[T], Hashable]
 Work = Callable[[Sequence[T]], Awaitable[Sequence[Answer]]]
 
 
@@ -107,18 +110,19 @@ class Exchange(Response[None], Generic[T]):
     Args:
         request: Whose body has not been read yet.
         line: The model of a line.
+        key: What a line concerns: lines of the same key are never at work at the same time, and keep their order.
         work: Stores a batch and says for each line what happened. It may be called again with the same lines.
 
     Raises:
         UnsupportedMediaType: The body is compressed in another way than gzip.
     """
 
-    def __init__(self, request: Request[Any, Any, Any], line: type[T], work: Work[T]) -> None:
+    def __init__(self, request: Request[Any, Any, Any], line: type[T], key: Key[T], work: Work[T]) -> None:
         super().__init__(None, media_type=MEDIA_TYPE, status_code=200)
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip", "x-gzip"}:
             raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
-        self.running = Running(line, work, Gunzip() if encoding != "identity" else None)
+        self.running = Running(line, key, work, Gunzip() if encoding != "identity" else None)
 
     def to_asgi_response(self, request: Request[Any, Any, Any], **_others: Any) -> ASGIResponse:  # type: ignore[override]  # the rest is about bodies that are there already
         """As Litestar asks for it."""
@@ -158,26 +162,42 @@ class _Batch(Generic[T]):
     begun: float = 0.0
 
 
+class _AtWork:
+    """A batch that is being written.
+
+    Attributes:
+        keys: What it concerns.
+        done: Set when its results are there.
+    """
+
+    def __init__(self, keys: set[Hashable]) -> None:
+        self.keys = keys
+        self.done = asyncio.Event()
+
+
 class Running(Generic[T]):
     """One request under way.
 
     Args:
         line: The model of a line.
+        key: As in ``Exchange``.
         work: As in ``Exchange``.
         gunzip: Where the body is compressed.
     """
 
-    def __init__(self, line: type[T], work: Work[T], gunzip: Gunzip | None = None) -> None:
+    def __init__(self, line: type[T], key: Key[T], work: Work[T], gunzip: Gunzip | None = None) -> None:
         self._line = line
+        self._key = key
         self._work = work
         self._gunzip = gunzip
         self._splitter = LineSplitter()
         self._batch: _Batch[T] = _Batch()
-        # One batch is being written, one waits, one grows.
+        # Some batches are being written, one waits, one grows.
         self._batches: asyncio.Queue[_Batch[T] | None] = asyncio.Queue(maxsize=1)
         self._spool = Spool()
         self._counts: Counter[str] = Counter()
-        self._writer_waits = False
+        self._at_work: list[_AtWork] = []
+        self._encoder = msgspec.json.Encoder()
         self._client_gone = False
         self._database_away = False
         self._broken: CrmError | None = None
@@ -228,7 +248,7 @@ class Running(Generic[T]):
             try:
                 while not coming.done():
                     await asyncio.wait([coming], timeout=_PATIENCE if self._batch.entries else None)
-                    if not coming.done() and self._writer_waits:
+                    if not coming.done() and self._idle:
                         await self._hand_over()
             finally:
                 coming.cancel()
@@ -249,7 +269,7 @@ class Running(Generic[T]):
                 batch.begun = loop.time()
             batch.entries.append((line.number, self._parsed(line.data)))
             batch.size += len(line.data or b"")
-            waited = self._writer_waits and loop.time() - batch.begun > _PATIENCE
+            waited = self._idle and loop.time() - batch.begun > _PATIENCE
             if waited or len(batch.entries) >= LINES_IN_BATCH or batch.size >= _BYTES_IN_BATCH:
                 await self._hand_over()
             elif count % _PARSED_AT_ONCE == 0:
@@ -269,23 +289,41 @@ class Running(Generic[T]):
     async def _hand_over(self) -> None:
         batch, self._batch = self._batch, _Batch()
         if batch.entries:
-            self._writer_waits = False
             await self._batches.put(batch)
 
+    @property
+    def _idle(self) -> bool:
+        """Whether the database has nothing to do, so that waiting for more lines would be a loss."""
+        return not self._at_work and self._batches.empty()
+
     async def _write(self) -> None:
-        encoder = msgspec.json.Encoder()
-        while True:
-            self._writer_waits = self._batches.empty()
-            batch = await self._batches.get()
-            self._writer_waits = False
-            if batch is None or self._client_gone:
-                break
-            answers = await self._answers([content for _, content in batch.entries])
-            rows = [_row(number, answer) for (number, _), answer in zip(batch.entries, answers, strict=True)]
-            self._counts.update(row["result"] for row in rows)
-            self._spool.write(encoder.encode_lines(rows))
-        self._spool.write(encoder.encode_lines([self._sum()]))
+        slots = asyncio.Semaphore(_BATCHES_AT_WORK)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await slots.acquire()
+                batch = await self._batches.get()
+                if batch is None or self._client_gone:
+                    break
+                mine = _AtWork({self._key(c) for _, c in batch.entries if not isinstance(c, CrmError)})
+                work = group.create_task(self._settle(batch, mine, tuple(self._at_work)))
+                work.add_done_callback(lambda _: slots.release())
+                self._at_work.append(mine)
+        self._spool.write(self._encoder.encode_lines([self._sum()]))
         self._spool.end()
+
+    async def _settle(self, batch: _Batch[T], mine: _AtWork, earlier: Sequence[_AtWork]) -> None:
+        """Write one batch, after those before it that concern the same things; its results come after theirs."""
+        for other in earlier:
+            if not mine.keys.isdisjoint(other.keys):
+                await other.done.wait()
+        answers = await self._answers([content for _, content in batch.entries])
+        for other in earlier:
+            await other.done.wait()
+        rows = [_row(number, answer) for (number, _), answer in zip(batch.entries, answers, strict=True)]
+        self._counts.update(row["result"] for row in rows)
+        self._spool.write(self._encoder.encode_lines(rows))
+        self._at_work.remove(mine)
+        mine.done.set()
 
     async def _answers(self, contents: Sequence[T | CrmError]) -> list[Answer]:
         """What becomes of each line; what failed for want of the database is tried a few times."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.processes import ROOT, DemoProcess, clean_environment, crm, crm_unmeasured
+from tests.e2e.readme import run, steps_of
 
 pytestmark = pytest.mark.e2e
 
@@ -121,6 +122,13 @@ def test_killed_and_resumed(packed: bool, bare_demo: DemoProcess, tmp_path: Path
     assert not journal.exists()
     with bare_demo.mongodb("admin") as client:
         assert client.get_default_database().events.count_documents({"source": source}) == count
+
+
+def test_the_page_on_importing_prints_what_it_says(bare_demo: DemoProcess, tmp_path: Path) -> None:
+    steps = steps_of((ROOT / "docs" / "importing.md").read_text(encoding="utf-8"))
+    assert len(steps) >= 4
+    key = key_of(bare_demo)["CRM_API_KEY"]
+    run(steps, {**clean_environment(measured=False), "CRM": bare_demo.url, "KEY": key}, tmp_path)
 
 
 def test_what_is_wrong_with_a_file_or_key_is_one_line(bare_demo: DemoProcess, tmp_path: Path) -> None:

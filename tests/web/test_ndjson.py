@@ -59,7 +59,7 @@ class Client:
             await self.news.wait_for(lambda: self.got.count(b"\n") >= lines)
 
     async def exchange(self, work: ndjson.Work[Item], *, gunzip: Gunzip | None = None) -> None:
-        running = Running(Item, work, gunzip)
+        running = Running(Item, lambda item: item.n, work, gunzip)
         await running.run(await self.messages.get(), self.messages.get, self.take)
 
 
@@ -314,7 +314,7 @@ async def test_when_the_client_goes_the_batch_at_work_is_finished_and_no_other_b
         finished.append(len(items))
         return [Taken("created", {}) for _ in items]
 
-    client.send(b"".join(line(n) for n in range(1200)))
+    client.send(b"".join(line(n) for n in range(1700)))
     running = asyncio.create_task(client.exchange(work))
     await at_work.wait()
     client.leave()
@@ -322,7 +322,7 @@ async def test_when_the_client_goes_the_batch_at_work_is_finished_and_no_other_b
     go_on.set()
     async with asyncio.timeout(5):
         await running
-    assert finished == [500]
+    assert finished == [500] * ndjson._BATCHES_AT_WORK
 
 
 async def test_when_the_client_goes_after_it_has_sent_everything_nobody_waits_for_it(client: Client) -> None:
@@ -334,6 +334,47 @@ async def test_when_the_client_goes_after_it_has_sent_everything_nobody_waits_fo
     async with asyncio.timeout(5):
         await running
     assert not client.ended
+
+
+async def test_two_batches_are_at_work_and_their_results_stay_in_order(client: Client) -> None:
+    second_is_there, at_work = asyncio.Event(), 0
+
+    async def work(items: Sequence[Item]) -> list[Answer]:
+        nonlocal at_work
+        at_work += 1
+        assert at_work <= ndjson._BATCHES_AT_WORK
+        if items[0].n == 0:
+            await second_is_there.wait()
+        second_is_there.set()
+        at_work -= 1
+        return [Taken("created", {}) for _ in items]
+
+    client.send(b"".join(line(n) for n in range(3000)), more=False)
+    async with asyncio.timeout(5):
+        await client.exchange(work)
+    assert [row["line"] for row in client.rows()[:-1]] == list(range(1, 3001))
+
+
+async def test_what_concerns_the_same_thing_is_never_at_work_twice(client: Client) -> None:
+    at_work: set[int] = set()
+    done: list[str] = []
+
+    async def work(items: Sequence[Item]) -> list[Answer]:
+        keys = {item.n for item in items}
+        assert not keys & at_work
+        at_work.update(keys)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        at_work.difference_update(keys)
+        done.extend(item.note for item in items if item.n == 0)
+        return [Taken("created", {}) for _ in items]
+
+    # Number 0 is in each batch but the third.
+    lines = [line(0 if n % 500 == 7 and n // 500 != 2 else n + 1, note=str(n)) for n in range(3000)]
+    client.send(b"".join(lines), more=False)
+    await client.exchange(work)
+    assert done == ["7", "507", "1507", "2007", "2507"]
+    assert client.rows()[-1]["created"] == 3000
 
 
 async def test_a_refusal_of_the_work_has_its_pointers(client: Client) -> None:
