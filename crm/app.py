@@ -25,6 +25,7 @@ from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
+from crm.idempotency.middleware import IdempotentRequests
 from crm.identity import Principal
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
@@ -37,6 +38,7 @@ from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles.routes import router as profiles_router
 from crm.web import access, docs, health, problems
+from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
 from crm.web.middleware import ActingPrincipal, RequestLog
 
@@ -113,7 +115,12 @@ def create_app(
             docs.assets(),
         ],
         lifespan=[connected],
-        middleware=[RequestLog, acting, PrometheusConfig(app_name="crm", prefix="crm", group_path=True).middleware],
+        middleware=[
+            RequestLog,
+            acting,
+            PrometheusConfig(app_name="crm", prefix="crm", group_path=True).middleware,
+            IdempotentRequests,
+        ],
         guards=[access.enforce],
         # Its own default is strict=False, which overrides what the models say: "2" and true would be numbers.
         plugins=[PydanticPlugin(validate_strict=True)],
@@ -121,6 +128,7 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
             "principal": Provide(access.acting_principal, sync_to_thread=False),
             "page_request": Provide(provide_page_request, sync_to_thread=False),
+            "new_ids": Provide(ids_of_request, sync_to_thread=False),
         },
         exception_handlers={Exception: problems.handle},
         openapi_config=docs.CONFIG,

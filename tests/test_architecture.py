@@ -16,7 +16,7 @@ pytestmark = pytest.mark.fast
 
 ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
-FEATURES = {"auth", "customers", "events", "interactions", "orders", "products", "profiles"}
+FEATURES = {"auth", "customers", "events", "idempotency", "interactions", "orders", "products", "profiles"}
 #: They join the parts: whole features are theirs to see.
 COMPOSITION = {"app", "bench", "cli", "connectors", "contracts", "ops", "sample"}
 LONGEST = 400

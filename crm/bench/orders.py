@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import httpx
 
-from crm.bench import load, service
+from crm.bench import bulk, load, service
 from crm.clock import now
 from crm.database.ids import for_storage
 from crm.database.query import Filter, Update
@@ -33,6 +33,8 @@ _CUSTOMERS: Final = 1000
 _SOURCE: Final = "bench"
 _PRICE: Final = Decimal("2.55")
 RAW: Final = "raw driver, one upsert a call"
+RAW_BULK: Final = "raw driver, bulk_write of 500"
+_BATCH: Final = 500
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,6 +51,7 @@ class Row:
         p50_ms: Latency that half of the requests did not exceed.
         p99_ms: Latency that 99 of 100 did not exceed.
         server_mb: Memory of the server after it.
+        beside: Name of the line of the raw driver that it is compared with.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Row:
     p50_ms: float
     p99_ms: float
     server_mb: float | None = None
+    beside: str = RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class _Line:
     orders: int
     run: Callable[[str], load.Measured]
     server: service.Served | None = None
+    beside: str = RAW
 
 
 def body(number: int, customers: int) -> dict[str, Any]:
@@ -116,6 +121,8 @@ def run(orders: int, connections: int, workers: int, rounds: int, on_progress: P
             line("one order a request", server, 4 * connections, orders, _CUSTOMERS),
             line("each of a new customer", server, connections, few, 10**9),
             line("one hot customer", server, connections, few, 1),
+            _Line(RAW_BULK, 1, 2 * orders, lambda tag: _raw_bulk(stored, tag, 2 * orders), None, RAW_BULK),
+            _Line("bulk lines", 1, 2 * orders, lambda tag: _bulk(stored, server, tag, 2 * orders), server, RAW_BULK),
         ]
         for at in (server, alone):
             _push(stored, at, f"warm-up {at.port}", max(_CUSTOMERS, few), connections, _CUSTOMERS)
@@ -146,6 +153,7 @@ def _median(line: _Line, runs: Sequence[tuple[load.Measured, float | None]]) -> 
         median(result.percentile(0.5) for result, _ in runs),
         median(result.percentile(0.99) for result, _ in runs),
         runs[-1][1],
+        line.beside,
     )
 
 
@@ -214,3 +222,36 @@ def _raw(stored: service.Store, tag: str, orders: int, threads: int) -> load.Mea
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
         return load.Measured(time.perf_counter() - started, latencies)
+
+
+def _raw_bulk(stored: service.Store, tag: str, orders: int) -> load.Measured:
+    """The same upserts in unordered batches; a latency is a batch's."""
+    prepared = writes(f"b{tag}", orders)
+    measured = load.Measured(answers=orders)
+    with RawWriter(stored.mongodb_uri, stored.settings.mongodb_database, "orders") as writer:
+        started = time.perf_counter()
+        for start in range(0, orders, _BATCH):
+            began = time.perf_counter()
+            writer.upsert_many(prepared[start : start + _BATCH])
+            measured.latencies.append(time.perf_counter() - began)
+        measured.seconds = time.perf_counter() - started
+    return measured
+
+
+def _bulk(stored: service.Store, server: service.Served, tag: str, orders: int) -> load.Measured:
+    """The same orders as lines of one request."""
+    prepared = [body(number, _CUSTOMERS) for number in range(orders)]
+    streamed = asyncio.run(
+        bulk.stream(
+            service.HOST,
+            server.port,
+            stored.key,
+            source=f"{_SOURCE}-{tag}",
+            lines=orders,
+            body=lambda number: {**prepared[number], "customer": {"email": f"c{number % _CUSTOMERS}@example.com"}},
+            pid=server.pid,
+        )
+    )
+    if streamed.sums.get("created") != orders:
+        raise OperatorError(f"bulk lines: the last line was {streamed.sums}")
+    return load.Measured(streamed.seconds, answers=orders)

@@ -44,8 +44,9 @@ def orders(
         sys.stdout.write(json.dumps(result) + "\n")
         return
     table = Table("what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=machine)
+    rates = {row.name: row.per_second for row in rows}
     for row in rows:
-        ratio, memory = row.per_second / rows[0].per_second, "" if row.server_mb is None else f"{row.server_mb:.0f}"
+        ratio, memory = row.per_second / rates[row.beside], "" if row.server_mb is None else f"{row.server_mb:.0f}"
         table.add_row(
             row.name, str(row.connections), f"{row.per_second:,.0f}", f"{ratio:.2f}",
             f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", memory,

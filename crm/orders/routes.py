@@ -21,7 +21,8 @@ from crm.orders.schemas import (
 )
 from crm.orders.states import Status
 from crm.web.access import READERS, SENDERS, STAFF, acting
-from crm.web.dependencies import AskedPage, Caller, configured
+from crm.web.dependencies import AskedPage, Caller, Ids, configured
+from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed, moment
 from crm.web.paths import rest_of_path
 from crm.web.versions import expected_version, with_etag, with_etag_encoded
@@ -65,12 +66,12 @@ async def update_order(
     return with_etag(out, out.version)
 
 
-@post("/{order_id:str}/refunds", operation_id="RefundOrder", summary="Record a refund", opt=SENDERS)
+@post("/{order_id:str}/refunds", operation_id="RefundOrder", summary="Record a refund", opt=creates(SENDERS))
 async def refund_order(
-    principal: Caller, order_id: FromPath[str], data: JSONBody[RefundIn]
+    principal: Caller, new_ids: Ids, order_id: FromPath[str], data: JSONBody[RefundIn]
 ) -> Response[RefundedOrderOut]:
     """Never more than was paid. With an ``id`` of yours, send it again as often as you like."""
-    done = await service.refund(principal, order_id, data)
+    done = await service.refund(principal, order_id, data, refund_id=new_ids.id("rfd"))
     return with_etag_encoded(RefundedOrderOut, done.wire(), done.order.version, status=201 if done.new else 200)
 
 

@@ -191,15 +191,21 @@ async def update(principal: Principal, order_id: str, change: OrderUpdate, versi
     return mapping.shape(found)
 
 
-async def refund(principal: Principal, order_id: str, wanted: RefundIn) -> Refunded:
+async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refund_id: str | None = None) -> Refunded:
     """Record that money was given back; once for each id of the sender's.
+
+    Args:
+        principal: Who gives it back.
+        order_id: Of which order.
+        wanted: The refund.
+        refund_id: Its id where the sender gave none.
 
     Raises:
         NotFound: There is no such order.
         InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
         Conflict: More than was paid, nothing was paid yet, or another refund has this id.
     """
-    return await refunding.record(principal, queries.by_id(order_id), wanted)
+    return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
 
 
 async def refund_external(principal: Principal, source: str, external_id: str, wanted: RefundIn) -> Refunded:

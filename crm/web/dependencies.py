@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from crm.config import Settings
 from crm.database.paging import PageRequest
 from crm.identity import Principal
+from crm.web.idempotency import NewIds
 
 Caller = NamedDependency[Principal]
 """Who makes the request."""
@@ -17,6 +18,8 @@ Configured = NamedDependency[Settings]
 """The installation's settings."""
 AskedPage = NamedDependency[PageRequest]
 """Which page of a list is asked for."""
+Ids = NamedDependency[NewIds]
+"""The ids of what the request creates."""
 
 
 def configured(request: Request[Any, Any, Any]) -> Settings:

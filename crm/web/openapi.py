@@ -13,6 +13,7 @@ from litestar import Litestar
 from pydantic import BaseModel
 
 from crm.web.access import declared_access
+from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
 from crm.web.ndjson import MEDIA_TYPE as MEDIA_TYPE_OF_LINES
 from crm.web.ndjson import BulkLineOut
 from crm.web.problems import MEDIA_TYPE, Problem
@@ -37,6 +38,8 @@ def describe(app: Litestar) -> dict[str, Any]:
             _amend(path, method, operation, declared_access(handler) if handler else None)
             if handler and (line := handler.opt.get("ndjson")):
                 _stream(operation, schemas, line)
+            if handler and takes_key(handler):
+                _add_key(operation)
     return document
 
 
@@ -80,6 +83,16 @@ def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> No
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
     for status, says in _problems(path, method, access).items():
         responses[status] = {"description": says, "content": _PROBLEM}
+
+
+def _add_key(operation: dict[str, Any]) -> None:
+    text = {"type": "string", "minLength": 1, "maxLength": 257}  # 255, and the quotes around them
+    parameter = {"name": HEADER, "in": "header", "required": False, "description": POLICY, "schema": text}
+    operation["parameters"] = [*operation.get("parameters", []), parameter]
+    says = {"description": "There, and true, when the answer is an earlier one.", "schema": {"type": "boolean"}}
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["headers"] = {**response.get("headers", {}), REPLAYED: says}
 
 
 def _problems(path: str, method: str, access: Any) -> dict[str, str]:

@@ -50,9 +50,13 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.phone_filter": ("customers", ("+441632960007",)),
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
+    "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
     "events.queries.customer_behind": ("events", ("cus_0007", (at(100), "evt_0300"), PAGE)),
     "events.queries.of_customer": ("events", ("cus_0007",)),
     "events.queries.of_visitor": ("events", ("visitor-7",)),
+    "idempotency.queries.by_id": ("idempotency_keys", (f"idk_{'A' * 26}",)),
+    "idempotency.queries.held": ("idempotency_keys", (f"idk_{'A' * 26}", "run_1", "answered")),
+    "idempotency.queries.of_customer": ("idempotency_keys", ("cus_0001",)),
     "interactions.queries.at_version": ("interactions", ("int_0007", 1)),
     "interactions.queries.by_id": ("interactions", ("int_0007",)),
     "interactions.queries.customer_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
@@ -113,7 +117,8 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
-        "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_revisions",
+        "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_revisions without_consent",
+        "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done",
         "products": "at_version by_sku everything",

@@ -33,6 +33,7 @@ interactions      fiurdmx fiu   ·       ·      ·        ·    fiumx    f     
 users             fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys          fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 sign_in_failures  fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
+idempotency_keys  fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 customers_nopii   fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii      fdm     ·     f       ·      ·        ·    fm       f      dm
 events_nopii      fdm     ·     f       ·      ·        ·    fm       f      dm
