@@ -108,9 +108,8 @@ async def _add_up(customer_ids: list[str]) -> None:
             await detach(vanished)  # deleted while an order was on its way
         if not revisions:
             return
-        found = totals_of(await Order.stored().aggregate(queries.stats(list(revisions))))
-        nothing = totals([])
-        if await customers.project_stats({c: (r, found.get(c, nothing)) for c, r in revisions.items()}):
+        found = by_customer(await Order.stored().aggregate(queries.stats(list(revisions))))
+        if await customers.project_stats({c: (r, totals(found.get(c, []))) for c, r in revisions.items()}):
             return
         customer_ids = list(revisions)
     raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
@@ -126,21 +125,25 @@ async def detach(customer_id: str, *, session: Any = None) -> int:
     return await orders.update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
 
 
-def totals_of(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """The projection of each customer from the sums by customer and currency."""
-    by_customer: dict[str, list[Row]] = {}
+def by_customer(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The sums by customer and currency, of each customer."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        by_customer.setdefault(row["_id"]["customer"], []).append(row)
-    return {customer_id: totals(found) for customer_id, found in by_customer.items()}
+        found.setdefault(row["_id"]["customer"], []).append(row)
+    return found
 
 
 def totals(rows: list[Row]) -> dict[str, Any]:
-    """One customer's projection from the sums by currency."""
+    """One customer's projection from the sums by currency.
+
+    Raises:
+        InvalidAmount: An order, written around the contract, has no currency that is known.
+    """
     return {
         "orders_count": sum(row["count"] for row in rows),
         "first_order_at": min((row["first"] for row in rows), default=None),
         "last_order_at": max((row["last"] for row in rows), default=None),
-        "totals": [_sums(row["_id"]["currency"], row) for row in rows],
+        "totals": [_sums(str(row["_id"].get("currency")), row) for row in rows],
     }
 
 
