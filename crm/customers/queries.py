@@ -150,8 +150,8 @@ def stats_of(customer_ids: list[str]) -> Query:
 
 
 def at_stats_revision(customer_id: str, revision: int) -> Filter:
-    """A customer whose projection nobody has written since."""
-    return {"_id": customer_id, "stats.revision": revision}
+    """A customer whose projection nobody has written since; 0 stands for one that has none, written by other means."""
+    return {"_id": customer_id, "stats.revision": revision or {"$in": [0, None]}}
 
 
 def stats_projected(stats: Mapping[str, Any]) -> Update:

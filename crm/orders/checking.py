@@ -64,7 +64,7 @@ async def add_up_due() -> int:
     while True:
         rows = await StatsDue.stored().find(queries.due_behind(after, _MARKS))
         marked = {customer_id for row in rows for customer_id in row["customer_ids"]} - due
-        await _add_up(sorted(marked))
+        await projection.refresh_each(sorted(marked))
         due |= marked
         if len(rows) < _MARKS or rows[-1]["at"] > begun:
             return len(due)
@@ -80,7 +80,7 @@ async def compare(after: str, limit: int) -> Compared:
 
 async def repair(customer_ids: Sequence[str]) -> list[str]:
     """Add up again; returns those whose totals are wrong all the same."""
-    await _add_up(list(customer_ids))
+    await projection.refresh_each(list(customer_ids))
     return await _confirmed(list(customer_ids))
 
 
@@ -90,7 +90,7 @@ async def ownerless(after: str, limit: int) -> Ownerless:
     named = sorted({row["customer_id"] for row in rows})
     missing = sorted(set(named) - await customers.existing(named))
     # Deleted while an order was on its way: the totals that are due detach it.
-    await _add_up(sorted(await _due(missing)))
+    await projection.refresh_each(sorted(await _due(missing)))
     orders = {customer_id: await _orders_of(customer_id) for customer_id in missing}
     found = {customer_id: told for customer_id, told in orders.items() if told[0]}
     return Ownerless(len(named), rows[-1]["customer_id"] if len(rows) == limit else None, found)
@@ -115,7 +115,7 @@ async def _confirmed(suspects: list[str]) -> list[str]:
         sure = {
             c for c in suspects if c in present and c not in due and _revision(present[c]) == _revision(compared[c])
         }
-        await _add_up(sorted(due))
+        await projection.refresh_each(sorted(due))
         confirmed += sorted(sure)
         suspects = [c for c in suspects if c in present and c not in sure]
     return confirmed
@@ -132,18 +132,6 @@ async def _due(customer_ids: list[str]) -> set[str]:
         return set()
     rows = await StatsDue.stored().find(queries.due_among(customer_ids))
     return {customer_id for row in rows for customer_id in row["customer_ids"]} & set(customer_ids)
-
-
-async def _add_up(customer_ids: list[str]) -> None:
-    """All that can be: a customer whom the contract refuses does not keep the others' totals wrong."""
-    try:
-        await projection.refresh(customer_ids)
-    except CrmError:
-        for customer_id in customer_ids:
-            try:
-                await projection.refresh([customer_id])
-            except CrmError:
-                continue  # the comparison, which follows, says so
 
 
 def _revision(stats: Any) -> Any:

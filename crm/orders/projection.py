@@ -15,6 +15,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from crm import money
 from crm.clock import now
 from crm.customers import service as customers
@@ -22,12 +24,14 @@ from crm.database import driver
 from crm.database.collection import Row
 from crm.database.driver import Database
 from crm.database.ids import from_bson, new_id
-from crm.errors import Unavailable
+from crm.errors import InvalidInput, Unavailable
 from crm.identity import Role
 from crm.orders import queries
 from crm.orders.documents import MOST_DUE, Order, OrderVersion, StatsDue
 from crm.orders.projector import Projector
 from crm.orders.single_flight import SingleFlight
+
+log = structlog.get_logger("crm.orders")
 
 _flights = SingleFlight()
 _PROJECTOR: Final = "orders.projector"
@@ -97,6 +101,21 @@ async def refresh(customer_ids: Iterable[str]) -> None:
         await _add_up(wanted[start : start + _TOGETHER])
 
 
+async def refresh_each(customer_ids: Iterable[str]) -> dict[str, InvalidInput]:
+    """The same, where some may break the contract: returns those, and why. They must not keep the others waiting."""
+    wanted = sorted(set(customer_ids))
+    try:
+        await refresh(wanted)
+    except InvalidInput as exc:
+        if len(wanted) == 1:
+            return {wanted[0]: exc}
+        refused: dict[str, InvalidInput] = {}
+        for customer_id in wanted:
+            refused |= await refresh_each([customer_id])
+        return refused
+    return {}
+
+
 async def _add_up(customer_ids: list[str]) -> None:
     """Read the revisions, add up, write where nobody else wrote since; the others again.
 
@@ -161,7 +180,9 @@ async def _mark(customer_ids: list[str]) -> str:
 
 async def _settle(database: Database, marks: list[str], customer_ids: list[str]) -> None:
     with driver.acting_as(database, Role.INGEST):
-        await refresh(customer_ids)
+        for customer_id, error in (await refresh_each(customer_ids)).items():
+            # The customer, or an order, breaks the contract: `crm doctor` tells, and adds up when that is mended.
+            log.error("totals cannot be stored", customer=customer_id, code=error.code)
         await StatsDue.stored().delete_many(queries.done(marks))
 
 
