@@ -18,7 +18,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from tests.e2e.processes import crm
+from tests.e2e.processes import crm, descendants, wait_until_gone
 from tests.e2e.pushing import SENDERS, SOURCE, Ledger, Senders, planned
 from tests.e2e.supervised import TIMEOUT_MS, Site
 
@@ -148,3 +148,15 @@ def everything_is_there_once(db: Database[Rows], ledger: Ledger) -> None:
         kept.setdefault(row["order_id"], set()).add(row["version"])
     for row in db.orders.find({"version": {"$gt": 1}}, {"version": 1}):
         assert kept[row["_id"]] >= set(range(1, row["version"])), "what it was before is kept, without a gap"
+
+
+async def test_workers_end_with_their_main_process(mongod: Path, tmp_path: Path) -> None:
+    """Else they would go on serving, unwatched, beside those of the next start."""
+    site = Site(tmp_path / "data", workers=2)
+    async with site.running():
+        main, workers = site.api_pid, descendants(site.api_pid)
+        assert len(workers) >= 2
+        site.kill_api(lambda _victims: "main")
+        await asyncio.to_thread(wait_until_gone, workers)
+        await site.until_ready()
+        assert site.api_pid != main
