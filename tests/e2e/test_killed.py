@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import secrets
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,20 +28,6 @@ KILLS = 3
 #: Until the service has added up what a dead process left: three operations, 5 s, and its turn.
 TAKEN_OVER_WITHIN = 3 * TIMEOUT_MS / 1000 + 5 + 15
 Rows = dict[str, Any]
-
-
-@pytest.fixture
-def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Shows a line whether output is captured or not."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def show(line: str) -> None:
-        assert capture is not None
-        with capture.global_and_fixture_disabled():
-            sys.stdout.write(f"\n  {line}\n")
-            sys.stdout.flush()
-
-    return show
 
 
 @pytest.mark.parametrize(("target", "workers"), [("api", 1), ("mongod", 1), ("both", 2)])
