@@ -171,6 +171,16 @@ async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:
     return {row["_id"]: int(row.get("stats", {}).get("revision", 0)) for row in rows}
 
 
+async def stats_behind(after: str, limit: int) -> dict[str, Any]:
+    """What is stored as projection of the customers whose ids come next, by id and in their order."""
+    return {row["_id"]: row.get("stats") for row in await Customer.stored().find(queries.stats_behind(after, limit))}
+
+
+async def stats_of(customer_ids: list[str]) -> dict[str, Any]:
+    """What is stored as projection of some customers; those who do not exist are left out."""
+    return {row["_id"]: row.get("stats") for row in await Customer.stored().find(queries.stats_of(customer_ids))}
+
+
 async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> bool:
     """Write the projection of customers' orders, each unless somebody wrote it since.
 

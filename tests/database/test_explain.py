@@ -48,6 +48,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.named_by_id": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.named_by_phone_keys": ("customers", (["+441632960007", "+441632960009"],)),
     "customers.queries.phone_filter": ("customers", ("+441632960007",)),
+    "customers.queries.stats_behind": ("customers", ("cus_0007", PAGE)),
+    "customers.queries.stats_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
     "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
@@ -71,6 +73,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.customer_behind": ("orders", ("cus_0007", (at(100), "ord_0300"), PAGE)),
     "orders.queries.detach_all": ("orders", ("cus_0007",)),
     "orders.queries.done": ("stats_due", (["due_0007", "due_0008"],)),
+    "orders.queries.due_among": ("stats_due", (["cus_0007", "cus_0008"],)),
+    "orders.queries.due_behind": ("stats_due", ("due_0007", PAGE)),
     "orders.queries.due_for": ("stats_due", ("cus_0007",)),
     "orders.queries.everything": ("orders", ()),
     "orders.queries.in_status": ("orders", ("paid",)),
@@ -78,6 +82,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.of_customer": ("orders", ("cus_0007",)),
     "orders.queries.of_source": ("orders", ("shop-1",)),
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
+    "orders.queries.owners_behind": ("orders", ("cus_0007", PAGE)),
     "orders.queries.stats": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.unattached": ("orders", ()),
     "orders.queries.version_after": ("order_versions", ("ord_0007", 2)),
@@ -117,10 +122,11 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
-        "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_revisions without_consent",
+        "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions "
+        "without_consent",
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
-        "orders": "at_version by_id by_ids done",
+        "orders": "at_version by_id by_ids done due_behind",
         "products": "at_version by_sku everything",
     }.items()
     for name in names.split()
