@@ -346,7 +346,7 @@ async def test_nothing_is_reported_while_orders_are_being_pushed(
         assert not [checked for checked in found.values() if checked.findings]
         visits += 1
     await senders
-    assert visits > 1
+    assert visits
     assert Report(tuple((await examine()).values())).well
 
 
