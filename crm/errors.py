@@ -3,6 +3,7 @@
 CrmError
 ├── InvalidInput                422  the request is readable, its content is not acceptable
 │   ├── InvalidAmount           422
+│   ├── Unmappable              422  another system's message cannot be expressed here; ``reason`` says why
 │   └── RuleViolated            422  a validator of the database refused the document
 ├── UnreadableRequest           400  syntax, encoding, unknown query parameter, unindexed filter
 ├── NotSignedIn                 401
@@ -73,6 +74,23 @@ class InvalidAmount(InvalidInput):
     """An amount of money that its currency cannot express."""
 
     code = "invalid_amount"
+
+
+class Unmappable(InvalidInput):
+    """What another system sent cannot be expressed here; ``reason`` is stable and machine-readable."""
+
+    code = "unmappable"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str = "unmappable",
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail, errors=errors, retry_after=retry_after)
+        self.reason = reason
 
 
 class RuleViolated(InvalidInput):
