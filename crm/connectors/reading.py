@@ -100,7 +100,7 @@ def prose(value: Json, name: str) -> str | None:
     reader = _Prose()
     reader.feed(found)
     reader.close()
-    return plain(re.sub(r"\s+", " ", " ".join(reader.parts)), 10_000)
+    return plain(re.sub(r"\s+", " ", "".join(reader.parts)), 10_000)
 
 
 def amount(value: Json, name: str) -> Decimal:
@@ -170,12 +170,26 @@ def address(parts: Mapping[str, Any]) -> PostalAddress | None:
 
 
 class _Prose(HTMLParser):
+    """Collects what a reader sees; scripts and styles are not, and tags that break a line break words, too."""
+
+    _INLINE = frozenset({"a", "abbr", "b", "em", "i", "s", "small", "span", "strong", "sub", "sup", "u"})
+    _UNSEEN = frozenset({"script", "style"})
+
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
+        self._unseen = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  HTMLParser's signature
+        self._unseen += tag in self._UNSEEN
+        self.parts += [] if tag in self._INLINE else [" "]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unseen = max(0, self._unseen - (tag in self._UNSEEN))
+        self.parts += [] if tag in self._INLINE else [" "]
 
     def handle_data(self, data: str) -> None:
-        self.parts.append(data)
+        self.parts += [] if self._unseen else [data]
 
 
 def _moment(value: Json, names: tuple[str, ...], *, assumed_utc: bool) -> datetime | None:

@@ -28,13 +28,13 @@ def products(data: Json, *, currency: str | None, shop: str | None) -> dict[str,
     handle = reading.text(data, "handle")
     published = reading.has(data, "published_at") and handle and shop
     pictures = {reading.identifier(image, "id"): image.get("src") for image in reading.each(data, "images")}
+    title = reading.text(data, "title")
     out = {}
     for variant in reading.each(data, "variants"):
-        title = reading.text(data, "title") or ""
         name = reading.text(variant, "title")
         out[sku_of(variant, reading.required_id(variant))] = _put(
             {
-                "title": title if name in {None, _ONLY_VARIANT} else f"{title} - {name}"[:200],
+                "title": title if title is None or name in {None, _ONLY_VARIANT} else f"{title} - {name}"[:200],
                 "description": reading.prose(data, "body_html"),
                 "price": _price(variant, currency),
                 "category": reading.text(data, "product_type"),
