@@ -18,6 +18,7 @@ from crm.auth.routes import router as auth_router
 from crm.config import Settings
 from crm.connections.routes import router as connections_router
 from crm.connectors import webhooks
+from crm.connectors.applying import Terms
 from crm.contracts import contract, documents
 from crm.customers.routes import router as customers_router
 from crm.database import apply
@@ -30,6 +31,8 @@ from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
+from crm.orders import service as orders
+from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
 from crm.privacy.routes import router as privacy_router
@@ -45,6 +48,7 @@ API_ROUTERS: Sequence[Router] = (
     customer_orders_router,
     profiles_router,
     orders_router,
+    order_changes_router,
     products_router,
     events_router,
     interactions_router,
@@ -88,17 +92,15 @@ def create_app(
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
-        if work_inbox:
-            worker.start()
         try:
-            yield
+            async with orders.adding_up(own), worker.running(wanted=work_inbox):
+                yield
         finally:
-            await worker.stop()
             if database is None:
                 own.close()
 
     def carry_out(work: Work) -> Awaitable[Outcome]:
-        return webhooks.carry_out(work, phone_region=settings.default_phone_region)
+        return webhooks.carry_out(work, Terms(settings.default_phone_region, settings.most_order_items))
 
     def recognise(credential: str) -> Awaitable[Principal]:
         return auth.recognise(credential, settings)

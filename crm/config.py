@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     mongodb_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         10_000, description="Longest time for one database operation, retries included."
     )
+    group_commit: bool = Field(
+        True,
+        description="Write single pushes that come at the same time as one batch; off only to measure what it gives.",
+    )
+    most_order_items: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        1_000, description="Items of one order; more are refused."
+    )
     jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
     token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
     default_phone_region: str | None = Field(

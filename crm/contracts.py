@@ -14,11 +14,11 @@ from crm.errors import ContractError
 from crm.events.contract import CONTRACT as EVENTS
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
-from crm.orders.contract import CONTRACT as ORDERS
+from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH)
+_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH)
 
 
 @cache

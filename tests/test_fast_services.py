@@ -12,6 +12,7 @@ import pytest
 from crm.auth import service as auth
 from crm.auth.schemas import UserCreate
 from crm.config import Settings
+from crm.customers import resolving
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerCreate, CustomerRef, CustomerUpdate
 from crm.database.driver import Acting, Database, act, acting_as, acting_within, present
@@ -49,14 +50,14 @@ async def test_who_loses_the_race_to_create_a_person_finds_the_winners(
     with acting_as(fake_database, Role.INGEST):
         new = CustomerCreate.model_validate({"email": "race@example.com"})
         winner = await customers.create(SYSTEM, new)
-        look = customers._find
+        look = resolving._look_up
         looked: list[object] = []
 
-        async def too_early(*arguments: Any) -> Any:
-            looked.append(arguments)
-            return None if len(looked) == 1 else await look(*arguments)
+        async def too_early(wanted: Any) -> Any:
+            looked.append(wanted)
+            return resolving._Known() if len(looked) == 1 else await look(wanted)
 
-        monkeypatch.setattr(customers, "_find", too_early)
+        monkeypatch.setattr(resolving, "_look_up", too_early)
         assert await customers.resolve("shop", CustomerRef(email="Race@example.com")) == winner.id
     assert len(looked) == 2
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from crm.bench import load, service
 from crm.clock import now
+from crm.database.ids import for_storage
 from crm.database.raw_load import RawWriter
 from crm.orders import mapping, queries
 from crm.orders.schemas import OrderPut
@@ -92,7 +93,8 @@ def _raw(target: service.Measurable, orders: int, threads: int) -> Row:
         fields = mapping.content(pushed)
         fields["content_hash"] = mapping.content_hash(fields, None)
         filter_ = queries.not_yet_there("raw", str(number))
-        updates.append((filter_, queries.created(f"ord_raw{number}", fields, moment)))
+        row = {"_id": f"ord_raw{number}", **for_storage(fields), "version": 1}
+        updates.append((filter_, queries.created({**row, "created_at": moment, "updated_at": moment})))
     latencies: list[float] = []
     numbers = itertools.count()
     with RawWriter(target.mongodb_uri, target.settings.mongodb_database, "orders") as writer:

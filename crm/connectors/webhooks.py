@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from crm.connections.schemas import Kind
+from crm.connectors.applying import Terms
 from crm.connectors.shopify.apply import apply as shopify
 from crm.connectors.shopify.routes import router as shopify_router
 from crm.connectors.woocommerce.apply import apply as woocommerce
@@ -14,13 +16,12 @@ from crm.inbox.schemas import Outcome, Work
 ROUTERS: Final = (shopify_router, woocommerce_router)
 
 
-class _Apply(Protocol):
-    async def __call__(self, work: Work, *, phone_region: str | None) -> Outcome: ...
+_APPLY: Final[dict[Kind, Callable[[Work, Terms], Awaitable[Outcome]]]] = {
+    "shopify": shopify,
+    "woocommerce": woocommerce,
+}
 
 
-_APPLY: Final[dict[Kind, _Apply]] = {"shopify": shopify, "woocommerce": woocommerce}
-
-
-async def carry_out(work: Work, *, phone_region: str | None) -> Outcome:
+async def carry_out(work: Work, terms: Terms) -> Outcome:
     """Carry a delivery out as its kind of shop means it."""
-    return await _APPLY[work.shop.kind](work, phone_region=phone_region)
+    return await _APPLY[work.shop.kind](work, terms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,9 @@ from crm.customers.schemas import Address, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredSum
 from crm.fields import Attributes, Currency, Line, Moment, Phone, Tag
+
+#: One customer can have gone by many names; beyond these a new one is not noted.
+MOST_EXTERNAL_IDS: Final = 100
 
 
 class CurrencyTotals(BaseModel):
@@ -72,7 +75,7 @@ class Customer(VersionedDocument):
     addresses: Annotated[list[Address], Field(max_length=100)] = []
     tags: Annotated[list[Tag], Field(max_length=100)] = []
     attributes: Attributes = {}
-    external_ids: Annotated[list[ExternalIdentity], Field(max_length=100)] = []
+    external_ids: Annotated[list[ExternalIdentity], Field(max_length=MOST_EXTERNAL_IDS)] = []
     consents: Annotated[list[Consent], Field(max_length=1000)] = []
     stats: Stats = Stats()
 

@@ -10,6 +10,19 @@ from crm.customers.documents import Customer
 from crm.customers.schemas import CurrencyTotalsOut, CustomerOut, StatsOut
 
 
+def blank() -> dict[str, Any]:
+    """What is stored of a customer of whom nothing is known yet: every list is there, and the totals of no orders."""
+    return {
+        "version": 1,
+        "addresses": [],
+        "tags": [],
+        "attributes": {},
+        "external_ids": [],
+        "consents": [],
+        "stats": {"orders_count": 0, "totals": [], "revision": 0},
+    }
+
+
 def with_keys(fields: Mapping[str, Any], phone_region: str | None) -> dict[str, Any]:
     """The fields with the keys that belong to those that are among them; a key goes when its field does."""
     out = dict(fields)

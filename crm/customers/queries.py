@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,19 +38,34 @@ def by_ids(customer_ids: list[str]) -> Query:
     return Query({"_id": {"$in": customer_ids}}, projection=("_id",))
 
 
-def by_email_key(key: str) -> Query:
-    """The customer of an e-mail address."""
-    return Query(email_filter(key), limit=1)
+#: What deciding who is meant, and what is lacking, needs to know.
+_NAMES: Final = (
+    "version", "email", "email_key", "phone", "phone_key", "first_name", "last_name", "external_ids", "addresses",
+)  # fmt: skip
 
 
-def by_external_id(source: str, external_id: str) -> Query:
-    """The customer whom a system calls so."""
-    return Query(external_filter(source, external_id), limit=1)
+def named_by_id(customer_ids: list[str]) -> Query:
+    """Several customers with their names."""
+    return Query({"_id": {"$in": customer_ids}}, projection=_NAMES)
 
 
-def by_phone_key(key: str) -> Query:
-    """The customer who was first to have a phone number; several may share one."""
-    return Query(phone_filter(key), sort=(("created_at", 1), ("_id", 1)), limit=1)
+def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
+    """The customers whom a system calls so. The second condition makes the partial index usable."""
+    chosen = {"$in": external_ids}
+    filter_ = {"external_ids": {"$elemMatch": {"source": source, "id": chosen}}, "external_ids.id": chosen}
+    return Query(filter_, projection=_NAMES)
+
+
+def named_by_email_keys(keys: list[str]) -> Query:
+    """The customers of some e-mail addresses."""
+    return Query({"email_key": {"$in": keys}}, projection=_NAMES)
+
+
+def named_by_phone_keys(keys: list[str]) -> Query:
+    """The customers with some phone numbers; of several with one, the first to have it comes first."""
+    return Query(
+        {"phone_key": {"$in": keys}}, sort=(("phone_key", 1), ("created_at", 1), ("_id", 1)), projection=_NAMES
+    )
 
 
 def everyone() -> Filter:
@@ -96,19 +111,17 @@ def changed(fields: Mapping[str, Any], now: datetime) -> Update:
     return set_fields(fields, now=now)
 
 
-def still_lacking(customer_id: str, fields: Mapping[str, Any], external: Mapping[str, str] | None) -> Filter:
-    """A customer in whom none of these fields has been filled, nor this id added, meanwhile."""
-    lacking: dict[str, Any] = {"_id": customer_id, **{name: {"$exists": False} for name in fields}}
-    if external:
-        lacking["external_ids"] = {"$not": {"$elemMatch": dict(external)}}
-    return lacking
-
-
-def linked(fields: Mapping[str, Any], external: Mapping[str, str] | None, now: datetime) -> Update:
-    """Fill in fields that were empty, and add another system's id."""
-    update = set_fields(fields, now=now)
-    if external:
-        update["$addToSet"] = {"external_ids": dict(external)}
+def completed(
+    fields: Mapping[str, Any],
+    external_ids: Sequence[Mapping[str, str]],
+    addresses: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> Update:
+    """Fill in fields that were empty; add other systems' ids and addresses."""
+    update = set_fields({name: value for name, value in fields.items() if value is not None}, now=now)
+    added = {"external_ids": external_ids, "addresses": addresses}
+    if pushes := {name: {"$each": [dict(value) for value in values]} for name, values in added.items() if values}:
+        update["$push"] = pushes
     return update
 
 
@@ -121,9 +134,9 @@ def consent_given(consent: Mapping[str, Any], now: datetime) -> Update:
     }
 
 
-def stats_revision(customer_id: str) -> Query:
-    """Which revision of the projection a customer has."""
-    return Query({"_id": customer_id}, limit=1, projection=("stats.revision",))
+def stats_revisions(customer_ids: list[str]) -> Query:
+    """Which revision of the projection customers have."""
+    return Query({"_id": {"$in": customer_ids}}, projection=("stats.revision",))
 
 
 def at_stats_revision(customer_id: str, revision: int) -> Filter:

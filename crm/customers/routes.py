@@ -55,13 +55,6 @@ async def create_customer(
     return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/customers/{out.id}"})
 
 
-@get("/{customer_id:str}", operation_id="GetCustomer", summary="Read a customer", opt=READERS)
-async def get_customer(principal: Caller, customer_id: FromPath[str]) -> Response[CustomerOut]:
-    """Analysts get it without personal data."""
-    out = await service.get(principal, customer_id)
-    return with_etag(out, out.version)
-
-
 @patch("/{customer_id:str}", operation_id="UpdateCustomer", summary="Change a customer", opt=STAFF_AND_INGEST)
 async def update_customer(
     request: Request[Any, Any, Any],
@@ -85,6 +78,6 @@ async def add_consent(principal: Caller, customer_id: FromPath[str], data: JSONB
 
 router = Router(
     "/customers",
-    route_handlers=[list_customers, create_customer, get_customer, update_customer, add_consent],
+    route_handlers=[list_customers, create_customer, update_customer, add_consent],
     tags=["customers"],
 )

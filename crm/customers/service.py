@@ -10,26 +10,26 @@ from crm.clock import now
 from crm.customers import queries
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
+from crm.customers.resolving import Naming, resolve_many
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
+from crm.database.collection import Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import (
     AlreadyExists,
+    CrmError,
     FieldError,
     Forbidden,
     InvalidInput,
     NotFound,
-    RuleViolated,
     StaleVersion,
-    Unavailable,
 )
 from crm.identity import Principal, Role
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
-#: Each round loses only to somebody who made progress, so a few are enough.
-_ROUNDS: Final = 8
+__all__ = ["Naming", "resolve_many"]  # of resolving.py, for the features that push
 
 
 async def create(principal: Principal, new: CustomerCreate, *, phone_region: str | None = None) -> CustomerOut:
@@ -138,51 +138,41 @@ async def add_consent(principal: Principal, customer_id: str, consent: Consent) 
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
-    """The id of the customer whom a sender means; one that nobody knows yet is created.
-
-    External id first, then e-mail, then phone. Exactly once for an external id or an e-mail, which are unique; a phone
-    is not (families share one), so senders that name nothing else may make two in the same moment. Of a customer that
-    is found, only empty fields are filled in.
-
-    Args:
-        source: The sending system, whose ids external ids are.
-        ref: Whom it means.
-        phone_region: Country of phone numbers without a country code.
+    """The id of the customer who is meant, found, completed or created exactly once (``resolve_many``).
 
     Raises:
         InvalidInput: It names one of our ids that does not exist.
         Unavailable: Too many senders created and changed the same customer at once.
     """
-    if ref.id is not None:
-        try:
-            await require(ref.id)
-        except NotFound:
-            raise InvalidInput.at("/customer/id", "There is no such customer.") from None
-        return ref.id
-    for _ in range(_ROUNDS):
-        found = await _find(source, ref, phone_region)
-        if found is None:
-            try:
-                return (await _insert(_from_ref(source, ref), phone_region)).id
-            except AlreadyExists:
-                continue  # somebody else created it a moment ago
-        if await _complete(found, source, ref, phone_region):
-            return found.id
-    raise Unavailable("Too many senders create this customer at once; try again.", retry_after=1)
+    (found,) = await resolve_many([Naming(source, ref)], phone_region=phone_region)
+    if isinstance(found, CrmError):
+        raise found
+    return found
 
 
-async def stats_revision(customer_id: str) -> int | None:
-    """The revision of a customer's projection; None where there is no such customer."""
-    row = await Customer.stored().find_one(queries.stats_revision(customer_id))
-    return None if row is None else int(row.get("stats", {}).get("revision", 0))
+async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:
+    """The revision of each customer's projection; those who do not exist are left out."""
+    rows = await Customer.stored().find(queries.stats_revisions(customer_ids))
+    return {row["_id"]: int(row.get("stats", {}).get("revision", 0)) for row in rows}
 
 
-async def project_stats(customer_id: str, revision: int, stats: Mapping[str, Any]) -> bool:
-    """Write the projection of a customer's orders, unless somebody wrote it since ``revision``."""
-    outcome = await Customer.stored().update_one(
-        queries.at_stats_revision(customer_id, revision), queries.stats_projected(stats)
-    )
-    return outcome.matched == 1
+async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> bool:
+    """Write the projection of customers' orders, each unless somebody wrote it since.
+
+    Args:
+        stats: Customer id → the revision that was read before the orders were, and the totals.
+
+    Returns:
+        Whether all could be written.
+    """
+    writes = [
+        Write(queries.at_stats_revision(customer_id, revision), queries.stats_projected(totals))
+        for customer_id, (revision, totals) in stats.items()
+    ]
+    written = await Customer.stored().write_each(writes)
+    for error in written.errors.values():
+        raise error
+    return written.matched == len(writes)
 
 
 async def seen(latest: Mapping[str, Any]) -> None:
@@ -224,51 +214,6 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     if "external_id" in given:
         return queries.external_filter(given["external_source"], given["external_id"])
     return queries.everyone()
-
-
-async def _find(source: str, ref: CustomerRef, phone_region: str | None) -> Customer | None:
-    if ref.external_id is not None:
-        found = await Customer.fetch(queries.by_external_id(source, ref.external_id))
-        if found is not None:
-            return found
-    if ref.email is not None:
-        found = await Customer.fetch(queries.by_email_key(contact.email_key(ref.email)))
-        if found is not None:
-            return found
-    elif ref.external_id is None and ref.phone is not None:
-        # A shared telephone is no proof of identity where the sender knows better (an id, an e-mail).
-        key = contact.phone_key(ref.phone, phone_region)
-        return await Customer.fetch(queries.by_phone_key(key)) if key else None
-    return None
-
-
-async def _complete(found: Customer, source: str, ref: CustomerRef, phone_region: str | None) -> bool:
-    """Fill in what the customer lacks and the sender knows; False where somebody changed it meanwhile."""
-    named = {"email": ref.email, "phone": ref.phone, "first_name": ref.first_name, "last_name": ref.last_name}
-    fields = {name: value for name, value in named.items() if value and getattr(found, name) is None}
-    external = None
-    if ref.external_id and all((e.source, e.id) != (source, ref.external_id) for e in found.external_ids):
-        external = {"source": source, "id": ref.external_id}
-    if not fields and external is None:
-        return True
-    try:
-        # Not tied to the version: 32 senders who each add an id of their own would only get in each other's way.
-        lacking = queries.still_lacking(found.id, fields, external)
-        update = queries.linked(with_keys(fields, phone_region), external, now())
-        return await Customer.change(lacking, update) is not None
-    except AlreadyExists:
-        # The e-mail belongs to another customer: a duplicate to merge, no reason to refuse the order.
-        if "email" in fields:
-            return await _complete(found, source, ref.model_copy(update={"email": None}), phone_region)
-        return True
-    except RuleViolated:
-        return True  # the list of external ids is full; a sale matters more than one more name for its customer
-
-
-def _from_ref(source: str, ref: CustomerRef) -> CustomerCreate:
-    fields = ref.model_dump(include={"email", "phone", "first_name", "last_name"})
-    external = [{"source": source, "id": ref.external_id}] if ref.external_id else []
-    return CustomerCreate.model_validate({**fields, "external_ids": external})
 
 
 async def _insert(new: CustomerCreate, phone_region: str | None) -> Customer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bson import MinKey, json_util
 
 from crm.database.contract import CollectionContract, Contract
-from crm.database.driver import driver_errors
+from crm.database.failures import driver_errors
 from crm.database.indexes import Index
 from crm.database.roles import RoleDefinition, UserDefinition, role_definitions, user_definitions, widened
 from crm.errors import ContractDrift, NotConfigured

@@ -11,6 +11,8 @@ from beanie import Document, SortDirection
 from pydantic import ConfigDict, Field
 
 from crm.database import driver
+from crm.database.collection import Collection
+from crm.database.failures import driver_errors
 from crm.database.ids import for_storage
 from crm.database.paging import COUNT_CAP, Page, PageRequest, after, page_of
 from crm.database.query import Filter, Query, Update
@@ -46,7 +48,7 @@ class CrmDocument(Document):
         return acting.database.motor_collection(acting.role, cls.collection_name())
 
     @classmethod
-    def stored(cls) -> driver.Collection:
+    def stored(cls) -> Collection:
         """The collection itself, for updates by name and for hot paths that skip the ODM."""
         return driver.collection(cls.collection_name())
 
@@ -59,14 +61,14 @@ class CrmDocument(Document):
     @classmethod
     async def fetch(cls, query: Query) -> Self | None:
         """The first document of a query."""
-        with driver.driver_errors():
+        with driver_errors():
             found: Self | None = await cls.find_one(dict(query.filter), sort=list(query.sort) or None)
         return found
 
     @classmethod
     async def fetch_all(cls, query: Query) -> list[Self]:
         """All documents of a query."""
-        with driver.driver_errors():
+        with driver_errors():
             found = cls.find(dict(query.filter), limit=query.limit or None)
             if query.sort:
                 found = found.sort([(field, SortDirection(direction)) for field, direction in query.sort])
@@ -94,7 +96,7 @@ class CrmDocument(Document):
         Raises:
             AlreadyExists: A unique index refused it.
         """
-        with driver.driver_errors():
+        with driver_errors():
             await self.insert()
 
     def as_stored(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The only module that names Motor and PyMongo: one client for each role, and the driver's errors turned into ours.
+"""Connections: one client for each role, and who acts.
 
 Every request runs on the client of its principal's role, logged in as that MongoDB user: a guard that somebody forgot
 is then still refused by the server. Which role acts is a ContextVar that middleware (or ``acting_as``) sets.
@@ -19,13 +19,12 @@ os.environ.setdefault("MOTOR_MAX_WORKERS", "48")
 
 from beanie import init_beanie
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 from pymongo.server_api import ServerApi
 from pymongo.uri_parser import parse_uri
 
-from crm.database.failures import duplicate_ids, translate
-from crm.database.query import Filter, Pipeline, Query, Update
+from crm.database.collection import Collection, Row
+from crm.database.failures import driver_errors
 from crm.errors import CrmError, NotConfigured, OperatorError
 from crm.identity import API_ROLES, Role
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from crm.database.documents import CrmDocument
 
 T = TypeVar("T")
-Row = dict[str, Any]
 
 #: Write and read guarantees, said aloud instead of trusting the server's defaults (which differ between versions).
 _DURABLE: Final[dict[str, Any]] = {
@@ -49,118 +47,6 @@ _TRANSIENT: Final = "TransientTransactionError"
 _LONGEST_SELECTION_MS: Final = 10_000
 
 
-@contextmanager
-def driver_errors() -> Iterator[None]:
-    """Raise what the driver raises as our errors."""
-    try:
-        yield
-    except (PyMongoError, OverflowError, UnicodeEncodeError, ArithmeticError) as exc:
-        ours = translate(exc)
-        if ours is None:
-            raise
-        raise ours from exc
-
-
-class Collection:
-    """A collection as one role sees it; a thin cover over Motor's that takes our queries and raises our errors."""
-
-    def __init__(self, raw: AsyncIOMotorCollection[Row]) -> None:
-        self.raw = raw
-
-    async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
-        """The first document of a query."""
-        with driver_errors():
-            return await self.raw.find_one(
-                query.filter, query.projection, sort=list(query.sort) or None, **_optional(session)
-            )
-
-    async def find(self, query: Query, *, session: Any = None) -> list[Row]:
-        """All documents of a query; give it a limit."""
-        with driver_errors():
-            cursor = self.raw.find(query.filter, query.projection, **_optional(session))
-            if query.sort:
-                cursor = cursor.sort(list(query.sort))
-            if query.limit:
-                cursor = cursor.limit(query.limit)
-            return await cursor.to_list(length=None)
-
-    async def aggregate(self, pipeline: Pipeline, *, session: Any = None) -> list[Row]:
-        """All results of a pipeline."""
-        with driver_errors():
-            return await self.raw.aggregate(pipeline, **_optional(session)).to_list(length=None)
-
-    async def count(self, filter_: Filter, *, at_most: int) -> int:
-        """How many documents match, counting no further than ``at_most``."""
-        with driver_errors():
-            return await self.raw.count_documents(filter_, limit=at_most)
-
-    async def insert(self, document: Row, *, session: Any = None) -> None:
-        """Store one document.
-
-        Raises:
-            AlreadyExists: A unique index refused it.
-        """
-        with driver_errors():
-            await self.raw.insert_one(document, **_optional(session))
-
-    async def insert_new(self, documents: Sequence[Row]) -> set[str]:
-        """Store those whose ``_id`` is new, in one unordered batch; returns the ids that were there already.
-
-        Raises:
-            RuleViolated: The first that a validator refused; its neighbours are stored all the same.
-        """
-        try:
-            with driver_errors():
-                await self.raw.insert_many(list(documents), ordered=False)
-        except CrmError as exc:
-            present = duplicate_ids(exc.__cause__)
-            if present is None:
-                raise
-            return present
-        return set()
-
-    async def update_one(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
-    ) -> Outcome:
-        """Change (or with ``upsert`` create) at most one document."""
-        with driver_errors():
-            result = await self.raw.update_one(filter_, update, upsert=upsert, **_optional(session))
-        return Outcome(matched=result.matched_count, created=result.upserted_id is not None)
-
-    async def update_many(self, filter_: Filter, update: Update, *, session: Any = None) -> int:
-        """Change all that match; returns how many matched."""
-        with driver_errors():
-            return int((await self.raw.update_many(filter_, update, **_optional(session))).matched_count)
-
-    async def find_and_update(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
-    ) -> Row | None:
-        """Change at most one document and return it as it is afterwards."""
-        with driver_errors():
-            found: Row | None = await self.raw.find_one_and_update(
-                filter_, update, upsert=upsert, return_document=ReturnDocument.AFTER, **_optional(session)
-            )
-        return found
-
-    async def delete_one(self, filter_: Filter, *, session: Any = None) -> int:
-        """Remove at most one document; returns how many."""
-        with driver_errors():
-            return int((await self.raw.delete_one(filter_, **_optional(session))).deleted_count)
-
-    async def delete_many(self, filter_: Filter, *, session: Any = None) -> int:
-        """Remove all that match; returns how many."""
-        with driver_errors():
-            return int((await self.raw.delete_many(filter_, **_optional(session))).deleted_count)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a write found: how many documents matched, and whether it created one."""
-
-    matched: int
-    created: bool
-
-
 class Database:
     """The store, with one client for each role.
 
@@ -169,6 +55,11 @@ class Database:
         name: The database's name.
         views: Role → collection → the view that this role reads instead.
         administration: The admin's client outside the Stable API, for ``buildInfo`` and the comparison of roles.
+        timeout_ms: Longest time for one operation.
+        group_commit: Whether single writes that come at the same time are written together.
+
+    Attributes:
+        kept: What features keep in this process for as long as the connection lives, by a key of theirs.
     """
 
     def __init__(
@@ -178,10 +69,15 @@ class Database:
         *,
         views: Mapping[Role, Mapping[str, str]] | None = None,
         administration: AsyncIOMotorClient[Row] | None = None,
+        timeout_ms: int = 10_000,
+        group_commit: bool = True,
     ) -> None:
         self.clients = dict(clients)
         self.name = name
         self.views = views or {}
+        self.timeout_ms = timeout_ms
+        self.group_commit = group_commit
+        self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
         self._collections: dict[tuple[Role, str], AsyncIOMotorCollection[Row]] = {}
 
@@ -205,7 +101,14 @@ class Database:
         # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
         stable = ServerApi("1", strict=True, deprecation_errors=True)
         clients = {role: client(role, server_api=stable) for role in API_ROLES}
-        return cls(clients, settings.mongodb_database, views=views, administration=client(Role.ADMIN))
+        return cls(
+            clients,
+            settings.mongodb_database,
+            views=views,
+            administration=client(Role.ADMIN),
+            timeout_ms=settings.mongodb_timeout_ms,
+            group_commit=settings.group_commit,
+        )
 
     @classmethod
     def administrative(cls, uri: str, name: str) -> Database:
@@ -340,8 +243,3 @@ async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         async with await acting.database.clients[acting.role].start_session() as session:
             result: T = await session.with_transaction(attempt)
             return result
-
-
-def _optional(session: Any) -> dict[str, Any]:
-    # mongomock refuses the argument itself, even when it is None.
-    return {} if session is None else {"session": session}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from bson.errors import BSONError
@@ -41,6 +42,18 @@ _DUPLICATE: Final = 11000
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise what the driver raises as our errors."""
+    try:
+        yield
+    except (PyMongoError, OverflowError, UnicodeEncodeError, ArithmeticError) as exc:
+        ours = translate(exc)
+        if ours is None:
+            raise
+        raise ours from exc
+
+
 def translate(exc: BaseException) -> CrmError | None:
     """Our error for one that the driver raised; None where it is none of the driver's."""
     if isinstance(exc, BulkWriteError):
@@ -72,6 +85,21 @@ def duplicate_ids(exc: BaseException | None) -> set[str] | None:
     if not errors or details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE for error in errors):
         return None
     return {error["op"]["_id"] for error in errors}
+
+
+def refused_writes(exc: BaseException | None) -> dict[int, CrmError] | None:
+    """Why single writes of a batch were refused, by their place; None where the batch as a whole failed."""
+    details = (exc.details or {}) if isinstance(exc, BulkWriteError) else {}
+    errors = details.get("writeErrors", [])
+    if not errors or details.get("writeConcernErrors"):
+        return None
+    return {error["index"]: _from_code(error) for error in errors}
+
+
+def matched_and_created(exc: BaseException | None) -> tuple[int, frozenset[int]]:
+    """How many writes of a partly refused batch found their document, and the places of those that created one."""
+    details = (exc.details or {}) if isinstance(exc, BulkWriteError) else {}
+    return details.get("nMatched", 0), frozenset(upserted["index"] for upserted in details.get("upserted", []))
 
 
 def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:

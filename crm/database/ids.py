@@ -36,17 +36,18 @@ def to_bson(amount: Decimal) -> Decimal128:
     return Decimal128(amount)
 
 
-def _from_bson(value: Any) -> Any:
+def from_bson(value: Any) -> Any:
+    """A stored amount as a Decimal; anything else as it is."""
     return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
 # A minimum and a maximum: a minimum alone lets Infinity through the validator (measured on 6.0.5). They stand before
 # BeforeValidator: after it Pydantic applies them, but leaves them out of the JSON schema, and so out of the validator.
 _LARGEST_SUM: Final = LARGEST * 1000
-StoredAmount = Annotated[Decimal, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_from_bson)]
+StoredAmount = Annotated[Decimal, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(from_bson)]
 """An amount that is not negative, stored as Decimal128."""
 StoredSum = Annotated[
-    Decimal, Field(ge=-_LARGEST_SUM, le=_LARGEST_SUM, allow_inf_nan=False), BeforeValidator(_from_bson)
+    Decimal, Field(ge=-_LARGEST_SUM, le=_LARGEST_SUM, allow_inf_nan=False), BeforeValidator(from_bson)
 ]
 """A sum of amounts, or a balance, which may be negative."""
 

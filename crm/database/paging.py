@@ -22,6 +22,7 @@ from crm.fields import EARLIEST, LATEST
 T = TypeVar("T")
 LARGEST_PAGE: Final = 200
 COUNT_CAP: Final = 10_000
+_LARGEST_NUMBER: Final = 2**53
 Position = tuple[Any, str]
 """Where a page ends: the sorted field's value and the id of the last document."""
 
@@ -183,8 +184,8 @@ def page_of(documents: Sequence[T], sort: str, request: PageRequest, key: Callab
 
 
 def _encode(value: Any, last_id: str, sort: str) -> str:
-    kind = "t" if isinstance(value, datetime) else "s"
-    text = value.isoformat() if isinstance(value, datetime) else value
+    kind = "t" if isinstance(value, datetime) else "n" if isinstance(value, int) else "s"
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
     return base64.urlsafe_b64encode(msgspec.json.encode([sort, kind, text, last_id])).decode().rstrip("=")
 
 
@@ -193,15 +194,17 @@ def _decode(cursor: str, sort: str) -> Position:
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         made_for, kind, text, last_id = msgspec.json.decode(raw, type=tuple[str, str, str, str])
-        value = datetime.fromisoformat(text) if kind == "t" else text
+        value = datetime.fromisoformat(text) if kind == "t" else int(text) if kind == "n" else text
     except (ValueError, UnicodeError, binascii.Error, msgspec.MsgspecError):
         raise wrong from None
     # Every stored time is named …_at (or "at"); a text in its place would compare as less than every date.
-    expected = "t" if sort.endswith(("_at", "-at")) else "s"
-    if made_for != sort or kind != expected or (isinstance(value, datetime) and not _storable(value)):
+    expected = "t" if sort.endswith(("_at", "-at")) else "n" if sort.endswith("version") else "s"
+    if made_for != sort or kind != expected or not _storable(value):
         raise wrong
     return value, last_id
 
 
-def _storable(value: datetime) -> bool:
-    return value.tzinfo is not None and EARLIEST <= value <= LATEST
+def _storable(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return value.tzinfo is not None and EARLIEST <= value <= LATEST
+    return not isinstance(value, int) or 0 <= value <= _LARGEST_NUMBER

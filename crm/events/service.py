@@ -9,7 +9,7 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import derived_id, for_storage
 from crm.database.paging import Page, PageRequest, Position
-from crm.errors import Forbidden, InvalidInput
+from crm.errors import CrmError, Forbidden, InvalidInput
 from crm.events import queries
 from crm.events.documents import Event
 from crm.events.schemas import EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
@@ -102,7 +102,13 @@ async def _require_named(batch: EventBatch) -> None:
 async def _resolve(batch: EventBatch, phone_region: str | None) -> dict[tuple[str, str], str]:
     """Customer ids by the way they are named: a batch names few people, often."""
     refs: dict[tuple[str, str], EventCustomer] = {_key(e): e.customer for e in batch.events if e.customer}
-    return {key: await customers.resolve(key[0], ref, phone_region=phone_region) for key, ref in refs.items()}
+    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    owners: dict[tuple[str, str], str] = {}
+    for key, found in zip(refs, await customers.resolve_many(namings, phone_region=phone_region), strict=True):
+        if isinstance(found, CrmError):
+            raise found
+        owners[key] = found
+    return owners
 
 
 def _row(event: EventIn, customer_id: str | None, moment: datetime) -> dict[str, Any]:

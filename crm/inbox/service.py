@@ -10,7 +10,7 @@ from typing import Any, Final
 from crm.clock import now
 from crm.connections import service as connections
 from crm.connections.schemas import Shop
-from crm.database.driver import Row
+from crm.database.collection import Row
 from crm.database.ids import derived_id
 from crm.database.paging import COUNT_CAP, Page, PageRequest, after, page_of
 from crm.errors import AlreadyExists, Conflict, NotFound

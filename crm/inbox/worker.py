@@ -7,8 +7,8 @@ out again: what connectors do is the same when it is done twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -48,22 +48,18 @@ class Worker:
         self._apply = apply
         self._something_came = asyncio.Event()
         self._stopping = False
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin, on the running loop."""
-        self._task = asyncio.create_task(self._run(), name="inbox")
-
-    async def stop(self) -> None:
-        """End after the delivery that is being carried out, or after some seconds."""
-        self._stopping = True
-        self._something_came.set()
-        if self._task is not None:
-            done, _ = await asyncio.wait([self._task], timeout=_GRACE_SECONDS)
-            if not done:
-                self._task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._task
+    @asynccontextmanager
+    async def running(self, *, wanted: bool = True) -> AsyncIterator[None]:
+        """Carry out within the block; at its end, the delivery that is being carried out has some seconds to end."""
+        task = asyncio.create_task(self._run(), name="inbox") if wanted else None
+        try:
+            yield
+        finally:
+            self._stopping = True
+            self._something_came.set()
+            if task is not None:
+                await _end(task)
 
     def wake(self) -> None:
         """Something was put down; do not wait for the next sweep."""
@@ -125,6 +121,14 @@ class Worker:
         reason = exc.reason if isinstance(exc, Unmappable) else exc.code
         await service.bury(work, reason, explain(exc))
         log.warning("delivery is dead", delivery=work.id, topic=work.topic, reason=reason)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    done, _ = await asyncio.wait([task], timeout=_GRACE_SECONDS)
+    if not done:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def backoff(attempt: int) -> timedelta:

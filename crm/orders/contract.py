@@ -7,7 +7,8 @@ from typing import Any, Final
 from crm import money
 from crm.database.contract import CollectionContract, Rule, View
 from crm.identity import Role
-from crm.orders.documents import Order
+from crm.orders.documents import Order, OrderVersion, StatsDue
+from crm.orders.states import SETTLED
 
 #: How far a shop's clock may run ahead of the server's.
 ALLOWED_SKEW_MS: Final = 5 * 60 * 1000
@@ -39,6 +40,57 @@ NO_LINE_BELOW_ZERO = Rule(
     {"$allElementsTrue": [_each_item({"$lte": ["$$item.discount", _LINE_PRICE]})]},
 )
 
+_REFUNDS: Final = {"$ifNull": ["$refunds", []]}
+_REFUNDED: Final = {"$ifNull": ["$refunded", 0]}
+_SOURCE_STATUS: Final = {"$ifNull": ["$source_status", "$status"]}
+REFUNDS_ADD_UP = Rule(
+    "refunded is the sum of the refunds, and not more than the total",
+    {"$and": [{"$eq": [_REFUNDED, {"$sum": "$refunds.amount"}]}, {"$lte": [_REFUNDED, "$total"]}]},
+)
+REFUND_LINES_ADD_UP = Rule(
+    "a refund with lines is their sum",
+    {
+        "$allElementsTrue": [
+            {
+                "$map": {
+                    "input": _REFUNDS,
+                    "as": "refund",
+                    "in": {
+                        "$or": [
+                            {"$not": ["$$refund.lines"]},
+                            {"$eq": ["$$refund.amount", {"$sum": "$$refund.lines.amount"}]},
+                        ]
+                    },
+                }
+            }
+        ]
+    },
+)
+REFUNDED_ONCE = Rule(
+    "no two refunds of an order have the same id",
+    {"$eq": [{"$size": {"$setUnion": [{"$ifNull": ["$refunds.id", []]}, []]}}, {"$size": _REFUNDS}]},
+)
+STATUS_FOLLOWS = Rule(
+    "status is what the source said last, after refunds",
+    {
+        "$eq": [
+            "$status",
+            {
+                "$switch": {
+                    "branches": [
+                        {
+                            "case": {"$or": [{"$eq": [_REFUNDED, 0]}, {"$in": [_SOURCE_STATUS, list(SETTLED)]}]},
+                            "then": _SOURCE_STATUS,
+                        },
+                        {"case": {"$gte": [_REFUNDED, "$total"]}, "then": "refunded"},
+                    ],
+                    "default": "partially_refunded",
+                }
+            },
+        ]
+    },
+)
+
 
 def _fits_the_currency() -> Rule:
     """Every amount has no more decimals than ISO 4217 gives its currency."""
@@ -51,7 +103,9 @@ def _fits_the_currency() -> Rule:
     all_amounts = {
         "$reduce": {
             "input": _each_item(item_amounts),
-            "initialValue": ["$total", "$tax", "$shipping", "$discount"],
+            "initialValue": {
+                "$concatArrays": [["$total", "$tax", "$shipping", "$discount"], {"$ifNull": ["$refunds.amount", []]}]
+            },
             "in": {"$concatArrays": ["$$value", "$$this"]},
         }
     }
@@ -67,13 +121,33 @@ def _fits_the_currency() -> Rule:
     )
 
 
-CONTRACT = CollectionContract(
+ORDERS = CollectionContract(
     document=Order,
-    rules=(NOT_IN_THE_FUTURE, ADDS_UP, NO_LINE_BELOW_ZERO, _fits_the_currency()),
+    rules=(
+        NOT_IN_THE_FUTURE,
+        ADDS_UP,
+        NO_LINE_BELOW_ZERO,
+        _fits_the_currency(),
+        REFUNDS_ADD_UP,
+        REFUND_LINES_ADD_UP,
+        REFUNDED_ONCE,
+        STATUS_FOLLOWS,
+    ),
     grants={
         Role.ADMIN: "find insert update remove",
         Role.SALES: "find",
         Role.INGEST: "find insert update",
     },
-    view=View("orders_nopii", hides=("shipping_address", "billing_address", "note")),
+    view=View("orders_nopii", hides=("shipping_address", "billing_address", "note", "refunds.reason")),
 )
+#: What orders were before. Detaching a deleted customer's orders takes the addresses out of these too.
+VERSIONS = CollectionContract(
+    document=OrderVersion,
+    grants={Role.ADMIN: "find insert update remove", Role.SALES: "find", Role.INGEST: "find insert update"},
+)
+#: Totals are added up as the role ingest, whoever asks for them.
+DUE = CollectionContract(
+    document=StatsDue,
+    grants={Role.ADMIN: "find insert update remove", Role.INGEST: "find insert update remove"},
+)
+CONTRACTS = (ORDERS, VERSIONS, DUE)

@@ -1,66 +1,181 @@
-"""A customer's totals, recomputed from the customer's orders: right under duplicates, reordering and retries.
+"""Customers' totals, added up again from their orders: right under duplicates, reordering and retries.
 
-Never incremented: a transaction with ``$inc`` on one hot customer collapses to 15 to 29 orders a second (measured),
-and an increment that is lost or doubled stays wrong for ever.
+Never incremented: a transaction with ``$inc`` on one hot customer collapses to 15 to 29 orders a second (measured), and
+an increment that is lost or doubled stays wrong for ever. Before orders are written, the customers whose totals will
+change are written down (``stats_due``); the mark goes when their totals are stored. So a crash in between loses
+nothing: another process, or the next start, finds the mark. A batch costs one mark, however many orders it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from crm import money
 from crm.clock import now
 from crm.customers import service as customers
-from crm.database.driver import Row
+from crm.database import driver
+from crm.database.collection import Row
+from crm.database.driver import Database
+from crm.database.ids import from_bson, new_id
 from crm.errors import Unavailable
+from crm.identity import Role
 from crm.orders import queries
-from crm.orders.documents import Order
+from crm.orders.documents import MOST_DUE, Order, OrderVersion, StatsDue
+from crm.orders.projector import Projector
 from crm.orders.single_flight import SingleFlight
 
 _flights = SingleFlight()
-_ROUNDS = 20
+_PROJECTOR: Final = "orders.projector"
+_ROUNDS: Final = 20
+#: Customers added up by one aggregation.
+_TOGETHER: Final = 500
+#: Beyond these, pushes wait for the totals: what is due stays small, and so does the lag.
+_MOST_BEHIND: Final = 20_000
+#: How long a process that takes over a mark may be at it.
+_CLAIM: Final = timedelta(seconds=20)
 
 
-async def refresh(customer_ids: Iterable[str | None]) -> None:
-    """Bring the totals of customers up to date with the orders stored before this call."""
-    for customer_id in {c for c in customer_ids if c is not None}:
-        await _flights.run(customer_id, partial(_recompute, customer_id))
+@asynccontextmanager
+async def running(database: Database) -> AsyncIterator[None]:
+    """Add up in the background, for all that happens on this database within the block.
+
+    Without it, whoever writes orders adds up before it goes on.
+    """
+    if _PROJECTOR in database.kept:
+        yield  # another application on the same connection does it
+        return
+    projector = Projector(partial(_settle, database), partial(_take_over, database), most_behind=_MOST_BEHIND)
+    async with projector.at_work():
+        database.kept[_PROJECTOR] = projector
+        try:
+            yield
+        finally:
+            del database.kept[_PROJECTOR]
 
 
-async def _recompute(customer_id: str) -> None:
-    """Read the revision, add up, write unless somebody else wrote since: then again.
+@asynccontextmanager
+async def changing(customer_ids: Collection[str]) -> AsyncIterator[None]:
+    """Write orders of these customers within the block: their totals follow, also when this process dies in it."""
+    if not customer_ids:
+        yield
+        return
+    database = driver.present().database
+    projector: Projector | None = database.kept.get(_PROJECTOR)
+    if projector is not None:
+        await projector.room()
+    mark = await _mark(sorted(customer_ids))
+    try:
+        yield
+    finally:
+        # After a failure too: whether something was written is then unknown.
+        if projector is not None:
+            projector.due(mark, customer_ids)
+    if projector is None:
+        await _settle(database, [mark], sorted(customer_ids))
+
+
+async def settled(customer_id: str) -> None:
+    """Return once a customer's totals show every order that was stored before this call."""
+    database = driver.present().database
+    with driver.acting_as(database, Role.INGEST):
+        if await StatsDue.stored().count(queries.due_for(customer_id), at_most=1):
+            await refresh([customer_id])
+
+
+async def refresh(customer_ids: Iterable[str]) -> None:
+    """Add up the totals of customers from the orders that are stored now."""
+    wanted = sorted(set(customer_ids))
+    if len(wanted) == 1:
+        await _flights.run(wanted[0], partial(_add_up, wanted))  # many readers of one customer share the work
+        return
+    for start in range(0, len(wanted), _TOGETHER):
+        await _add_up(wanted[start : start + _TOGETHER])
+
+
+async def _add_up(customer_ids: list[str]) -> None:
+    """Read the revisions, add up, write where nobody else wrote since; the others again.
 
     Whoever writes last has read the orders after the write before it, so the last one has seen them all.
     """
     for _ in range(_ROUNDS):
-        revision = await customers.stats_revision(customer_id)
-        if revision is None:
-            # Deleted while an order was on its way: the order stays for the books, like those before it.
-            await Order.stored().update_many(queries.detach_all(customer_id), queries.detached(now()))
+        revisions = await customers.stats_revisions(customer_ids)
+        for vanished in set(customer_ids) - revisions.keys():
+            await detach(vanished)  # deleted while an order was on its way
+        if not revisions:
             return
-        rows = await Order.stored().aggregate(queries.stats(customer_id))
-        if await customers.project_stats(customer_id, revision, totals(rows)):
+        found = totals_of(await Order.stored().aggregate(queries.stats(list(revisions))))
+        nothing = totals([])
+        if await customers.project_stats({c: (r, found.get(c, nothing)) for c, r in revisions.items()}):
             return
-    raise Unavailable("The customer's totals are being changed by too many at once; try again.", retry_after=1)
+        customer_ids = list(revisions)
+    raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
 
 
-def totals(rows: Iterable[Row]) -> dict[str, Any]:
-    """The projection from the sums by currency. Refunds come with a later version."""
-    found = list(rows)
+async def detach(customer_id: str, *, session: Any = None) -> int:
+    """Leave a deleted customer's orders to the books; returns how many there were."""
+    orders = Order.stored()
+    await orders.update_many(queries.with_refunds(customer_id), queries.reasons_removed(), session=session)
+    await OrderVersion.stored().update_many(
+        queries.versions_of_customer(customer_id), queries.versions_detached(), session=session
+    )
+    return await orders.update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
+
+
+def totals_of(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """The projection of each customer from the sums by customer and currency."""
+    by_customer: dict[str, list[Row]] = {}
+    for row in rows:
+        by_customer.setdefault(row["_id"]["customer"], []).append(row)
+    return {customer_id: totals(found) for customer_id, found in by_customer.items()}
+
+
+def totals(rows: list[Row]) -> dict[str, Any]:
+    """One customer's projection from the sums by currency."""
     return {
-        "orders_count": sum(row["count"] for row in found),
-        "first_order_at": min((row["first"] for row in found), default=None),
-        "last_order_at": max((row["last"] for row in found), default=None),
-        "totals": [
-            {"currency": row["_id"], "gross": gross, "refunded": money.zero(row["_id"]), "net": gross}
-            for row in found
-            for gross in [_decimal(row["gross"])]
-        ],
+        "orders_count": sum(row["count"] for row in rows),
+        "first_order_at": min((row["first"] for row in rows), default=None),
+        "last_order_at": max((row["last"] for row in rows), default=None),
+        "totals": [_sums(row["_id"]["currency"], row) for row in rows],
     }
 
 
+def _sums(currency: str, row: Row) -> dict[str, Any]:
+    gross, refunded = (money.zero(currency) + _decimal(row[name]) for name in ("gross", "refunded"))
+    return {"currency": currency, "gross": gross, "refunded": refunded, "net": gross - refunded}
+
+
+async def _mark(customer_ids: list[str]) -> str:
+    with driver.acting_within(Role.INGEST):
+        mark = new_id("due")
+        await StatsDue.stored().insert({"_id": mark, "customer_ids": customer_ids[:MOST_DUE], "at": now()})
+        return mark
+
+
+async def _settle(database: Database, marks: list[str], customer_ids: list[str]) -> None:
+    with driver.acting_as(database, Role.INGEST):
+        await refresh(customer_ids)
+        await StatsDue.stored().delete_many(queries.done(marks))
+
+
+async def _take_over(database: Database) -> None:
+    """Add up what a process that is gone left due: its writes have ended, or timed out, by then."""
+    # Behind a mark stand three operations at most, each with its limit: after that no write can arrive any more.
+    grace = timedelta(milliseconds=3 * database.timeout_ms + 5_000)
+    with driver.acting_as(database, Role.INGEST):
+        due = StatsDue.stored()
+        while True:
+            moment = now()
+            row = await due.find_and_update(queries.orphaned(moment - grace, moment), queries.claimed(moment + _CLAIM))
+            if row is None:
+                return
+            await _settle(database, [row["_id"]], row["customer_ids"])
+
+
 def _decimal(value: Any) -> Decimal:
-    return value if isinstance(value, Decimal) else Decimal(str(value))
+    amount = from_bson(value)
+    return amount if isinstance(amount, Decimal) else Decimal(str(amount))

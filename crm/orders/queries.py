@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from crm.database.ids import for_storage
@@ -18,6 +19,7 @@ LISTINGS: Final = Listings(
         Listing(frozenset({"status"}), ("placed_at",)),
         Listing(frozenset({"attached"}), ("placed_at",)),
         Listing(frozenset({"number"}), ("placed_at",)),
+        Listing(frozenset({"source"}), ("placed_at",)),
     ),
     ranges={"placed_after": "placed_at", "placed_before": "placed_at"},
 )
@@ -31,6 +33,21 @@ def by_id(order_id: str) -> Query:
 def by_external_id(source: str, external_id: str) -> Query:
     """The order that a system calls so."""
     return Query({"source": source, "external_id": external_id}, limit=1)
+
+
+def by_external_ids(source: str, external_ids: list[str]) -> Query:
+    """Several orders of one system."""
+    return Query({"source": source, "external_id": {"$in": external_ids}})
+
+
+def by_ids(order_ids: list[str]) -> Query:
+    """Several orders: only what tells whether a write arrived."""
+    return Query({"_id": {"$in": order_ids}}, projection=("version", "content_hash"))
+
+
+def of_source(source: str) -> Filter:
+    """A system's orders."""
+    return {"source": source}
 
 
 def everything() -> Filter:
@@ -78,18 +95,9 @@ def not_yet_there(source: str, external_id: str) -> Filter:
     return {"source": source, "external_id": external_id, "version": {"$lt": 1}}
 
 
-def created(order_id: str, content: Mapping[str, Any], now: datetime) -> Update:
-    """Create; ``recorded_at`` is the server's own time."""
-    return {
-        "$setOnInsert": {
-            "_id": order_id,
-            **for_storage(dict(content)),
-            "version": 1,
-            "created_at": now,
-            "updated_at": now,
-        },
-        "$currentDate": {"recorded_at": True},
-    }
+def created(row: Mapping[str, Any]) -> Update:
+    """Create an order as it is to be stored; ``recorded_at`` is the server's own time."""
+    return {"$setOnInsert": row, "$currentDate": {"recorded_at": True}}
 
 
 def at_version(order_id: str, version: int) -> Filter:
@@ -110,6 +118,36 @@ def replaced(content: Mapping[str, Any], now: datetime) -> Update:
     return update
 
 
+def refund_added(
+    refund: Mapping[str, Any], refunded: Decimal, status: str, source_status: str | None, by: str, now: datetime
+) -> Update:
+    """Add a refund, and what follows from it."""
+    fields = {"refunded": refunded, "status": status, "source_status": source_status, "changed_by": by}
+    update = replaced(fields, now)
+    update["$push"] = {"refunds": for_storage(refund)}
+    return update
+
+
+def versions_before(order_id: str, version: int) -> Filter:
+    """What an order was before a version."""
+    return {"order_id": order_id, "version": {"$lt": version}}
+
+
+def version_of(order_id: str, version: int) -> Query:
+    """What an order was at one version."""
+    return Query({"order_id": order_id, "version": version}, limit=1)
+
+
+def versions_of_customer(customer_id: str) -> Filter:
+    """What a customer's orders were before."""
+    return {"customer_id": customer_id}
+
+
+def versions_detached() -> Update:
+    """The books keep what the order was; the customer and the addresses go."""
+    return {"$unset": {"customer_id": "", "shipping_address": "", "billing_address": "", "note": ""}}
+
+
 def detach_all(customer_id: str) -> Filter:
     """The orders to detach when a customer is deleted."""
     return {"customer_id": customer_id}
@@ -124,14 +162,31 @@ def detached(now: datetime) -> Update:
     }
 
 
-def stats(customer_id: str) -> Pipeline:
-    """What a customer's orders add up to, by currency."""
+def with_refunds(customer_id: str) -> Filter:
+    """A customer's orders of which something was given back."""
+    return {"customer_id": customer_id, "refunds": {"$exists": True}}
+
+
+def reasons_removed() -> Update:
+    """Take out why money was given back: free text about a person."""
+    return {"$unset": {"refunds.$[].reason": ""}}
+
+
+def counted(customer_ids: list[str]) -> Filter:
+    """The orders that are part of these customers' totals."""
+    return {"customer_id": {"$in": customer_ids}, "status": {"$nin": list(NOT_COUNTED)}, "test": {"$ne": True}}
+
+
+def stats(customer_ids: list[str]) -> Pipeline:
+    """What customers' orders add up to, by customer and currency. An order that is refunded is given back whole."""
+    refunded = {"$cond": [{"$eq": ["$status", "refunded"]}, "$total", {"$ifNull": ["$refunded", 0]}]}
     return [
-        {"$match": {"customer_id": customer_id, "status": {"$nin": list(NOT_COUNTED)}}},
+        {"$match": counted(customer_ids)},
         {
             "$group": {
-                "_id": "$currency",
+                "_id": {"customer": "$customer_id", "currency": "$currency"},
                 "gross": {"$sum": "$total"},
+                "refunded": {"$sum": refunded},
                 "count": {"$sum": 1},
                 "first": {"$min": "$placed_at"},
                 "last": {"$max": "$placed_at"},
@@ -139,3 +194,23 @@ def stats(customer_id: str) -> Pipeline:
         },
         {"$sort": {"_id": 1}},
     ]
+
+
+def due_for(customer_id: str) -> Filter:
+    """Whether a customer's totals have to be added up again."""
+    return {"customer_ids": customer_id}
+
+
+def orphaned(before: datetime, now: datetime) -> Filter:
+    """Totals that should have been added up by now, and that no process is at."""
+    return {"at": {"$lt": before}, "$or": [{"claimed_until": {"$exists": False}}, {"claimed_until": {"$lt": now}}]}
+
+
+def claimed(until: datetime) -> Update:
+    """Tell the other processes that this one is at it."""
+    return {"$set": {"claimed_until": until}}
+
+
+def done(mark_ids: list[str]) -> Filter:
+    """Marks to be removed."""
+    return {"_id": {"$in": mark_ids}}

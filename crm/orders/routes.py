@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from litestar import Request, Response, Router, get, patch, put
+from litestar import Request, Response, Router, get, patch, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
+from crm.config import Settings
+from crm.identity import Principal
 from crm.orders import service
-from crm.orders.schemas import OrderOut, OrderPut, OrderPutOut, OrderUpdate
+from crm.orders.schemas import (
+    OrderChange,
+    OrderOut,
+    OrderPut,
+    OrderPutOut,
+    OrderUpdate,
+    Reconciled,
+    RefundedOrderOut,
+    RefundIn,
+)
 from crm.orders.states import Status
-from crm.web.access import READERS, SENDERS
+from crm.web.access import READERS, SENDERS, STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed, moment
 from crm.web.paths import rest_of_path
-from crm.web.versions import expected_version, with_etag
+from crm.web.versions import expected_version, with_etag, with_etag_encoded
 
 _Time = Annotated[str | None, QueryParameter(max_length=40, description="RFC 3339, with an offset.")]
 _Source = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
@@ -29,12 +40,13 @@ async def list_orders(
     status: FromQuery[Status | None] = None,
     attached: Annotated[bool | None, QueryParameter(description="false lists walk-in sales.")] = None,
     number: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    source: Annotated[str | None, QueryParameter(min_length=1, max_length=64)] = None,
     placed_after: _Time = None,
     placed_before: _Time = None,
 ) -> Response[Listed[OrderOut]]:
     """The latest first; times bound any of the other filters."""
     after, before = moment("placed_after", placed_after), moment("placed_before", placed_before)
-    wanted = service.OrderFilter(customer_id, status, attached, number, after, before)
+    wanted = service.OrderFilter(customer_id, status, attached, number, source, after, before)
     return listed(request, await service.page(principal, wanted, page_request))
 
 
@@ -54,6 +66,29 @@ async def update_order(
     return with_etag(out, out.version)
 
 
+@post("/{order_id:str}/refunds", operation_id="RefundOrder", summary="Record a refund", opt=SENDERS)
+async def refund_order(
+    principal: Caller, order_id: FromPath[str], data: JSONBody[RefundIn]
+) -> Response[RefundedOrderOut]:
+    """Never more than was paid. With an ``id`` of yours, send it again as often as you like."""
+    done = await service.refund(principal, order_id, data)
+    return with_etag_encoded(RefundedOrderOut, done.wire(), done.order.version, status=201 if done.new else 200)
+
+
+@get("/reconcile", operation_id="ReconcileOrders", summary="Find what is missing here", opt=SENDERS)
+async def reconcile(
+    request: Request[Any, Any, Any],
+    principal: Caller,
+    page_request: AskedPage,
+    source: Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")],
+    from_: Annotated[str | None, QueryParameter(name="from", max_length=40, description="Placed at or after.")] = None,
+    to: Annotated[str | None, QueryParameter(max_length=40, description="Placed before.")] = None,
+) -> Response[Listed[Reconciled]]:
+    """A source's orders by the time they were placed: compare them with the shop's own, and push what differs."""
+    start, end = moment("from", from_), moment("to", to)
+    return listed(request, await service.reconcile(principal, source, start, end, page_request))
+
+
 @put("/{source:str}/{external_id:path}", operation_id="PutOrder", summary="Push an order", opt=SENDERS)
 async def put_order(
     request: Request[Any, Any, Any],
@@ -64,9 +99,7 @@ async def put_order(
     data: JSONBody[OrderPut],
 ) -> Response[OrderPutOut]:
     """Create or replace. Send it again as often as you like: ``result`` says what happened."""
-    name = rest_of_path(request, "/orders/", 1)
-    out = await service.put(principal, source, name, data, phone_region=settings.default_phone_region)
-    return with_etag(out, out.version, status=201 if out.result == "created" else 200)
+    return await _put(request, principal, settings, source, data)
 
 
 @get("/{source:str}/{external_id:path}", operation_id="GetOrderBySource", summary="Read an order", opt=READERS)
@@ -77,6 +110,45 @@ async def get_order_by_source(
     external_id: FromPath[str],  # noqa: ARG001  read to the letter from the raw path
 ) -> Response[OrderOut]:
     """By the sending system's own id, whatever characters it has."""
+    return await _get(request, principal, source)
+
+
+# The router prefers the literal "refunds" below to any id of another system, and then knows no PUT or GET: these two
+# are for the systems that call an order "refunds" or "refunds/…".
+_NAMED_REFUNDS: Final = ["/{order_id:str}/refunds", "/{order_id:str}/refunds/{rest:path}"]
+
+
+@put(_NAMED_REFUNDS, include_in_schema=False, opt=SENDERS)
+async def put_order_named_refunds(
+    request: Request[Any, Any, Any],
+    principal: Caller,
+    settings: Configured,
+    order_id: _Source,
+    data: JSONBody[OrderPut],
+) -> Response[OrderPutOut]:
+    """``put_order``."""
+    return await _put(request, principal, settings, order_id, data)
+
+
+@get(_NAMED_REFUNDS, include_in_schema=False, opt=READERS)
+async def get_order_named_refunds(
+    request: Request[Any, Any, Any], principal: Caller, order_id: _Source
+) -> Response[OrderOut]:
+    """``get_order_by_source``."""
+    return await _get(request, principal, order_id)
+
+
+async def _put(
+    request: Request[Any, Any, Any], principal: Principal, settings: Settings, source: str, data: OrderPut
+) -> Response[OrderPutOut]:
+    name = rest_of_path(request, "/orders/", 1)
+    region, most_items = settings.default_phone_region, settings.most_order_items
+    pushed = await service.put(principal, source, name, data, phone_region=region, most_items=most_items)
+    created = pushed.result == "created"
+    return with_etag_encoded(OrderPutOut, pushed.wire(), pushed.row["version"], status=201 if created else 200)
+
+
+async def _get(request: Request[Any, Any, Any], principal: Principal, source: str) -> Response[OrderOut]:
     out = await service.get_external(principal, source, rest_of_path(request, "/orders/", 1))
     return with_etag(out, out.version)
 
@@ -91,9 +163,31 @@ async def list_customer_orders(
     return listed(request, await service.page(principal, wanted, page_request))
 
 
+@get("/", operation_id="ListOrderChanges", summary="What changed of an order, who and when", opt=STAFF)
+async def list_order_changes(
+    request: Request[Any, Any, Any],
+    principal: Caller,
+    page_request: AskedPage,
+    order_id: Annotated[str, QueryParameter(min_length=1, max_length=100)],
+) -> Response[Listed[OrderChange]]:
+    """The latest change first, with each changed field before and after."""
+    return listed(request, await service.history(principal, order_id, page_request))
+
+
 router = Router(
     "/orders",
-    route_handlers=[list_orders, get_order, update_order, put_order, get_order_by_source],
+    route_handlers=[
+        list_orders,
+        get_order,
+        update_order,
+        refund_order,
+        reconcile,
+        put_order,
+        get_order_by_source,
+        put_order_named_refunds,
+        get_order_named_refunds,
+    ],
     tags=["orders"],
 )
 customer_router = Router("/customers", route_handlers=[list_customer_orders], tags=["customers"])
+changes_router = Router("/order-changes", route_handlers=[list_order_changes], tags=["orders"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from crm.customers.schemas import CustomerRef, PostalAddress
 from crm.fields import AmountText, Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku
 from crm.orders.states import Status
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
-MOST_ITEMS = 1000
+#: What the database takes; the service refuses more than ``CRM_MOST_ORDER_ITEMS`` (1,000 unless set).
+MOST_ITEMS = 10_000
+MOST_REFUNDS = 500
 OrderNumber = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 """What the customer was told; two sources may use the same."""
 Result = Literal["created", "updated", "unchanged", "stale"]
@@ -32,7 +34,8 @@ class OrderPut(WireIn):
     """An order as the shop now knows it.
 
     ``total`` = Σ(quantity × unit_price − discount + tax of each item) − discount + tax + shipping, exactly.
-    Leave ``customer`` out for a walk-in sale; it can be attached later.
+    Leave ``customer`` out for a walk-in sale; it can be attached later. Orders with ``test`` are kept, and are part of
+    no total.
     """
 
     model_config = example(
@@ -55,6 +58,7 @@ class OrderPut(WireIn):
     currency: Currency
     placed_at: Moment
     status: Status = "pending"
+    test: bool = False
     number: OrderNumber | None = None
     items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=MOST_ITEMS)]
     shipping: AmountText = "0"
@@ -77,6 +81,60 @@ class OrderUpdate(Conditional):
     note: LongText | None = None
 
 
+class RefundLineIn(WireIn):
+    """What is given back for one product."""
+
+    sku: Sku
+    quantity: Quantity | None = None
+    amount: AmountText
+
+
+class RefundIn(WireIn):
+    """Money given back, for lines or as an amount.
+
+    With an ``id``, the sender's own, it can be sent again as often as wanted. ``amount`` may be left out where the
+    lines have theirs; with both it must be their sum.
+    """
+
+    model_config = example(
+        id="re-1",
+        reason="Arrived broken",
+        lines=[{"sku": "MUG", "quantity": 1, "amount": "5.10"}],
+    )
+
+    id: ExternalId | None = None
+    amount: AmountText | None = None
+    currency: Currency | None = None
+    at: Moment | None = None
+    reason: LongText | None = None
+    lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MOST_ITEMS)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        if self.amount is None and not self.lines:
+            raise ValueError("A refund has an amount, or lines with amounts.")
+        return self
+
+
+class RefundLineOut(WireOut):
+    """What was given back for one product."""
+
+    sku: str
+    quantity: int | None
+    amount: str
+
+
+class RefundOut(WireOut):
+    """Money that was given back."""
+
+    id: str
+    amount: str
+    at: Moment
+    reason: str | None
+    lines: list[RefundLineOut]
+    by: str
+
+
 class OrderItemOut(WireOut):
     """A line."""
 
@@ -90,7 +148,11 @@ class OrderItemOut(WireOut):
 
 
 class OrderOut(WireOut):
-    """An order."""
+    """An order.
+
+    ``source_status`` is what the source or staff said last; ``status`` is that after refunds. ``content_hash`` changes
+    with anything that was pushed.
+    """
 
     id: str
     version: int
@@ -101,16 +163,21 @@ class OrderOut(WireOut):
     currency: Currency
     placed_at: Moment
     status: Status
+    source_status: Status
+    test: bool
     items: list[OrderItemOut]
     shipping: str
     discount: str
     tax: str
     total: str
+    refunded: str
+    refunds: list[RefundOut]
     shipping_address: PostalAddress | None
     billing_address: PostalAddress | None
     source_updated_at: Moment | None
     note: str | None
-    recorded_at: Moment
+    content_hash: str
+    changed_by: str | None
     created_at: Moment
     updated_at: Moment
 
@@ -120,3 +187,36 @@ class OrderPutOut(OrderOut):
 
     result: Result
     stale: bool
+
+
+class RefundedOrderOut(OrderOut):
+    """An order after a refund, and the refund."""
+
+    refund: RefundOut
+
+
+class FieldChange(WireOut):
+    """One field of an order, before and after; null where it had no value."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class OrderChange(WireOut):
+    """What made an order the version that it is: who changed what, and when."""
+
+    version: int
+    at: Moment
+    by: str | None
+    changes: list[FieldChange]
+
+
+class Reconciled(WireOut):
+    """What a shop needs to find out which of its orders are missing here, or old."""
+
+    external_id: str
+    id: str
+    placed_at: Moment
+    source_updated_at: Moment | None
+    content_hash: str

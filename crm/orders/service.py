@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from crm.clock import now
 from crm.customers import service as customers
-from crm.database.ids import new_id
+from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
-from crm.errors import (
-    AlreadyExists,
-    Conflict,
-    FieldError,
-    InvalidInput,
-    NotFound,
-    StaleVersion,
-    Unavailable,
-    UnreadableRequest,
-)
+from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal
-from crm.orders import mapping, projection, queries
-from crm.orders.documents import Order
-from crm.orders.schemas import OrderOut, OrderPut, OrderPutOut, OrderUpdate, Result
-from crm.orders.states import may_move
+from crm.orders import mapping, projection, pushing, queries, refunding, together
+from crm.orders.documents import Order, OrderVersion
+from crm.orders.history import changes
+from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
+from crm.orders.refunding import Refunded
+from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
+from crm.orders.states import SETTLED, Status, after_refunds, may_move
 
-#: Each round loses only to somebody who made progress; forty senders of one order need some.
-_ROUNDS: Final = 40
-#: The same as the database allows (contract.py), said earlier and more kindly.
-_ALLOWED_SKEW: Final = timedelta(minutes=5)
+__all__ = ["Push", "Pushed", "Refunded"]  # what callers give and get
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +36,7 @@ class OrderFilter:
         status: In which state.
         attached: False for walk-in sales; True is not served by an index.
         number: The number that the customer was told.
+        source: The system that it comes from.
         placed_after: At or after.
         placed_before: Before.
     """
@@ -53,14 +45,23 @@ class OrderFilter:
     status: str | None = None
     attached: bool | None = None
     number: str | None = None
+    source: str | None = None
     placed_after: datetime | None = None
     placed_before: datetime | None = None
 
 
 async def put(
-    principal: Principal, source: str, external_id: str, pushed: OrderPut, *, phone_region: str | None = None
-) -> OrderPutOut:
+    principal: Principal,
+    source: str,
+    external_id: str,
+    pushed: OrderPut,
+    *,
+    phone_region: str | None = None,
+    most_items: int = DEFAULT_MOST_ITEMS,
+) -> Pushed:
     """Store a pushed order, once, whatever is repeated, reordered or sent twice at the same moment.
+
+    Pushes that come at the same time are written together (``database/coalesce.py``).
 
     Args:
         principal: Who pushes.
@@ -68,34 +69,41 @@ async def put(
         external_id: What it calls the order.
         pushed: The order as the system now knows it.
         phone_region: Country of phone numbers without a country code.
+        most_items: More are refused.
 
     Raises:
         InvalidInput: Amounts do not add up or do not fit the currency, the date lies in the future, or the customer's
             id does not exist.
+        Conflict: More was refunded than the new total.
+        Unavailable: The database is away, or too many pushes wait already.
     """
-    del principal
-    if pushed.placed_at > now() + _ALLOWED_SKEW:
-        raise InvalidInput.at("/placed_at", "An order cannot be placed in the future.")
-    fields = mapping.content(pushed)
-    named = pushed.customer.model_dump() if pushed.customer else None
-    fields["content_hash"] = mapping.content_hash(fields, named)
-    for attempt in range(_ROUNDS):
-        if attempt > 1:
-            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
-        present = await Order.fetch(queries.by_external_id(source, external_id))
-        if present is not None and (settled := _already_settled(present, fields)):
-            # Whoever sent it first may have been stopped before the totals were written.
-            await projection.refresh([present.customer_id])
-            return _put_out(present, settled)
-        if pushed.customer is not None:
-            fields["customer_id"] = await customers.resolve(source, pushed.customer, phone_region=phone_region)
-        elif present is not None:
-            fields["customer_id"] = present.customer_id  # attached by hand: a push that names nobody keeps it
-        written = await _write(source, external_id, fields, present)
-        if written is not None:
-            await projection.refresh([written.customer_id, present.customer_id if present else None])
-            return _put_out(written, "updated" if present else "created")
-    raise Unavailable("Too many senders change this order at once; try again.", retry_after=1)
+    prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
+    return await together.submit(prepared, phone_region)
+
+
+async def put_many(
+    principal: Principal,
+    pushes: Sequence[Push],
+    *,
+    phone_region: str | None = None,
+    most_items: int = DEFAULT_MOST_ITEMS,
+) -> list[Pushed | CrmError]:
+    """Store many pushed orders as one batch; what cannot be stored has its error in its place.
+
+    Raises:
+        Unavailable: The database is away; which of them were stored is unknown, and sending them again tells.
+    """
+    answers: list[Pushed | CrmError | None] = [None] * len(pushes)
+    prepared: dict[int, Prepared] = {}
+    for index, push in enumerate(pushes):
+        try:
+            prepared[index] = prepare(principal, push, most_items=most_items)
+        except CrmError as exc:
+            answers[index] = exc
+    stored = await pushing.put_many(list(prepared.values()), phone_region=phone_region)
+    for index, answer in zip(prepared, stored, strict=True):
+        answers[index] = answer
+    return [answer for answer in answers if answer is not None]
 
 
 async def get(principal: Principal, order_id: str) -> OrderOut:
@@ -130,6 +138,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         "status": wanted.status,
         "attached": None if wanted.attached is None else str(wanted.attached),
         "number": wanted.number,
+        "source": wanted.source,
         "placed_after": wanted.placed_after,
         "placed_before": wanted.placed_before,
     }
@@ -159,25 +168,81 @@ async def update(principal: Principal, order_id: str, change: OrderUpdate, versi
         Conflict: Its state allows no such move.
         InvalidInput: There is no such customer.
     """
-    del principal
     present = await _require(queries.by_id(order_id).filter)
     if present.version != version:
         raise StaleVersion("Somebody has changed this order since; read it again.")
     fields = change.model_dump(include=change.model_fields_set - {"version"})
     if fields.get("status") is None:
         fields.pop("status", None)
-    elif not may_move(present.status, fields["status"]):
-        raise Conflict(f"An order that is {present.status} cannot become {fields['status']}.")
+    else:
+        fields |= _moved(present, fields["status"])
     if fields.get("customer_id") is not None:
         try:
             await customers.require(fields["customer_id"])
         except NotFound:
             raise InvalidInput.at("/customer_id", "There is no such customer.") from None
-    found = await Order.change(queries.at_version(order_id, version), queries.replaced(fields, now()))
+    touched = {present.customer_id, fields.get("customer_id")} - {None}
+    async with projection.changing([customer_id for customer_id in touched if customer_id]):
+        await OrderVersion.stored().insert_new([version_row(present.as_stored())])
+        update = queries.replaced({**fields, "changed_by": principal.id}, now())
+        found = await Order.change(queries.at_version(order_id, version), update)
     if found is None:
         raise StaleVersion("Somebody has changed this order since; read it again.")
-    await projection.refresh([present.customer_id, found.customer_id])
     return mapping.shape(found)
+
+
+async def refund(principal: Principal, order_id: str, wanted: RefundIn) -> Refunded:
+    """Record that money was given back; once for each id of the sender's.
+
+    Raises:
+        NotFound: There is no such order.
+        InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
+        Conflict: More than was paid, nothing was paid yet, or another refund has this id.
+    """
+    return await refunding.record(principal, queries.by_id(order_id), wanted)
+
+
+async def refund_external(principal: Principal, source: str, external_id: str, wanted: RefundIn) -> Refunded:
+    """The same, by the sending system's id of the order."""
+    return await refunding.record(principal, queries.by_external_id(source, external_id), wanted)
+
+
+async def history(principal: Principal, order_id: str, request: PageRequest) -> Page[OrderChange]:
+    """One page of what changed, who changed it and when, the latest first.
+
+    Raises:
+        NotFound: There is no such order.
+    """
+    del principal
+    if request.sort not in {None, "-version"}:
+        raise UnreadableRequest("A history is sorted by -version.")
+    order = await _require(queries.by_id(order_id).filter)
+    found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    if not found.items:
+        return Page([])
+    rows = [version.model_dump(by_alias=True) for version in found.items]
+    follower = rows[0]["version"] + 1
+    later = order if follower == order.version else await OrderVersion.fetch(queries.version_of(order_id, follower))
+    newest = [] if later is None else [later.model_dump(by_alias=True)]
+    return Page(changes([*newest, *rows]), found.next_cursor, found.count)
+
+
+async def reconcile(
+    principal: Principal, source: str, start: datetime | None, end: datetime | None, request: PageRequest
+) -> Page[Reconciled]:
+    """What is stored of a system's orders placed in a time: enough to find what is missing or old.
+
+    Args:
+        principal: Who asks.
+        source: The system.
+        start: Placed at or after.
+        end: Placed before.
+        request: Which page.
+    """
+    del principal
+    sort = queries.LISTINGS.choose({"source": source}, request.sort or "placed_at")
+    chosen = queries.within(queries.of_source(source), start, end)
+    return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
@@ -187,27 +252,30 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
 
 async def detach_all(customer_id: str, *, session: Any) -> int:
     """Detach a customer's orders and strip addresses and notes; returns how many there were."""
-    return await Order.stored().update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
+    return await projection.detach(customer_id, session=session)
 
 
-def _already_settled(present: Order, fields: Mapping[str, Any]) -> Result | None:
-    if present.content_hash == fields["content_hash"]:
-        return "unchanged"
-    ours, theirs = present.source_updated_at, fields["source_updated_at"]
-    return "stale" if ours and theirs and theirs < ours else None
+async def settled(customer_id: str) -> None:
+    """Return once a customer's totals show every order that was stored before this call."""
+    await projection.settled(customer_id)
 
 
-async def _write(source: str, external_id: str, fields: dict[str, Any], present: Order | None) -> Order | None:
-    """Create or replace; None where somebody else was faster."""
-    if present is not None:
-        return await Order.change(queries.at_version(present.id, present.version), queries.replaced(fields, now()))
-    try:
-        row = await Order.stored().find_and_update(
-            queries.not_yet_there(source, external_id), queries.created(new_id("ord"), fields, now()), upsert=True
-        )
-    except AlreadyExists:
-        return None
-    return Order.from_row(row) if row else None
+def adding_up(database: Database) -> AbstractAsyncContextManager[None]:
+    """Keep totals up to date in the background within the block."""
+    return projection.running(database)
+
+
+def _moved(present: Order, status: Status) -> dict[str, Any]:
+    """The fields of another state.
+
+    Raises:
+        Conflict: The present one allows no such move.
+    """
+    said = present.source_status or present.status
+    if not (may_move(present.status, status) or (present.status not in SETTLED and may_move(said, status))):
+        raise Conflict(f"An order that is {present.status} cannot become {status}.")
+    after = after_refunds(status, present.refunded or Decimal(0), present.total)
+    return {"status": after, "source_status": status if after != status else None}
 
 
 async def _require(filter_: Filter) -> Order:
@@ -226,8 +294,6 @@ def _filter(wanted: OrderFilter) -> Filter:
         return queries.unattached()
     if wanted.number is not None:
         return queries.with_number(wanted.number)
+    if wanted.source is not None:
+        return queries.of_source(wanted.source)
     return queries.everything()
-
-
-def _put_out(order: Order, result: Result) -> OrderPutOut:
-    return OrderPutOut(**mapping.shape(order).model_dump(), result=result, stale=result == "stale")

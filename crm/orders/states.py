@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final, Literal, get_args
 
 Status = Literal["pending", "paid", "fulfilled", "delivered", "cancelled", "partially_refunded", "refunded"]
@@ -19,6 +20,23 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
 }
 #: Orders in these states are not part of a customer's totals.
 NOT_COUNTED: Final[tuple[Status, ...]] = ("cancelled",)
+#: Refunds do not change these: a cancelled order stays out of the totals, a refunded one is given back whole.
+SETTLED: Final[tuple[Status, ...]] = ("cancelled", "refunded")
+
+
+def after_refunds(source_status: Status, refunded: Decimal, total: Decimal) -> Status:
+    """The state of an order from what its shop (or staff) said last and what was given back.
+
+    A function of both alone, so that a push and a refund end the same in whichever order they arrive.
+
+    Args:
+        source_status: What was said last.
+        refunded: Sum of the order's refunds.
+        total: What was paid.
+    """
+    if not refunded or source_status in SETTLED:
+        return source_status
+    return "refunded" if refunded >= total else "partially_refunded"
 
 
 def may_move(now: Status, then: Status) -> bool:

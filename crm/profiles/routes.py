@@ -7,11 +7,20 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, delete, get
 from litestar.params import FromPath, QueryParameter
 
+from crm.customers.schemas import CustomerOut
 from crm.profiles import service
 from crm.profiles.schemas import TimelineEntry, TimelineKind
-from crm.web.access import ADMIN_ONLY, STAFF
+from crm.web.access import ADMIN_ONLY, READERS, STAFF
 from crm.web.dependencies import AskedPage, Caller
 from crm.web.lists import Listed, listed
+from crm.web.versions import with_etag
+
+
+@get("/{customer_id:str}", operation_id="GetCustomer", summary="Read a customer", opt=READERS)
+async def get_customer(principal: Caller, customer_id: FromPath[str]) -> Response[CustomerOut]:
+    """Totals show every order that was answered before. Analysts get it without personal data."""
+    out = await service.get(principal, customer_id)
+    return with_etag(out, out.version)
 
 
 @get("/{customer_id:str}/timeline", operation_id="GetTimeline", summary="All that happened, latest first", opt=STAFF)
@@ -33,4 +42,4 @@ async def delete_customer(principal: Caller, customer_id: FromPath[str]) -> None
     await service.delete(principal, customer_id)
 
 
-router = Router("/customers", route_handlers=[get_timeline, delete_customer], tags=["customers"])
+router = Router("/customers", route_handlers=[get_customer, get_timeline, delete_customer], tags=["customers"])

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, get_args
 
 from crm.customers import service as customers
+from crm.customers.schemas import CustomerOut
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
@@ -17,6 +18,16 @@ from crm.profiles import timeline
 from crm.profiles.schemas import TimelineEntry, TimelineKind
 
 _SORT = "-at"
+
+
+async def get(principal: Principal, customer_id: str) -> CustomerOut:
+    """One customer, with totals that show every order stored before this call.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    await orders.settled(customer_id)
+    return await customers.get(principal, customer_id)
 
 
 async def read_timeline(

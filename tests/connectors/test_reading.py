@@ -90,7 +90,8 @@ def test_the_signature_is_the_one_of_rfc_4231() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [("https://Shop.example.com/", "shop.example.com", True),
-     ("http://a.example.com/shop/", "a.example.com/shop", True), ("a.example.com", "b.example.com", False), ("a.example.com/x", "a.example.com", False)],
+     ("http://a.example.com/shop/", "a.example.com/shop", True),
+     ("a.example.com", "b.example.com", False), ("a.example.com/x", "a.example.com", False)],
 )  # fmt: skip
 def test_addresses_of_shops(one: str, other: str, same: bool) -> None:
     assert (connections.same_place(one) == connections.same_place(other)) is same

@@ -27,6 +27,7 @@ from tests.connectors.fixtures import (
     later,
     shopify_order,
     shopify_product,
+    shopify_refund,
     woo_billing,
     woo_order,
     woo_product,
@@ -160,6 +161,78 @@ async def test_customers_are_found_by_id_then_email_and_only_completed(
     ids = {(one["source"], one["id"]) for one in found["external_ids"]}
     assert ids == {("my-shopify", "5"), ("my-woocommerce", "9")}
     assert good(await shop.get("/api/v1/orders/my-woocommerce/727"))["customer_id"] == known["id"]
+
+
+async def test_refunds_of_shopifys_come_by_themselves_or_with_the_order(
+    shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    # Before its order, and before the news that it was paid.
+    good(await shopify.shopify("refunds/create", shopify_refund(), "refund"))
+    await sweep()
+    assert outcomes(store) == ["waiting"]
+    good(await shopify.shopify("orders/create", shopify_order(financial_status="pending"), "order"))
+    put_forward(store)
+    await sweep()
+    assert outcomes(store) == ["applied", "waiting"]
+    paid = shopify_order(fulfillment_status="fulfilled", updated_at=later(UPDATED, 1))
+    good(await shopify.shopify("orders/paid", paid, "paid"))
+    await sweep()
+    put_forward(store)
+    await sweep()
+    # And once more, inside the order.
+    again = shopify_order(
+        updated_at=later(UPDATED, 2), financial_status="partially_refunded", refunds=[shopify_refund()]
+    )
+    good(await shopify.shopify("orders/updated", again, "again"))
+    await sweep()
+    assert outcomes(store) == ["applied"] * 4
+    order = good(await shop.get("/api/v1/orders/my-shopify/5001"))
+    assert (order["status"], order["refunded"]) == ("partially_refunded", "5.40")
+    (refund,) = order["refunds"]
+    assert (refund["id"], refund["at"], refund["reason"]) == ("9001", "2026-02-01T09:00:00Z", "Broken")
+    assert refund["lines"] == [{"sku": "MUG", "quantity": 1, "amount": "5.40"}]
+
+
+async def test_a_refund_whose_lines_our_order_does_not_have_is_an_amount(
+    shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    refund = shopify_refund()
+    refund["refund_line_items"][0]["line_item"]["sku"] = "RENAMED"
+    for n in (1, 2):  # the same a second time, as after a crash
+        good(await shopify.shopify("orders/updated", shopify_order(refunds=[refund]), str(n)))
+        await sweep()
+    assert outcomes(store) == ["applied"] * 2
+    (kept,) = good(await shop.get("/api/v1/orders/my-shopify/5001"))["refunds"]
+    assert (kept["amount"], kept["lines"]) == ("5.40", [])
+
+
+async def test_refunds_of_woos_come_inside_the_order(woo: Sender, shop: httpx.AsyncClient, sweep: Sweep) -> None:
+    order = woo_order(status="completed", refunds=[{"id": 31, "reason": "Broken", "total": "-5.00"}])
+    good(await woo.woo("order.updated", order))
+    good(await woo.woo("order.updated", {**order, "date_modified_gmt": "2026-01-31T12:06:00"}))
+    await sweep()
+    found = good(await shop.get("/api/v1/orders/my-woocommerce/727"))
+    assert (found["status"], found["refunded"], len(found["refunds"])) == ("partially_refunded", "5.00", 1)
+    everything = [{"id": 31, "reason": "Broken", "total": "-5.00"}, {"id": 32, "reason": "", "total": "-9.40"}]
+    last = woo_order(status="refunded", refunds=everything, date_modified_gmt="2026-01-31T12:07:00")
+    good(await woo.woo("order.updated", last))
+    await sweep()
+    found = good(await shop.get("/api/v1/orders/my-woocommerce/727"))
+    assert (found["status"], found["refunded"]) == ("refunded", "14.40")
+
+
+async def test_more_than_was_paid_is_a_dead_letter(shopify: Sender, sweep: Sweep, store: Store) -> None:
+    paid = [{"kind": "refund", "status": "success", "amount": "99.00", "currency": "GBP"}]
+    good(await shopify.shopify("orders/create", shopify_order(), "1"))
+    good(await shopify.shopify("refunds/create", shopify_refund(transactions=paid), "2"))
+    await sweep()
+    assert {row["webhook_id"]: row.get("reason") for row in inbox_of(store)} == {"1": None, "2": "conflict"}
+
+
+async def test_a_test_order_says_so(shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep) -> None:
+    good(await shopify.shopify("orders/create", shopify_order(test=True)))
+    await sweep()
+    assert good(await shop.get("/api/v1/orders/my-shopify/5001"))["test"] is True
 
 
 @pytest.mark.parametrize("kind", ["shopify", "woo"])

@@ -90,9 +90,19 @@ async def test_the_external_id_counts_before_the_email_and_the_email_before_the_
     assert await shop.order_for(email="BOB@example.com", phone="+441632960123") == by_email
     assert await shop.order_for(phone="0044 1632960123") == by_phone
     assert await shop.order_for(id=by_phone, external_id="c-1", email="bob@example.com") == by_phone
-    # A shared telephone proves nothing where the sender knows better.
-    assert await shop.order_for(external_id="c-2", phone="+441632960123") not in {by_id, by_email, by_phone}
-    assert await shop.order_for(email="eve@example.com", phone="+441632960123") not in {by_id, by_email, by_phone}
+
+
+async def test_a_telephone_joins_only_where_nothing_contradicts(shop: Shop) -> None:
+    telephone = "+441632960123"
+    known = await shop.order_for(phone=telephone)
+    assert await shop.order_for(external_id="c-2", phone=telephone) == known
+    assert await shop.order_for(email="eve@example.com", phone=telephone) == known
+    # A shared telephone proves nothing where the sender knows better: another id of the same shop, another e-mail.
+    other_id = await shop.order_for(external_id="c-3", phone=telephone)
+    other_email = await shop.order_for(email="bob@example.com", phone=telephone)
+    assert len({known, other_id, other_email}) == 3
+    assert await shop.order_for("pos", external_id="9", phone=telephone) == known
+    assert await shop.order_for(phone=telephone) == known
 
 
 async def test_an_unknown_external_id_is_added_to_the_customer_of_the_email(

@@ -167,7 +167,7 @@ MENDED: Mapping[str, tuple[Callable[[Db], Any], list[str]]] = {
     ),
     "drop a view": (
         lambda db: db.command("drop", "orders_nopii"),
-        ["+ view orders_nopii: orders without shipping_address, billing_address, note"],
+        ["+ view orders_nopii: orders without shipping_address, billing_address, note, refunds.reason"],
     ),
     "drop a collection": (
         lambda db: db.command("drop", "sign_in_failures"),

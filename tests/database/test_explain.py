@@ -45,18 +45,18 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "connections.queries.secrets_of": ("connection_secrets", ("con_7",)),
     "customers.queries.at_stats_revision": ("customers", ("cus_0007", 1)),
     "customers.queries.at_version": ("customers", ("cus_0007", 1)),
-    "customers.queries.by_email_key": ("customers", ("customer7@example.com",)),
-    "customers.queries.by_external_id": ("customers", ("shop-7", "x0")),
     "customers.queries.by_id": ("customers", ("cus_0007",)),
     "customers.queries.by_ids": ("customers", (["cus_0007", "cus_0008", "cus_none"],)),
-    "customers.queries.by_phone_key": ("customers", ("+441632960007",)),
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
+    "customers.queries.named_by_email_keys": ("customers", (["customer7@example.com", "customer9@example.com"],)),
+    "customers.queries.named_by_external_ids": ("customers", ("pos", ["p7", "p200", "none"])),
+    "customers.queries.named_by_id": ("customers", (["cus_0007", "cus_0008"],)),
+    "customers.queries.named_by_phone_keys": ("customers", (["+441632960007", "+441632960009"],)),
     "customers.queries.phone_filter": ("customers", ("+441632960007",)),
-    "customers.queries.stats_revision": ("customers", ("cus_0007",)),
-    "customers.queries.still_lacking": ("customers", ("cus_0007", {}, {"source": "web", "id": "1"})),
+    "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
     "events.queries.customer_behind": ("events", ("cus_0007", (at(100), "evt_0300"), PAGE)),
     "events.queries.of_customer": ("events", ("cus_0007",)),
@@ -78,16 +78,27 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "interactions.queries.tasks_of": ("interactions", ("usr_2", "open")),
     "orders.queries.at_version": ("orders", ("ord_0007", 1)),
     "orders.queries.by_external_id": ("orders", ("shop-1", "e7")),
+    "orders.queries.by_external_ids": ("orders", ("shop-1", ["e7", "e100", "none"])),
+    "orders.queries.by_ids": ("orders", (["ord_0007", "ord_0100"],)),
     "orders.queries.by_id": ("orders", ("ord_0007",)),
+    "orders.queries.counted": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.customer_behind": ("orders", ("cus_0007", (at(100), "ord_0300"), PAGE)),
     "orders.queries.detach_all": ("orders", ("cus_0007",)),
+    "orders.queries.done": ("stats_due", (["due_0007", "due_0008"],)),
+    "orders.queries.due_for": ("stats_due", ("cus_0007",)),
     "orders.queries.everything": ("orders", ()),
     "orders.queries.in_status": ("orders", ("paid",)),
     "orders.queries.not_yet_there": ("orders", ("shop-1", "e7")),
     "orders.queries.of_customer": ("orders", ("cus_0007",)),
-    "orders.queries.stats": ("orders", ("cus_0007",)),
+    "orders.queries.of_source": ("orders", ("shop-1",)),
+    "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
+    "orders.queries.stats": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.unattached": ("orders", ()),
+    "orders.queries.version_of": ("order_versions", ("ord_0007", 2)),
+    "orders.queries.versions_before": ("order_versions", ("ord_0007", 3)),
+    "orders.queries.versions_of_customer": ("order_versions", ("cus_0007",)),
     "orders.queries.with_number": ("orders", ("7",)),
+    "orders.queries.with_refunds": ("orders", ("cus_0007",)),
     "orders.queries.within": ("orders", ({}, *BOUNDS.values())),
     "privacy.queries.everything": ("privacy_requests", ()),
     "products.queries.at_version": ("products", ("SKU-007", 1)),
@@ -116,6 +127,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("orders", frozenset({"status"})): "orders.queries.in_status",
     ("orders", frozenset({"attached"})): "orders.queries.unattached",
     ("orders", frozenset({"number"})): "orders.queries.with_number",
+    ("orders", frozenset({"source"})): "orders.queries.of_source",
     ("products", frozenset()): "products.queries.everything",
     ("products", frozenset({"category"})): "products.queries.category_filter",
 }
@@ -126,15 +138,17 @@ BY_ID: Final = frozenset(
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_stats_revision at_version by_id by_ids stats_revision still_lacking",
+        "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_revisions",
         "interactions": "at_version by_id",
-        "orders": "at_version by_id",
+        "orders": "at_version by_id by_ids done",
         "products": "at_version by_sku everything",
     }.items()
     for name in names.split()
 )
 SORTS: Final = frozenset({"SORT", "$sort"})
 FINDS_NOTHING: Final = {"orders.queries.not_yet_there": "so that an upsert can only create"}
+#: Looking at more than is found is excused where it is rare and cannot grow beyond one customer.
+LOOKS_AT_MORE: Final = {"orders.queries.with_refunds": "all orders of a customer who is being deleted"}
 #: A sort in memory is excused where it cannot grow.
 SORTS_IN_MEMORY: Final = {
     "customers.queries.email_filter": "one customer has an address",
@@ -288,7 +302,7 @@ def test_is_served_by_its_index(name: str, plans: Mapping[str, Plan]) -> None:
     assert plan.indexes <= allowed
     assert case.function in SORTS_IN_MEMORY or not plan.stages & SORTS
     assert "COLLSCAN" not in plan.stages
-    assert plan.examined <= 2 * plan.returned + 2
+    assert plan.examined <= 2 * plan.returned + 2 or case.function in LOOKS_AT_MORE
     assert plan.returned > 0 or case.function in FINDS_NOTHING or case.second_page is not None
 
 
@@ -298,7 +312,8 @@ VIEWED: Final = frozenset(
     for feature, names in {
         "customers": "by_id by_ids everyone tag_filter",
         "events": "customer_behind of_customer",
-        "orders": "by_external_id by_id customer_behind everything in_status of_customer unattached with_number",
+        "orders": "by_external_id by_id customer_behind everything in_status of_customer of_source unattached "
+        "with_number",
     }.items()
     for name in names.split()
 )
@@ -356,6 +371,9 @@ def test_every_excuse_is_needed(plans: Mapping[str, Plan]) -> None:
     nothing = {CASES[name].function for name, plan in first.items() if plan.returned == 0}
     assert sorting == SORTS_IN_MEMORY.keys()
     assert nothing == FINDS_NOTHING.keys()
+    assert {CASES[name].function for name, plan in first.items() if plan.examined > 2 * plan.returned + 2} == set(
+        LOOKS_AT_MORE
+    )
 
 
 def test_every_read_has_a_sample_and_every_list_its_function() -> None:

@@ -62,7 +62,7 @@ def test_embedded_lists_are_entities_of_their_own(drawn: str) -> None:
     assert {"orders_items", "customers_addresses", "customers_consents"} <= embedded
     assert found["orders_items"]["unit_price"] == ("decimal", "")
     for name in embedded:
-        assert [c.name for c in contract().collections if (c.name, "||", name, "embeds") in lines], name
+        assert any((name.rsplit("_", n)[0], "||", name, "embeds") in lines for n in (1, 2)), name
 
 
 def test_what_is_referenced_is_drawn_as_a_line(drawn: str) -> None:

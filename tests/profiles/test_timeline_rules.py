@@ -115,7 +115,9 @@ def an_order(**changes: Any) -> OrderOut:
         **dict.fromkeys(("customer_id", "shipping_address", "billing_address", "source_updated_at", "note")),
         "id": "ord_1", "version": 1, "source": "shop", "external_id": "x-1", "number": "1001",
         "currency": "GBP", "status": "paid", "items": [item], "shipping": "0.00", "discount": "0.00", "tax": "0.00",
-        "total": "9.50", "placed_at": NOON, "recorded_at": NOON, "created_at": NOON, "updated_at": NOON,
+        "total": "9.50", "placed_at": NOON, "source_status": "paid", "test": False, "refunded": "0.00",
+        "refunds": [], "content_hash": "0" * 32,
+        "changed_by": "key_1", "created_at": NOON, "updated_at": NOON,
     }  # fmt: skip
     return OrderOut(**{**given, **changes})
 

@@ -1,0 +1,281 @@
+"""Whose a batch of orders or events is: each customer found or created exactly once, whatever races.
+
+By the sender's own id, else by e-mail, else by phone. Uniqueness is the database's (``indexes/customers.toml``): who
+loses a race to create or to complete a customer looks again and finds the winner's. A phone alone is no unique index,
+so two senders who know nothing else may make two customers in the same moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from crm import contact
+from crm.clock import now
+from crm.customers import addresses, queries
+from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
+from crm.customers.mapping import blank, with_keys
+from crm.customers.schemas import CustomerRef
+from crm.database.collection import Row, Write
+from crm.database.ids import new_id
+from crm.errors import AlreadyExists, CrmError, InvalidInput, Unavailable
+
+#: Each round loses only to somebody who made progress, so a few are enough.
+_ROUNDS: Final = 20
+_FILLED_IN: Final = ("phone", "first_name", "last_name")
+External = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Whom somebody means.
+
+    Attributes:
+        source: The sending system, whose ids external ids are.
+        ref: How it names the customer.
+        addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
+    """
+
+    source: str
+    ref: CustomerRef
+    addresses: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A naming with its keys."""
+
+    naming: Naming
+    external: External | None
+    email_key: str | None
+    phone_key: str | None
+
+
+@dataclass(slots=True)
+class _Person:
+    """A customer as this batch leaves it; ``row`` is what is stored, None for one to be created."""
+
+    id: str
+    row: Row | None
+    fields: dict[str, Any] = field(default_factory=dict)
+    external_ids: list[dict[str, str]] = field(default_factory=list)
+    addresses: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def has(self, name: str) -> bool:
+        return name in self.fields or (self.row is not None and self.row.get(name) is not None)
+
+    def all_of(self, name: str, added: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return [*((self.row or {}).get(name) or ()), *added]
+
+    def changed(self) -> bool:
+        return bool(self.fields or self.external_ids or self.addresses)
+
+
+class _Known:
+    """The customers of a batch by each of their names."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, _Person] = {}
+        self.by_external: dict[External, _Person] = {}
+        self.by_email: dict[str, _Person] = {}
+        self.by_phone: dict[str, _Person] = {}
+
+    def add(self, row: Row) -> None:
+        """A stored customer; the first to have a phone number is whom it means."""
+        person = self.by_id.setdefault(row["_id"], _Person(row["_id"], row))
+        for external in row.get("external_ids") or ():
+            self.by_external[external["source"], external["id"]] = person
+        if email_key := row.get("email_key"):
+            self.by_email[email_key] = person
+        if phone_key := row.get("phone_key"):
+            self.by_phone.setdefault(phone_key, person)
+
+    def find(self, wanted: _Wanted) -> _Person | None:
+        """Whom it means, among those who are known.
+
+        Raises:
+            InvalidInput: It names one of our ids that does not exist.
+        """
+        if wanted.naming.ref.id is not None:
+            try:
+                return self.by_id[wanted.naming.ref.id]
+            except KeyError:
+                raise InvalidInput.at("/customer/id", "There is no such customer.") from None
+        if wanted.external in self.by_external:
+            return self.by_external[wanted.external]
+        if wanted.email_key in self.by_email:
+            return self.by_email[wanted.email_key]
+        person = self.by_phone.get(wanted.phone_key) if wanted.phone_key else None
+        return person if person is not None and not _contradict(wanted, person) else None
+
+    def found_or_new(self, wanted: _Wanted) -> _Person:
+        """Whom it means, with all that it tells of them filled in where it was lacking."""
+        person = self.find(wanted)
+        if person is None:
+            person = _Person(new_id("cus"), None)
+            self.by_id[person.id] = person
+        self._learn(person, wanted)
+        return person
+
+    def _learn(self, person: _Person, wanted: _Wanted) -> None:
+        ref = wanted.naming.ref
+        # Of somebody else: a duplicate to merge, no reason to refuse an order.
+        if wanted.email_key and wanted.email_key not in self.by_email and not person.has("email"):
+            person.fields["email"] = ref.email
+            self.by_email[wanted.email_key] = person
+        for name in _FILLED_IN:
+            value = getattr(ref, name)
+            if value and not person.has(name):
+                person.fields[name] = value
+        if wanted.phone_key and person.fields.get("phone") == ref.phone:
+            self.by_phone.setdefault(wanted.phone_key, person)
+        external = wanted.external
+        if external and external not in self.by_external:
+            # A sale matters more than one more name for its customer.
+            if len(person.all_of("external_ids", person.external_ids)) < MOST_EXTERNAL_IDS:
+                person.external_ids.append({"source": external[0], "id": external[1]})
+            self.by_external[external] = person
+        if wanted.naming.addresses:
+            stored = person.all_of("addresses", person.addresses)
+            person.addresses += addresses.missing(stored, wanted.naming.addresses)
+
+
+async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = None) -> list[str | CrmError]:
+    """The ids of the customers who are meant, found, completed or created; an error in the place of one who cannot be.
+
+    Of a customer who is found, only what is lacking is filled in.
+
+    Args:
+        namings: Whom.
+        phone_region: Country of phone numbers without a country code.
+    """
+    answers: dict[int, str | CrmError] = {}
+    open_ = {index: _wanted(naming, phone_region) for index, naming in enumerate(namings)}
+    for attempt in range(_ROUNDS):
+        if attempt > 1:
+            await asyncio.sleep(random.uniform(0, 0.002 * attempt))
+        settled = await _round(open_, phone_region)
+        answers |= settled
+        open_ = {index: wanted for index, wanted in open_.items() if index not in settled}
+        if not open_:
+            break
+    lost = Unavailable("Too many senders create or change this customer at once; try again.", retry_after=1)
+    return [answers.get(index, lost) for index in range(len(namings))]
+
+
+async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
+    """Look up, decide, write; what is missing from the answer has to be done again."""
+    known = await _look_up(list(open_.values()))
+    answers: dict[int, str | CrmError] = {}
+    chosen: dict[int, _Person] = {}
+    for index, wanted in open_.items():
+        try:
+            chosen[index] = known.found_or_new(wanted)
+        except CrmError as exc:
+            answers[index] = exc
+    people = {person.id: person for person in chosen.values()}
+    refused = await _write(list(people.values()), phone_region)
+    for index, person in chosen.items():
+        outcome = refused.get(person.id)
+        if not isinstance(outcome, AlreadyExists | _Lost):
+            answers[index] = outcome or person.id
+    return answers
+
+
+class _Lost(CrmError):
+    """Somebody changed a customer meanwhile: look again."""
+
+
+async def _write(people: list[_Person], phone_region: str | None) -> dict[str, CrmError]:
+    """Create those who are new, complete those who are known; returns who was refused, and why."""
+    collection = Customer.stored()
+    moment = now()
+    refused: dict[str, CrmError] = {}
+    new = [person for person in people if person.row is None]
+    if new:
+        rows = [_row(person, phone_region) | {"created_at": moment, "updated_at": moment} for person in new]
+        errors = await collection.insert_each(rows)
+        refused |= {new[index].id: error for index, error in errors.items()}
+    changed = [person for person in people if person.row is not None and person.changed()]
+    if changed:
+        writes = [
+            Write(
+                queries.at_version(person.id, (person.row or {})["version"]),
+                queries.completed(
+                    with_keys(person.fields, phone_region), person.external_ids, person.addresses, moment
+                ),
+            )
+            for person in changed
+        ]
+        written = await collection.write_each(writes)
+        for index, error in written.errors.items():
+            if isinstance(error, AlreadyExists):
+                refused[changed[index].id] = error
+            # Anything else: it stays as it is; an order matters more than what it would have told of its customer.
+        if written.matched + len(written.errors) < len(changed):
+            # The driver does not say which of a batch matched nothing. Looking again costs the others nothing.
+            lost = _Lost("Somebody has changed this customer since.")
+            refused |= {person.id: lost for person in changed if person.id not in refused}
+    return refused
+
+
+def _row(person: _Person, phone_region: str | None) -> Row:
+    lists = {"external_ids": person.external_ids, "addresses": [dict(address) for address in person.addresses]}
+    fields = {name: value for name, value in with_keys(person.fields, phone_region).items() if value is not None}
+    return {"_id": person.id, **blank(), **fields, **lists}
+
+
+async def _look_up(wanted: Sequence[_Wanted]) -> _Known:
+    """Everybody who may be meant. Orders of known customers with an id of the sender's need one read."""
+    known = _Known()
+    await _add(known, queries.named_by_id, {w.naming.ref.id for w in wanted if w.naming.ref.id})
+    by_source: dict[str, set[str]] = {}
+    for source, external_id in {w.external for w in wanted if w.external}:
+        by_source.setdefault(source, set()).add(external_id)
+    for source, ids in by_source.items():
+        for row in await Customer.stored().find(queries.named_by_external_ids(source, sorted(ids))):
+            known.add(row)
+    emails = {w.email_key for w in wanted if w.email_key and _email_is_open(known, w)}
+    await _add(known, queries.named_by_email_keys, emails)
+    # A telephone is shared more often than an address: it is asked only for those of whom nothing else is known.
+    phones = {w.phone_key for w in wanted if w.phone_key and not w.naming.ref.id and known.find(w) is None}
+    await _add(known, queries.named_by_phone_keys, phones)
+    return known
+
+
+async def _add(known: _Known, query: Any, keys: set[str]) -> None:
+    if keys:
+        for row in await Customer.stored().find(query(sorted(keys))):
+            known.add(row)
+
+
+def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
+    """Whether the e-mail decides who is meant, or may be filled in."""
+    if wanted.naming.ref.id is not None:
+        person = known.by_id.get(wanted.naming.ref.id)
+    else:
+        person = known.by_external.get(wanted.external) if wanted.external else None
+    return person is None or not person.has("email")
+
+
+def _contradict(wanted: _Wanted, person: _Person) -> bool:
+    """Whether a customer with the same telephone must be somebody else: by e-mail, or by the sender's own id."""
+    if wanted.email_key and person.has("email"):
+        return True
+    if wanted.external is None:
+        return False
+    own = person.all_of("external_ids", person.external_ids)
+    return any(external["source"] == wanted.external[0] for external in own)
+
+
+def _wanted(naming: Naming, phone_region: str | None) -> _Wanted:
+    ref = naming.ref
+    return _Wanted(
+        naming,
+        (naming.source, ref.external_id) if ref.external_id else None,
+        contact.email_key(ref.email) if ref.email else None,
+        contact.phone_key(ref.phone, phone_region) if ref.phone else None,
+    )

@@ -1,0 +1,109 @@
+"""Group commit: concurrent single writes become one batch, and each caller gets its own result or error.
+
+A batch closes at once when the one before it has been written: an idle service adds no delay, a busy one writes as
+many together as have come meanwhile. One journaled majority write a request reached 650 a second on two cores,
+coalesced ones 2,576 (docs/decisions/0020).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+from crm.errors import CrmError, Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+LARGEST_BATCH: Final = 500
+#: Beyond these the service says so at once, rather than let memory and waiting times grow.
+MOST_WAITING: Final = 5_000
+
+
+class GroupCommit(Generic[T, R]):
+    """Collects what callers submit and writes it in batches, one after the other.
+
+    Args:
+        write: Writes a batch; returns for each item its result, or an error of ours for that item alone. Raises where
+            the batch as a whole failed: a batch is then tried item by item, unless the database is away.
+        largest: Items of one batch.
+        most_waiting: Items that may wait.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[T]], Awaitable[Sequence[R | CrmError]]],
+        *,
+        largest: int = LARGEST_BATCH,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._write = write
+        self._largest = largest
+        self._most_waiting = most_waiting
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._runner: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """Return the item's result once its batch is written.
+
+        Who is cancelled meanwhile stops waiting; what was submitted is written all the same.
+
+        Raises:
+            Unavailable: Too many wait already, or the database is away.
+            CrmError: What ``write`` gave for this item.
+        """
+        if len(self._waiting) >= self._most_waiting:
+            raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._runner is None:
+            # In a context of its own: a batch belongs to no single request.
+            self._runner = asyncio.create_task(self._run(), context=Context())
+        return await future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                size = min(self._largest, len(self._waiting))
+                await self._settle([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._runner = None
+
+    async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        """Write a batch and answer everybody in it, whatever happens."""
+        try:
+            results: Sequence[R | CrmError] = await self._write([item for item, _ in batch])
+        except Exception as exc:  # noqa: BLE001  handed to whoever waits
+            if len(batch) > 1 and not isinstance(exc, Unavailable):
+                for single in batch:
+                    await self._settle([single])
+                return
+            results = [exc if isinstance(exc, CrmError) else _Failed(exc)] * len(batch)
+        except BaseException:
+            for _, future in batch:
+                future.cancel()
+            raise
+        for (_, future), result in zip(batch, results, strict=True):
+            _answer(future, result)
+
+
+class _Failed(CrmError):
+    """Carries an error that is not ours to the caller whose item caused it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("")
+        self.cause = cause
+
+
+def _answer(future: asyncio.Future[R], result: R | CrmError) -> None:
+    if future.done():
+        return  # the caller was cancelled
+    if isinstance(result, _Failed):
+        future.set_exception(result.cause)
+    elif isinstance(result, CrmError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,312 @@
+"""A batch of pushed orders: each stored once, whatever is repeated, reordered or sent twice at the same moment.
+
+No transaction: each order is one document, written by one idempotent update that only succeeds on the version that
+was read. What came in between is read and judged again. The customers' totals follow (``projection.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from crm.clock import now
+from crm.customers import service as customers
+from crm.database.collection import Row, Write
+from crm.database.ids import derived_id, for_storage, from_bson, new_id
+from crm.errors import AlreadyExists, Conflict, CrmError, FieldError, InvalidInput, Unavailable
+from crm.identity import Principal
+from crm.orders import mapping, projection, queries
+from crm.orders.documents import Order, OrderContent, OrderVersion
+from crm.orders.schemas import OrderPut, Result
+from crm.orders.states import after_refunds
+
+DEFAULT_MOST_ITEMS: Final = 1000
+#: Each round loses only to somebody who made progress; forty senders of one order need some.
+_ROUNDS: Final = 40
+#: The same as the database allows (contract.py), said earlier and more kindly.
+_ALLOWED_SKEW: Final = timedelta(minutes=5)
+_CONTENT: Final = tuple(OrderContent.model_fields)
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """An order as a system now knows it.
+
+    Attributes:
+        source: The sending system.
+        external_id: What it calls the order.
+        order: The order.
+    """
+
+    source: str
+    external_id: str
+    order: OrderPut
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        row: The order as it is stored now, as the driver has it (``mapping.wire`` makes it ``OrderOut``).
+        result: What happened; ``stale`` and ``unchanged`` changed nothing.
+    """
+
+    row: Row
+    result: Result
+
+    @property
+    def order_id(self) -> str:
+        """Our id."""
+        return str(self.row["_id"])
+
+    def wire(self) -> dict[str, Any]:
+        """The members of ``OrderPutOut``."""
+        return {**mapping.wire(self.row), "result": self.result, "stale": self.result == "stale"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A push whose content is in order, with all that can be known before the database is asked."""
+
+    key: Key
+    fields: Row
+    source_updated_at: datetime | None
+    naming: customers.Naming | None
+    by: str
+
+
+def prepare(principal: Principal, push: Push, *, most_items: int = DEFAULT_MOST_ITEMS) -> Prepared:
+    """Check what needs no database.
+
+    Raises:
+        InvalidInput: Too many items, amounts that do not add up or do not fit the currency, or a date in the future.
+    """
+    order = push.order
+    if len(order.items) > most_items:
+        raise InvalidInput.at("/items", f"An order has at most {most_items:,} items.")
+    if order.placed_at > now() + _ALLOWED_SKEW:
+        raise InvalidInput.at("/placed_at", "An order cannot be placed in the future.")
+    content = mapping.content(order)
+    named = order.customer.model_dump() if order.customer else None
+    content["content_hash"] = mapping.content_hash(content, named)
+    fields = for_storage(content)
+    return Prepared(
+        (push.source, push.external_id), fields, order.source_updated_at, _naming(push, fields), principal.id
+    )
+
+
+async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = None) -> list[Pushed | CrmError]:
+    """Store a batch; what cannot be stored has its error in its place and does not harm its neighbours.
+
+    Raises:
+        Unavailable: The database is away; which of them were stored is unknown, and sending them again tells.
+    """
+    answers: dict[int, Pushed | CrmError] = {}
+    open_ = dict(enumerate(pushes))
+    for attempt in range(_ROUNDS):
+        if attempt > 1:
+            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
+        answers |= await _round(open_, phone_region)
+        open_ = {index: push for index, push in open_.items() if index not in answers}
+        if not open_:
+            break
+    lost = Unavailable("Too many senders change this order at once; try again.", retry_after=1)
+    return [answers.get(index, lost) for index in range(len(pushes))]
+
+
+@dataclass(slots=True)
+class _Change:
+    """An order that a round writes: what is stored now, and what is to be."""
+
+    index: int
+    push: Prepared
+    present: Row | None
+    customer_id: str | None = None
+    row: Row | None = None
+
+    def touched(self) -> set[str]:
+        """Whose totals it changes."""
+        ids = {self.customer_id, self.present.get("customer_id") if self.present else None}
+        return {customer_id for customer_id in ids if customer_id}
+
+
+async def _round(open_: dict[int, Prepared], phone_region: str | None) -> dict[int, Pushed | CrmError]:
+    """Read, judge and write; what is missing from the answer has to be done again."""
+    answers: dict[int, Pushed | CrmError] = {}
+    changes = _judge(open_, await _stored({push.key for push in open_.values()}), answers)
+    changes = await _with_customers(changes, answers, phone_region)
+    if not changes:
+        return answers
+    moment = now()
+    for change in changes:
+        change.row = _next_row(change, moment)
+    async with projection.changing(set().union(*(change.touched() for change in changes))):
+        await _keep_versions(changes)
+        answers |= await _write(changes)
+    return answers
+
+
+async def _stored(keys: set[Key]) -> dict[Key, Row]:
+    by_source: dict[str, list[str]] = {}
+    for source, external_id in keys:
+        by_source.setdefault(source, []).append(external_id)
+    found: dict[Key, Row] = {}
+    for source, external_ids in by_source.items():
+        for row in await Order.stored().find(queries.by_external_ids(source, external_ids)):
+            found[source, row["external_id"]] = row
+    return found
+
+
+def _judge(open_: dict[int, Prepared], stored: dict[Key, Row], answers: dict[int, Pushed | CrmError]) -> list[_Change]:
+    """Which pushes have to be written; one for each order, later ones of the same order wait for the next round."""
+    changes: dict[Key, _Change] = {}
+    for index, push in open_.items():
+        present = stored.get(push.key)
+        if present is not None and (settled := _settled(present, push)):
+            answers[index] = Pushed(present, settled)
+        elif present is not None and from_bson(push.fields["total"]) < from_bson(present.get("refunded", 0)):
+            detail = "More has been refunded of this order than its new total."
+            answers[index] = Conflict(detail, errors=(FieldError("/total", detail),))
+        elif push.key not in changes:
+            changes[push.key] = _Change(index, push, present)
+    return list(changes.values())
+
+
+def _settled(present: Row, push: Prepared) -> Result | None:
+    if present["content_hash"] == push.fields["content_hash"]:
+        return "unchanged"
+    ours, theirs = present.get("source_updated_at"), push.source_updated_at
+    return "stale" if ours and theirs and theirs < ours else None
+
+
+async def _with_customers(
+    changes: list[_Change], answers: dict[int, Pushed | CrmError], phone_region: str | None
+) -> list[_Change]:
+    named = [change for change in changes if change.push.naming]
+    namings = [change.push.naming for change in named if change.push.naming]
+    found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
+    for change, customer in zip(named, found, strict=True):
+        if isinstance(customer, CrmError):
+            answers[change.index] = customer
+        else:
+            change.customer_id = customer
+    for change in changes:
+        if change.push.naming is None and change.present is not None:
+            # Attached by hand: a push that names nobody keeps it.
+            change.customer_id = change.present.get("customer_id")
+    return [change for change in changes if change.index not in answers]
+
+
+def _next_row(change: _Change, moment: datetime) -> Row:
+    """The order as it will be stored, ``recorded_at`` apart, which the server sets."""
+    push, present = change.push, change.present
+    head = {"_id": new_id("ord"), "version": 1, "created_at": moment}
+    row = {
+        **push.fields,
+        "source": push.key[0],
+        "external_id": push.key[1],
+        "updated_at": moment,
+        "changed_by": push.by,
+    }
+    if change.customer_id:
+        row["customer_id"] = change.customer_id
+    if present is not None:
+        head = {"_id": present["_id"], "version": present["version"] + 1, "created_at": present["created_at"]}
+        if present.get("refunded") is not None:
+            row |= {name: present[name] for name in ("refunds", "refunded")}
+            row |= _status_after_refunds(row)
+    return {**head, **row}
+
+
+def _status_after_refunds(row: Row) -> Row:
+    said = row["status"]
+    status = after_refunds(said, from_bson(row["refunded"]), from_bson(row["total"]))
+    return {} if status == said else {"status": status, "source_status": said}
+
+
+async def _keep_versions(changes: list[_Change]) -> None:
+    """Write down what is about to be replaced, before it is."""
+    replaced = [change.present for change in changes if change.present is not None]
+    if replaced:
+        await OrderVersion.stored().insert_new([version_row(row) for row in replaced])
+
+
+def version_row(row: Row) -> Row:
+    """A stored order as the record of its present version."""
+    return {
+        "_id": derived_id("orv", row["_id"], str(row["version"])),
+        "order_id": row["_id"],
+        "version": row["version"],
+        "changed_at": row["updated_at"],
+        **{name: row[name] for name in _CONTENT if name in row},
+    }
+
+
+async def _write(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+    written = await Order.stored().write_each([_as_write(change) for change in changes])
+    answers: dict[int, Pushed | CrmError] = {}
+    unsure: list[_Change] = []
+    updates = sum(change.present is not None for change in changes)
+    failed = sum(changes[place].present is not None for place in written.errors)
+    all_matched = written.matched == updates - failed
+    for place, change in enumerate(changes):
+        error = written.errors.get(place)
+        if error is not None:
+            # Somebody else created it a moment ago: look again.
+            if not isinstance(error, AlreadyExists):
+                answers[change.index] = error
+        elif place in written.created or (change.present is not None and all_matched):
+            answers[change.index] = _pushed(change)
+        elif change.present is not None:
+            unsure.append(change)
+    return answers | await _arrived(unsure)
+
+
+async def _arrived(unsure: list[_Change]) -> dict[int, Pushed | CrmError]:
+    """Which of these replacements are stored: MongoDB counts a batch's matches, it does not name them."""
+    if not unsure:
+        return {}
+    ids = [change.row["_id"] for change in unsure if change.row]
+    rows = {row["_id"]: row for row in await Order.stored().find(queries.by_ids(ids))}
+    return {
+        change.index: _pushed(change)
+        for change in unsure
+        if change.row and _same(rows.get(change.row["_id"], {}), change.row)
+    }
+
+
+def _same(stored: Row, ours: Row) -> bool:
+    return all(stored.get(name) == ours[name] for name in ("version", "content_hash"))
+
+
+def _pushed(change: _Change) -> Pushed:
+    return Pushed(cast("Row", change.row), "created" if change.present is None else "updated")
+
+
+def _as_write(change: _Change) -> Write:
+    row = cast("Row", change.row)
+    if change.present is None:
+        fields = {name: value for name, value in row.items() if name not in {"source", "external_id"}}
+        return Write(queries.not_yet_there(*change.push.key), queries.created(fields), upsert=True)
+    return Write(
+        queries.at_version(row["_id"], change.present["version"]),
+        queries.replaced({**dict.fromkeys(_CONTENT), **_content(row)}, row["updated_at"]),
+    )
+
+
+def _content(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in (*_CONTENT, "content_hash") if name in row}
+
+
+def _naming(push: Push, fields: Row) -> customers.Naming | None:
+    if push.order.customer is None:
+        return None
+    kinds = {"shipping": fields.get("shipping_address"), "billing": fields.get("billing_address")}
+    addresses = tuple({"kind": kind, **address} for kind, address in kinds.items() if address)
+    return customers.Naming(push.source, push.order.customer, addresses)
