@@ -4,6 +4,7 @@ CrmError
 ├── InvalidInput                422  the request is readable, its content is not acceptable
 │   ├── InvalidAmount           422
 │   ├── Unmappable              422  another system's message cannot be expressed here; ``reason`` says why
+│   ├── IdempotencyKeyReused    422  the key belongs to a request with another content
 │   └── RuleViolated            422  a validator of the database refused the document
 ├── UnreadableRequest           400  syntax, encoding, unknown query parameter, unindexed filter
 ├── NotSignedIn                 401
@@ -11,7 +12,8 @@ CrmError
 ├── Forbidden                   403  the role may not; also MongoDB's own refusal
 ├── NotFound                    404
 ├── Conflict                    409
-│   └── AlreadyExists           409  a unique index refused it
+│   ├── AlreadyExists           409  a unique index refused it
+│   └── RequestInProgress       409  the first request with this key has no answer yet; with ``retry_after``
 ├── StaleVersion                412  If-Match names an older version
 ├── VersionRequired             428  a change without If-Match or "version"
 ├── UnsupportedMediaType        415
@@ -35,7 +37,7 @@ class FieldError:
     """One thing wrong with one field.
 
     Attributes:
-        pointer: JSON pointer (RFC 6901) into the request body, or the name of a query parameter.
+        pointer: JSON pointer (RFC 6901) into the request body, or the name of a query parameter or header.
         detail: A sentence that never repeats the value.
     """
 
@@ -91,6 +93,13 @@ class Unmappable(InvalidInput):
     ) -> None:
         super().__init__(detail, errors=errors, retry_after=retry_after)
         self.reason = reason
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The Idempotency-Key was used already, for a request with another content."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key reused"
 
 
 class RuleViolated(InvalidInput):
@@ -155,6 +164,13 @@ class AlreadyExists(Conflict):
     def __init__(self, detail: str, *, index: str = "", errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail, errors=errors)
         self.index = index
+
+
+class RequestInProgress(Conflict):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    code = "request_in_progress"
+    title = "Request in progress"
 
 
 class StaleVersion(CrmError):

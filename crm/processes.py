@@ -1,4 +1,4 @@
-"""Child processes that do not outlive us, and the ports they listen on."""
+"""Child processes that do not outlive us, the ports they listen on, and what they use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
@@ -37,3 +38,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Memory of a process and all its children (resident set size); None where not on Linux.
+
+    Pages that processes share are counted in each of them.
+    """
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (OSError, IndexError, ValueError):
+        return None
+    below = (resident_bytes(int(child)) for child in children)
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(found for found in below if found is not None)

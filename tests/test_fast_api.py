@@ -14,18 +14,17 @@ import httpx
 import pytest
 import pytest_asyncio
 from litestar import Litestar
-from mongomock_motor import AsyncMongoMockClient
 
 from crm.app import create_app
 from crm.auth import service as auth
 from crm.auth.schemas import UserCreate
 from crm.config import Settings
-from crm.contracts import contract, documents
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerRef
 from crm.database.driver import Database, acting_as
 from crm.identity import Role
 from tests.fixtures.api import PASSWORD, client_of, running
+from tests.fixtures.fake import on_mongomock
 
 pytestmark = pytest.mark.fast
 
@@ -35,14 +34,7 @@ Json = dict[str, Any]
 @pytest_asyncio.fixture(scope="module")
 async def mock() -> Database:
     """As ``fake_database``, for the whole module; nobody acts on it yet."""
-    client: Any = AsyncMongoMockClient(tz_aware=True)
-    database = Database(dict.fromkeys(Role, client), "crm")
-    await database.initialise(documents())
-    for name, file in contract().indexes.items():
-        for index in (i for i in file.index if i.unique):
-            options = {"partialFilterExpression": index.partial} if index.partial else {}
-            await client["crm"][name].create_index(index.key_pattern(), name=index.name, unique=True, **options)
-    return database
+    return await on_mongomock()
 
 
 @pytest_asyncio.fixture(scope="module")

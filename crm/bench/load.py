@@ -19,15 +19,18 @@ class Measured:
         seconds: From the first request to the last answer.
         latencies: Seconds of each request that was answered.
         statuses: How many answers of each status.
+        answers: How many there were in all, where a request has several; None is one for each latency.
     """
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
+    answers: int | None = None
 
     def per_second(self) -> float:
         """Answers a second."""
-        return len(self.latencies) / self.seconds if self.seconds else 0.0
+        answers = len(self.latencies) if self.answers is None else self.answers
+        return answers / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
         """Latency in milliseconds that this share of requests did not exceed."""

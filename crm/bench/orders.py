@@ -1,4 +1,8 @@
-"""``crm bench orders``: single pushes over HTTP beside the raw driver, on the same MongoDB, in one run."""
+"""Order pushes: the service as a shop meets it, beside the raw driver on the same MongoDB under the same contract.
+
+Every line is measured in each of several rounds, one after the other, and the median is shown: a busy machine then
+slows all of them alike, and their ratios hold.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +10,76 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass
 from decimal import Decimal
+from statistics import median
 from typing import Any, Final
 
-from crm.bench import load, service
+import httpx
+
+from crm.bench import bulk, load, service
 from crm.clock import now
 from crm.database.ids import for_storage
+from crm.database.query import Filter, Update
 from crm.database.raw_load import RawWriter
+from crm.errors import OperatorError
 from crm.orders import mapping, queries
 from crm.orders.schemas import OrderPut
 
 _CUSTOMERS: Final = 1000
+_SOURCE: Final = "bench"
+_PRICE: Final = Decimal("2.55")
+RAW: Final = "raw driver, one upsert a call"
+RAW_BULK: Final = "raw driver, bulk_write of 500"
+_BATCH: Final = 500
+
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the result: rates in orders a second, latencies in milliseconds."""
+    """One line of the result, the median of its rounds.
+
+    Attributes:
+        name: What was done.
+        connections: At the same time; threads for the raw driver.
+        orders: In each round.
+        per_second: Orders a second.
+        p50_ms: Latency that half of the requests did not exceed.
+        p99_ms: Latency that 99 of 100 did not exceed.
+        server_mb: Memory of the server after it.
+        beside: Name of the line of the raw driver that it is compared with.
+    """
 
     name: str
+    connections: int
     orders: int
     per_second: float
     p50_ms: float
     p99_ms: float
+    server_mb: float | None = None
+    beside: str = RAW
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What a line does in each round."""
+
+    name: str
+    connections: int
+    orders: int
+    run: Callable[[str], load.Measured]
+    server: service.Served | None = None
+    beside: str = RAW
 
 
 def body(number: int, customers: int) -> dict[str, Any]:
     """An order with three items, of one of so many customers."""
     items = [
-        {"sku": f"SKU-{(number + i) % 500}", "title": "Something", "quantity": i + 1, "unit_price": "2.55"}
+        {"sku": f"SKU-{(number + i) % 500}", "title": "Something", "quantity": i + 1, "unit_price": str(_PRICE)}
         for i in range(3)
     ]
     return {
@@ -45,79 +88,170 @@ def body(number: int, customers: int) -> dict[str, Any]:
         "placed_at": "2026-01-31T12:00:00Z",
         "status": "paid",
         "items": items,
-        "total": str(Decimal("2.55") * 6),
+        "total": str(_PRICE * 6),
     }
 
 
-def run(orders: int, connections: int, workers: int) -> list[Row]:
+def run(orders: int, connections: int, workers: int, rounds: int, on_progress: Progress | None = None) -> list[Row]:
     """Measure.
 
     Args:
-        orders: Pushes of each line.
+        orders: Pushes of each line in each round.
         connections: At the same time; the raw driver uses as many threads.
         workers: Processes of the server.
+        rounds: How often each line is measured.
+        on_progress: Called as (name of the line, runs done, of how many).
     """
-    with service.running(workers) as target:
-        raw = _raw(target, orders, connections)
-        warm = _push(target, "warm-up", max(orders // 10, connections), connections, _CUSTOMERS)
-        rows = [
-            raw,
-            _push(target, "one order a request", orders, connections, _CUSTOMERS),
-            _push(target, "one hot customer", max(orders // 10, connections), connections, 1),
+    few = max(orders // 5, connections)
+    with ExitStack() as stack:
+        stored = stack.enter_context(service.store())
+        server = stack.enter_context(service.serving(stored, workers))
+        alone = stack.enter_context(service.serving(stored, workers, CRM_GROUP_COMMIT="false"))
+
+        def line(name: str, at: service.Served, lanes: int, amount: int, customers: int) -> _Line:
+            def work(tag: str) -> load.Measured:
+                return _push(stored, at, f"{name} {tag}", amount, lanes, customers)
+
+            return _Line(name, lanes, amount, work, at)
+
+        lines = [
+            _Line(RAW, connections, orders, lambda tag: _raw(stored, tag, orders, connections)),
+            line("one order a request, coalescing off", alone, connections, few, _CUSTOMERS),
+            line("one order a request", server, connections, orders, _CUSTOMERS),
+            line("one order a request", server, 4 * connections, orders, _CUSTOMERS),
+            line("each of a new customer", server, connections, few, 10**9),
+            line("one hot customer", server, connections, few, 1),
+            _Line(RAW_BULK, 1, 2 * orders, lambda tag: _raw_bulk(stored, tag, 2 * orders), None, RAW_BULK),
+            _Line("bulk lines", 1, 2 * orders, lambda tag: _bulk(stored, server, tag, 2 * orders), server, RAW_BULK),
         ]
-        del warm
-        return rows
+        for at in (server, alone):
+            _push(stored, at, f"warm-up {at.port}", max(_CUSTOMERS, few), connections, _CUSTOMERS)
+        measured = _measure(lines, rounds, on_progress)
+        _check_hot_customer(stored, server)
+    return [_median(line, runs) for line, runs in zip(lines, measured, strict=True)]
 
 
-def _push(target: service.Measurable, name: str, orders: int, connections: int, customers: int) -> Row:
-    source = name.replace(" ", "-")
+def _measure(
+    lines: Sequence[_Line], rounds: int, on_progress: Progress | None
+) -> list[list[tuple[load.Measured, float | None]]]:
+    measured: list[list[tuple[load.Measured, float | None]]] = [[] for _ in lines]
+    for number in range(rounds):
+        for place, line in enumerate(lines):
+            if on_progress:
+                on_progress(line.name, number * len(lines) + place, rounds * len(lines))
+            result = line.run(f"{place}-{number}")
+            measured[place].append((result, line.server.resident_mb() if line.server else None))
+    return measured
+
+
+def _median(line: _Line, runs: Sequence[tuple[load.Measured, float | None]]) -> Row:
+    return Row(
+        line.name,
+        line.connections,
+        line.orders,
+        median(result.per_second() for result, _ in runs),
+        median(result.percentile(0.5) for result, _ in runs),
+        median(result.percentile(0.99) for result, _ in runs),
+        runs[-1][1],
+        line.beside,
+    )
+
+
+def _push(
+    stored: service.Store, server: service.Served, tag: str, orders: int, connections: int, customers: int
+) -> load.Measured:
+    name = tag.replace(" ", "-").replace(",", "")
 
     def requests() -> Iterator[bytes]:
         for number in range(orders):
-            path = f"/api/v1/orders/{source}/{number}"
-            yield load.request("PUT", path, service.HOST, target.key, json.dumps(body(number, customers)).encode())
+            sent = body(number, customers)
+            if customers > orders:  # new ones in each run
+                sent["customer"] = {"email": f"{name}.{number}@example.com"}
+            path = f"/api/v1/orders/{_SOURCE}/{name}-{number}"
+            yield load.request("PUT", path, service.HOST, stored.key, json.dumps(sent).encode())
 
     prepared = iter(list(requests()))
-    measured = asyncio.run(load.run(service.HOST, target.port, prepared, connections=connections))
+    measured = asyncio.run(load.run(service.HOST, server.port, prepared, connections=connections))
     if set(measured.statuses) != {201}:
-        raise RuntimeError(f"{name}: answers were {measured.statuses}")
-    return Row(name, orders, measured.per_second(), measured.percentile(0.5), measured.percentile(0.99))
+        raise OperatorError(f"{tag}: answers were {measured.statuses}")
+    return measured
 
 
-def _raw(target: service.Measurable, orders: int, threads: int) -> Row:
-    """One bare upsert a call, of the same documents, under the same contract."""
+def _check_hot_customer(stored: service.Store, server: service.Served) -> None:
+    """The totals of the customer who was pushed at hardest must be exact."""
+    client = httpx.Client(
+        base_url=f"http://{service.HOST}:{server.port}/api/v1", headers={"Authorization": f"Bearer {stored.key}"}
+    )
+    with client:
+        found = client.get("/customers", params={"external_source": _SOURCE, "external_id": "c-0"}).json()["items"][0]
+        stats = client.get(f"/customers/{found['id']}").json()["stats"]
+        counted = client.get("/orders", params={"customer_id": found["id"], "count": "true"}).json()["count"]
+    if stats["orders_count"] != counted or stats["totals"][0]["gross"] != str(_PRICE * 6 * counted):
+        raise OperatorError(f"The totals of the hot customer are wrong: {stats['orders_count']} of {counted} orders.")
+
+
+def writes(tag: str, orders: int) -> list[tuple[Filter, Update]]:
+    """The same orders as bare upserts."""
     moment = now()
-    updates = []
+    made: list[tuple[Filter, Update]] = []
     for number in range(orders):
-        pushed = OrderPut.model_validate(body(number, _CUSTOMERS))
-        fields = mapping.content(pushed)
+        fields = mapping.content(OrderPut.model_validate(body(number, _CUSTOMERS)))
         fields["content_hash"] = mapping.content_hash(fields, None)
-        filter_ = queries.not_yet_there("raw", str(number))
-        row = {"_id": f"ord_raw{number}", **for_storage(fields), "version": 1}
-        updates.append((filter_, queries.created({**row, "created_at": moment, "updated_at": moment})))
+        dates = {"created_at": moment, "updated_at": moment}
+        # A customer as the service would have found: the index of an order's customer costs its part.
+        row = {"_id": f"ord_{tag.replace('-', 'x')}x{number}", **fields, "customer_id": f"cus_{number % _CUSTOMERS}"}
+        update = queries.created(for_storage({**row, "version": 1, **dates}))
+        made.append((queries.not_yet_there("raw", f"{tag}-{number}"), update))
+    return made
+
+
+def _raw(stored: service.Store, tag: str, orders: int, threads: int) -> load.Measured:
+    """One bare upsert a call, of the same documents, under the same contract."""
+    prepared = writes(tag, orders)
     latencies: list[float] = []
     numbers = itertools.count()
-    with RawWriter(target.mongodb_uri, target.settings.mongodb_database, "orders") as writer:
+    with RawWriter(stored.mongodb_uri, stored.settings.mongodb_database, "orders") as writer:
 
         def work(_thread: int) -> None:
             while (number := next(numbers)) < orders:
                 began = time.perf_counter()
-                writer.upsert(*updates[number])
+                writer.upsert(*prepared[number])
                 latencies.append(time.perf_counter() - began)
 
         started = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
-        measured = load.Measured(time.perf_counter() - started, latencies)
-    return Row(
-        "raw driver, one upsert a call",
-        orders,
-        measured.per_second(),
-        measured.percentile(0.5),
-        measured.percentile(0.99),
+        return load.Measured(time.perf_counter() - started, latencies)
+
+
+def _raw_bulk(stored: service.Store, tag: str, orders: int) -> load.Measured:
+    """The same upserts in unordered batches; a latency is a batch's."""
+    prepared = writes(f"b{tag}", orders)
+    measured = load.Measured(answers=orders)
+    with RawWriter(stored.mongodb_uri, stored.settings.mongodb_database, "orders") as writer:
+        started = time.perf_counter()
+        for start in range(0, orders, _BATCH):
+            began = time.perf_counter()
+            writer.upsert_many(prepared[start : start + _BATCH])
+            measured.latencies.append(time.perf_counter() - began)
+        measured.seconds = time.perf_counter() - started
+    return measured
+
+
+def _bulk(stored: service.Store, server: service.Served, tag: str, orders: int) -> load.Measured:
+    """The same orders as lines of one request."""
+    prepared = [body(number, _CUSTOMERS) for number in range(orders)]
+    streamed = asyncio.run(
+        bulk.stream(
+            service.HOST,
+            server.port,
+            stored.key,
+            source=f"{_SOURCE}-{tag}",
+            lines=orders,
+            body=lambda number: {**prepared[number], "customer": {"email": f"c{number % _CUSTOMERS}@example.com"}},
+            pid=server.pid,
+        )
     )
-
-
-def to_dict(rows: list[Row]) -> list[dict[str, Any]]:
-    """For ``--json``."""
-    return [asdict(row) for row in rows]
+    if streamed.sums.get("created") != orders:
+        raise OperatorError(f"bulk lines: the last line was {streamed.sums}")
+    return load.Measured(streamed.seconds, answers=orders)

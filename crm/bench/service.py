@@ -1,4 +1,4 @@
-"""A service of its own for a measurement: embedded MongoDB with the whole contract, and the real server process."""
+"""A MongoDB and servers of its own for a measurement: the whole contract applied, real processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,51 +23,75 @@ from crm.errors import OperatorError
 from crm.identity import Role
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
-from crm.processes import dies_with_parent, free_port
+from crm.processes import dies_with_parent, free_port, resident_bytes
 
 _READY_WITHIN: Final = 60.0
 HOST: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Measurable:
-    """A running service.
+class Store:
+    """An embedded MongoDB with the contract applied.
 
     Attributes:
-        port: Where the API listens.
         key: An ingest key.
         mongodb_uri: Of the MongoDB user ``ingest``.
         settings: As the API has them.
+        environment: The same for a server process.
     """
 
-    port: int
     key: str
     mongodb_uri: str
     settings: Settings
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server.
+
+    Attributes:
+        port: Where it listens.
+        pid: Its process; the workers are its children.
+    """
+
+    port: int
+    pid: int
+
+    def resident_mb(self) -> float | None:
+        """Memory of the server with all its workers, in MB of 10^6 bytes; None where the system does not tell."""
+        found = resident_bytes(self.pid)
+        return None if found is None else found / 1e6
 
 
 @contextmanager
-def running(workers: int) -> Iterator[Measurable]:
-    """Start everything in a temporary folder; stop and remove it afterwards."""
+def store() -> Iterator[Store]:
+    """Start MongoDB in a temporary folder and apply the contract; stop and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, EmbeddedServer(Path(folder)) as server:
         secrets = DemoSecrets.load_or_create(Path(folder))
         plain = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
         settings = secrets.settings(plain)
         key = asyncio.run(_prepare(server.root_uri, settings))
-        port = free_port()
-        command = [sys.executable, "-m", "crm", "serve", "--port", str(port), "--workers", str(workers)]
-        environment = {**os.environ, **secrets.environment(plain)}
-        process = subprocess.Popen(  # noqa: S603  our own command line
-            command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent()
-        )
-        try:
-            _wait(port, process)
-            password = settings.password(Role.INGEST) or ""
-            database = settings.mongodb_database
-            yield Measurable(port, key, server.address.uri("ingest", password, database, database), settings)
-        finally:
-            process.terminate()
-            process.wait()
+        database = settings.mongodb_database
+        uri = server.address.uri("ingest", settings.password(Role.INGEST) or "", database, database)
+        yield Store(key, uri, settings, secrets.environment(plain))
+
+
+@contextmanager
+def serving(stored: Store, workers: int, **settings: str) -> Iterator[Served]:
+    """Run ``crm serve`` on it, with further settings as environment variables."""
+    port = free_port()
+    command = [sys.executable, "-m", "crm", "serve", "--port", str(port), "--workers", str(workers)]
+    environment = {**os.environ, **stored.environment, **settings}
+    process = subprocess.Popen(  # noqa: S603  our own command line
+        command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent()
+    )
+    try:
+        _wait(port, process)
+        yield Served(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 async def _prepare(root_uri: str, settings: Settings) -> str:

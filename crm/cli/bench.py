@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from dataclasses import asdict
 from os import cpu_count
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from crm.bench import orders as bench_orders
 from crm.cli.connection import Json
+from crm.ops.progress import stages
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine, on a MongoDB and a server of its own.")
 
@@ -25,20 +27,28 @@ def _about() -> None:
 
 @app.command()
 def orders(
-    orders: Annotated[int, typer.Option(min=100, help="Pushes of each line.")] = 3000,
-    connections: Annotated[int, typer.Option(min=1, max=1024, help="At the same time.")] = 32,
+    orders: Annotated[int, typer.Option(min=100, help="Pushes of each line in each round.")] = 3000,
+    connections: Annotated[
+        int, typer.Option(min=1, max=256, help="At the same time; one line uses four times as many.")
+    ] = 32,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each line is measured; the median counts.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Single order pushes over HTTP, beside the raw driver on the same MongoDB."""
-    rows = bench_orders.run(orders, connections, workers)
+    """Order pushes over HTTP, beside the raw driver on the same MongoDB."""
+    with stages(Console(stderr=True)) as on_progress:
+        rows = bench_orders.run(orders, connections, workers, rounds, on_progress)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {cpu_count()} CPUs"
     if as_json:
-        result = {"machine": machine, "connections": connections, "rows": bench_orders.to_dict(rows)}
+        result = {"machine": machine, "workers": workers, "rounds": rounds, "rows": [asdict(row) for row in rows]}
         sys.stdout.write(json.dumps(result) + "\n")
         return
-    table = Table("what", "orders/s", "x raw", "p50 ms", "p99 ms", title=f"{connections} connections, {machine}")
+    table = Table("what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=machine)
+    rates = {row.name: row.per_second for row in rows}
     for row in rows:
-        ratio = row.per_second / rows[0].per_second
-        table.add_row(row.name, f"{row.per_second:,.0f}", f"{ratio:.2f}", f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}")
+        ratio, memory = row.per_second / rates[row.beside], "" if row.server_mb is None else f"{row.server_mb:.0f}"
+        table.add_row(
+            row.name, str(row.connections), f"{row.per_second:,.0f}", f"{ratio:.2f}",
+            f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", memory,
+        )  # fmt: skip
     Console().print(table)

@@ -62,6 +62,7 @@ class Sender:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
@@ -72,6 +73,7 @@ class Sender:
             method: The HTTP method.
             path: From the root, each segment made by `segment`.
             body: Sent as JSON.
+            content: Sent as it is, in place of a body; its type stands in `headers`.
             params: The query.
             headers: Beside those of the client.
             repeatable: False when sending twice could act twice: then there is one try.
@@ -88,7 +90,9 @@ class Sender:
         unavailable = Unavailable("There was no try.")
         for attempt in range(1, tries + 1):
             try:
-                response = await self._client.request(method, path, json=body, params=params, headers=headers)
+                response = await self._client.request(
+                    method, path, json=body, content=content, params=params, headers=headers
+                )
             except httpx.TransportError as error:
                 unavailable = Unavailable(f"The service cannot be reached ({type(error).__name__}; tries: {attempt}).")
             else:

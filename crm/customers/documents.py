@@ -10,7 +10,7 @@ from crm import contact
 from crm.customers.schemas import Address, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredSum
-from crm.fields import Attributes, Currency, Line, Moment, Phone, Tag
+from crm.fields import Attributes, Currency, Identifier, Line, Moment, Phone, Tag
 
 #: One customer can have gone by many names; beyond these a new one is not noted.
 MOST_EXTERNAL_IDS: Final = 100
@@ -52,6 +52,17 @@ class Stats(BaseModel):
     revision: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
+class LedgerEntry(Consent):
+    """A consent as the ledger has it.
+
+    Attributes:
+        key: Tells the entry from all others; not shown. By it, not by its content, the same request run twice is
+            recognised: to grant, withdraw and grant again within one moment are three entries, and the last one holds.
+    """
+
+    key: Identifier | None = None
+
+
 class Customer(VersionedDocument):
     """A customer.
 
@@ -76,7 +87,7 @@ class Customer(VersionedDocument):
     tags: Annotated[list[Tag], Field(max_length=100)] = []
     attributes: Attributes = {}
     external_ids: Annotated[list[ExternalIdentity], Field(max_length=MOST_EXTERNAL_IDS)] = []
-    consents: Annotated[list[Consent], Field(max_length=1000)] = []
+    consents: Annotated[list[LedgerEntry], Field(max_length=1000)] = []
     stats: Stats = Stats()
 
     class Settings:

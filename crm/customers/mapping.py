@@ -7,7 +7,7 @@ from typing import Any
 
 from crm import contact, money
 from crm.customers.documents import Customer
-from crm.customers.schemas import CurrencyTotalsOut, CustomerOut, StatsOut
+from crm.customers.schemas import Consent, CurrencyTotalsOut, CustomerOut, StatsOut
 
 
 def blank() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def shape(customer: Customer) -> CustomerOut:
         tags=customer.tags,
         attributes=customer.attributes,
         external_ids=customer.external_ids,
-        consents=customer.consents,
+        consents=[Consent(**entry.model_dump(exclude={"key"})) for entry in customer.consents],
         stats=StatsOut(
             orders_count=stats.orders_count,
             first_order_at=stats.first_order_at,

@@ -125,6 +125,11 @@ def completed(
     return update
 
 
+def without_consent(customer_id: str, key: str) -> Filter:
+    """A customer whose ledger has no entry with this key yet."""
+    return {"_id": customer_id, "consents.key": {"$ne": key}}
+
+
 def consent_given(consent: Mapping[str, Any], now: datetime) -> Update:
     """Add to the ledger; nothing in it is ever overwritten."""
     return {

@@ -11,7 +11,8 @@ from crm.customers import service
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
 from crm.errors import UnreadableRequest
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
-from crm.web.dependencies import AskedPage, Caller, Configured
+from crm.web.dependencies import AskedPage, Caller, Configured, Ids
+from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
@@ -46,12 +47,13 @@ async def list_customers(
     return listed(request, page)
 
 
-@post("/", operation_id="CreateCustomer", summary="Create a customer", opt=STAFF_AND_INGEST)
+@post("/", operation_id="CreateCustomer", summary="Create a customer", opt=creates(STAFF_AND_INGEST))
 async def create_customer(
-    principal: Caller, settings: Configured, data: JSONBody[CustomerCreate]
+    principal: Caller, settings: Configured, new_ids: Ids, data: JSONBody[CustomerCreate]
 ) -> Response[CustomerOut]:
     """409 when the e-mail or an external id belongs to somebody already."""
-    out = await service.create(principal, data, phone_region=settings.default_phone_region)
+    region = settings.default_phone_region
+    out = await service.create(principal, data, phone_region=region, customer_id=new_ids.id("cus"))
     return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/customers/{out.id}"})
 
 
@@ -69,10 +71,17 @@ async def update_customer(
     return with_etag(out, out.version)
 
 
-@post("/{customer_id:str}/consents", operation_id="AddConsent", summary="Add to the ledger of consents", opt=STAFF)
-async def add_consent(principal: Caller, customer_id: FromPath[str], data: JSONBody[Consent]) -> Response[CustomerOut]:
+@post(
+    "/{customer_id:str}/consents",
+    operation_id="AddConsent",
+    summary="Add to the ledger of consents",
+    opt=creates(STAFF),
+)
+async def add_consent(
+    principal: Caller, new_ids: Ids, customer_id: FromPath[str], data: JSONBody[Consent]
+) -> Response[CustomerOut]:
     """Consents are added, never overwritten: the last one of a channel holds."""
-    out = await service.add_consent(principal, customer_id, data)
+    out = await service.add_consent(principal, customer_id, data, key=new_ids.id("con"))
     return with_etag(out, out.version, status=201)
 
 

@@ -32,14 +32,22 @@ _POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_extern
 __all__ = ["Naming", "resolve_many"]  # of resolving.py, for the features that push
 
 
-async def create(principal: Principal, new: CustomerCreate, *, phone_region: str | None = None) -> CustomerOut:
+async def create(
+    principal: Principal, new: CustomerCreate, *, phone_region: str | None = None, customer_id: str | None = None
+) -> CustomerOut:
     """Store a new customer.
+
+    Args:
+        principal: Who creates.
+        new: The customer.
+        phone_region: Country of phone numbers without a country code.
+        customer_id: The id to be; a customer who has it already was created by an earlier run of the same request.
 
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
     """
     del principal  # the audit log will want it
-    return shape(await _insert(new, phone_region))
+    return shape(await _insert(new, phone_region, customer_id))
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -124,17 +132,24 @@ async def update(
     return shape(found)
 
 
-async def add_consent(principal: Principal, customer_id: str, consent: Consent) -> CustomerOut:
+async def add_consent(
+    principal: Principal, customer_id: str, consent: Consent, *, key: str | None = None
+) -> CustomerOut:
     """Add a customer's word to the ledger of consents.
+
+    Args:
+        principal: Who adds it.
+        customer_id: Whose word it is.
+        consent: The word.
+        key: Of the entry to be; where the ledger has one with it, an earlier run of the same request added it.
 
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
-    found = await Customer.change(queries.by_id(customer_id).filter, queries.consent_given(consent.model_dump(), now()))
-    if found is None:
-        raise NotFound("There is no such customer.")
-    return shape(found)
+    key = key or new_id("con")
+    entry = {**consent.model_dump(), "key": key}
+    found = await Customer.change(queries.without_consent(customer_id, key), queries.consent_given(entry, now()))
+    return await get(principal, customer_id) if found is None else shape(found)
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -216,15 +231,14 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     return queries.everyone()
 
 
-async def _insert(new: CustomerCreate, phone_region: str | None) -> Customer:
+async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
     moment = now()
     fields = with_keys(new.model_dump(), phone_region)
-    customer = Customer.from_row({"_id": new_id("cus"), **fields, "created_at": moment, "updated_at": moment})
+    row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
     try:
-        await customer.add()
+        return await Customer.from_row(row).add_once()
     except AlreadyExists as exc:
         raise _taken(exc) from exc
-    return customer
 
 
 def _taken(exc: AlreadyExists) -> AlreadyExists:

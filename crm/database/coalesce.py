@@ -60,9 +60,12 @@ class GroupCommit(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._runner is None:
-            # In a context of its own: a batch belongs to no single request.
-            self._runner = asyncio.create_task(self._run(), context=Context())
+            self._start()
         return await future
+
+    def _start(self) -> None:
+        # In a context of its own: a batch belongs to no single request.
+        self._runner = asyncio.create_task(self._run(), context=Context())
 
     async def _run(self) -> None:
         try:
@@ -71,11 +74,16 @@ class GroupCommit(Generic[T, R]):
                 await self._settle([self._waiting.popleft() for _ in range(size)])
         finally:
             self._runner = None
+            # Only after it was ended from outside; nobody may wait for a submission that never comes.
+            if any(not future.done() for _, future in self._waiting):
+                self._start()
 
     async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         """Write a batch and answer everybody in it, whatever happens."""
         try:
             results: Sequence[R | CrmError] = await self._write([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise ValueError("A batch was answered with fewer or more results than it has items.")
         except Exception as exc:  # noqa: BLE001  handed to whoever waits
             if len(batch) > 1 and not isinstance(exc, Unavailable):
                 for single in batch:

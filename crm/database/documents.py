@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from beanie import Document, SortDirection
 from pydantic import ConfigDict, Field
@@ -16,10 +16,15 @@ from crm.database.failures import driver_errors
 from crm.database.ids import for_storage
 from crm.database.paging import COUNT_CAP, Page, PageRequest, after, page_of
 from crm.database.query import Filter, Query, Update
+from crm.errors import AlreadyExists, Unavailable
 from crm.fields import Moment, Version
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
+
+
+#: What MongoDB calls its own index on ``_id``.
+_PRIMARY_KEY: Final = "_id_"
 
 
 class CrmDocument(Document):
@@ -98,6 +103,28 @@ class CrmDocument(Document):
         """
         with driver_errors():
             await self.insert()
+
+    async def add_once(self) -> Self:
+        """Store this new document, or return what is stored under its id already.
+
+        For ids that derive from a request: then it was stored by a run of the same request that died before it could
+        answer.
+
+        Raises:
+            AlreadyExists: A unique index refused it, and its id is not stored.
+            Unavailable: It was stored a moment ago and cannot be read yet.
+        """
+        try:
+            await self.add()
+        except AlreadyExists as exc:
+            # By id, whatever index it was: one that has the same id has the same e-mail, too.
+            found = await self.fetch(Query({"_id": self.id}, limit=1))
+            if found is not None:
+                return found
+            if exc.index == _PRIMARY_KEY:  # reads see what a majority has, the index what the primary has
+                raise Unavailable("It is being stored at this moment; send it again.", retry_after=1) from exc
+            raise
+        return self
 
     def as_stored(self) -> dict[str, Any]:
         """This document as the driver takes it: no None, Decimals as Decimal128."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from pymongo import MongoClient
+from pymongo import MongoClient, UpdateOne
 
 from crm.database.query import Filter, Update
 
@@ -28,3 +29,7 @@ class RawWriter:
     def upsert(self, filter_: Filter, update: Update) -> None:
         """One upsert, acknowledged."""
         self._collection.update_one(filter_, update, upsert=True)
+
+    def upsert_many(self, writes: Sequence[tuple[Filter, Update]]) -> None:
+        """One unordered batch of upserts, acknowledged."""
+        self._collection.bulk_write([UpdateOne(*write, upsert=True) for write in writes], ordered=False)

@@ -12,6 +12,7 @@ from crm.events.schemas import EventBatch, EventBatchOut, EventOut
 from crm.identity import Role
 from crm.web.access import allow
 from crm.web.dependencies import AskedPage, Caller, Configured
+from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 
 
@@ -36,7 +37,7 @@ async def list_events(
     "/",
     operation_id="StoreEvents",
     summary="Store a batch of browsing events",
-    opt=allow(Role.ADMIN, Role.INGEST, Role.TRACKING),
+    opt=creates(allow(Role.ADMIN, Role.INGEST, Role.TRACKING)),
     status_code=200,
 )
 async def store_events(principal: Caller, settings: Configured, data: JSONBody[EventBatch]) -> EventBatchOut:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import derived_id, for_storage
 from crm.database.paging import Page, PageRequest, Position
-from crm.errors import CrmError, Forbidden, InvalidInput
+from crm.errors import CrmError, Forbidden, InvalidInput, RuleViolated
 from crm.events import queries
 from crm.events.documents import Event
 from crm.events.schemas import EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
@@ -50,6 +51,67 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
     await customers.seen(seen)
     duplicates = len(batch.events) - len(rows) + len(present)
     return EventBatchOut(accepted=len(batch.events) - duplicates, duplicates=duplicates)
+
+
+async def store_each(
+    events: Sequence[EventIn], *, phone_region: str | None = None
+) -> list[tuple[str, bool] | CrmError]:
+    """Store events one by one as far as it is possible to tell: one that is refused does not harm the others.
+
+    Returns:
+        For each its id and whether it is new, or why it is refused.
+
+    Raises:
+        Unavailable: The database is away; send them again.
+    """
+    moment = now()
+    owners = await _owners_of_each(events, phone_region)
+    answers: dict[int, tuple[str, bool] | CrmError] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for index, event in enumerate(events):
+        owner = owners[_key(event)] if event.customer else None
+        if event.occurred_at > moment + _ALLOWED_SKEW:
+            answers[index] = InvalidInput.at("/occurred_at", "An event cannot happen in the future.")
+        elif isinstance(owner, CrmError):
+            answers[index] = owner
+        else:
+            row = _row(event, owner, moment)
+            answers[index] = (row["_id"], row["_id"] not in rows)
+            rows.setdefault(row["_id"], row)
+    refused = await _insert_each(rows)
+    for index, answer in answers.items():
+        if isinstance(answer, tuple) and answer[0] in refused:
+            answers[index] = refused[answer[0]] or (answer[0], False)
+    await customers.seen(_last_seen(row for row in rows.values() if not refused.get(row["_id"])))
+    return [answers[index] for index in range(len(events))]
+
+
+async def _owners_of_each(events: Sequence[EventIn], phone_region: str | None) -> dict[tuple[str, str], str | CrmError]:
+    refs = {_key(event): event.customer for event in events if event.customer}
+    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
+    return dict(zip(refs, found, strict=True))
+
+
+async def _insert_each(rows: Mapping[str, dict[str, Any]]) -> dict[str, CrmError | None]:
+    """Store rows; returns those that were not: None where they were there already, else why."""
+    try:
+        return dict.fromkeys(await Event.stored().insert_new(list(rows.values()))) if rows else {}
+    except RuleViolated as exc:
+        if len(rows) == 1:
+            return dict.fromkeys(rows, exc)
+    found: dict[str, CrmError | None] = {}
+    for key, row in rows.items():
+        found |= await _insert_each({key: row})
+    return found
+
+
+def _last_seen(rows: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    seen: dict[str, datetime] = {}
+    for row in rows:
+        if customer_id := row.get("customer_id"):
+            seen[customer_id] = max(seen.get(customer_id, row["occurred_at"]), row["occurred_at"])
+    return seen
 
 
 async def page(

@@ -10,7 +10,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from crm.interactions import service
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate, TaskStatus
 from crm.web.access import STAFF
-from crm.web.dependencies import AskedPage, Caller
+from crm.web.dependencies import AskedPage, Caller, Ids
+from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
@@ -30,10 +31,12 @@ async def list_interactions(
     return listed(request, await service.page(principal, customer_id, assignee, status, page_request))
 
 
-@post("/", operation_id="CreateInteraction", summary="Note an interaction", opt=STAFF)
-async def create_interaction(principal: Caller, data: JSONBody[InteractionCreate]) -> Response[InteractionOut]:
+@post("/", operation_id="CreateInteraction", summary="Note an interaction", opt=creates(STAFF))
+async def create_interaction(
+    principal: Caller, new_ids: Ids, data: JSONBody[InteractionCreate]
+) -> Response[InteractionOut]:
     """The author is who is signed in."""
-    out = await service.create(principal, data)
+    out = await service.create(principal, data, interaction_id=new_ids.id("int"))
     return with_etag(out, out.version, status=201, headers={"Location": f"/api/v1/interactions/{out.id}"})
 
 

@@ -15,8 +15,13 @@ from crm.interactions.documents import Interaction
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
 
 
-async def create(principal: Principal, new: InteractionCreate) -> InteractionOut:
+async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
     """Note an interaction; its author is who is signed in.
+
+    Args:
+        principal: Who notes it.
+        new: The interaction.
+        interaction_id: The id to be; one that is there already was noted by an earlier run of the same request.
 
     Raises:
         InvalidInput: There is no such customer.
@@ -35,7 +40,7 @@ async def create(principal: Principal, new: InteractionCreate) -> InteractionOut
         fields["due_at"] = fields["due_at"] or moment
     interaction = Interaction.from_row(
         {
-            "_id": new_id("int"),
+            "_id": interaction_id or new_id("int"),
             **fields,
             "author_id": principal.id,
             "author_name": principal.name,
@@ -43,13 +48,15 @@ async def create(principal: Principal, new: InteractionCreate) -> InteractionOut
             "updated_at": moment,
         }
     )
-    await interaction.add()
+    interaction = await interaction.add_once()
     try:
         await customers.require(new.customer_id)
     except NotFound:
         # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
         emptied = {"subject": "The customer was deleted.", "body": None, "outcome": None}
-        await Interaction.change(queries.at_version(interaction.id, 1), queries.changed(emptied, now()))
+        await Interaction.change(
+            queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
+        )
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     return _shape(interaction)
 

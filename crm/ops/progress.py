@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextmanager
@@ -27,3 +35,12 @@ def stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[stage], completed=done, total=of)
 
         yield show
+
+
+@contextmanager
+def bytes_done(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a callback (done, of how many) that draws a bar of the bytes of a file; nothing where nobody looks."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -152,14 +152,18 @@ def _sums(currency: str, row: Row) -> dict[str, Any]:
 async def _mark(customer_ids: list[str]) -> str:
     with driver.acting_within(Role.INGEST):
         mark = new_id("due")
-        await StatsDue.stored().insert({"_id": mark, "customer_ids": customer_ids[:MOST_DUE], "at": now()})
+        # The orders that follow are journaled.
+        await (
+            StatsDue.stored().unjournaled().insert({"_id": mark, "customer_ids": customer_ids[:MOST_DUE], "at": now()})
+        )
         return mark
 
 
 async def _settle(database: Database, marks: list[str], customer_ids: list[str]) -> None:
     with driver.acting_as(database, Role.INGEST):
         await refresh(customer_ids)
-        await StatsDue.stored().delete_many(queries.done(marks))
+        # One that comes back after a crash is settled once more.
+        await StatsDue.stored().unjournaled().delete_many(queries.done(marks))
 
 
 async def _take_over(database: Database) -> None:

@@ -16,7 +16,7 @@ from crm.errors import CrmError
 log = structlog.get_logger("crm.orders")
 
 #: Lists lag behind by no more than a second: rest, work and the wait for a turn.
-_SHORTEST_REST: Final = 0.05
+_SHORTEST_REST: Final = 0.25
 _LONGEST_REST: Final = 0.5
 _BETWEEN_SWEEPS: Final = 1.0
 _AFTER_FAILURE: Final = 0.5

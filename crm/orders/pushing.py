@@ -53,7 +53,7 @@ class Pushed:
     """What a push did.
 
     Attributes:
-        row: The order as it is stored now, as the driver has it (``mapping.wire`` makes it ``OrderOut``).
+        row: The order as it is stored now (``mapping.wire`` makes it ``OrderOut``); its own ``recorded_at`` apart.
         result: What happened; ``stale`` and ``unchanged`` changed nothing.
     """
 
@@ -92,10 +92,9 @@ def prepare(principal: Principal, push: Push, *, most_items: int = DEFAULT_MOST_
         raise InvalidInput.at("/items", f"An order has at most {most_items:,} items.")
     if order.placed_at > now() + _ALLOWED_SKEW:
         raise InvalidInput.at("/placed_at", "An order cannot be placed in the future.")
-    content = mapping.content(order)
+    fields = mapping.content(order)
     named = order.customer.model_dump() if order.customer else None
-    content["content_hash"] = mapping.content_hash(content, named)
-    fields = for_storage(content)
+    fields["content_hash"] = mapping.content_hash(fields, named)
     return Prepared(
         (push.source, push.external_id), fields, order.source_updated_at, _naming(push, fields), principal.id
     )
@@ -109,13 +108,15 @@ async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = Non
     """
     answers: dict[int, Pushed | CrmError] = {}
     open_ = dict(enumerate(pushes))
-    for attempt in range(_ROUNDS):
-        if attempt > 1:
-            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
-        answers |= await _round(open_, phone_region)
-        open_ = {index: push for index, push in open_.items() if index not in answers}
-        if not open_:
-            break
+    lost_rounds = 0
+    while open_ and lost_rounds < _ROUNDS:
+        if lost_rounds > 1:
+            await asyncio.sleep(random.uniform(0, 0.002 * min(lost_rounds, 20)))
+        settled = await _round(open_, phone_region)
+        answers |= settled
+        open_ = {index: push for index, push in open_.items() if index not in settled}
+        # Versions of one order take a round each: only those in which nobody got on are lost to others.
+        lost_rounds = 0 if settled else lost_rounds + 1
     lost = Unavailable("Too many senders change this order at once; try again.", retry_after=1)
     return [answers.get(index, lost) for index in range(len(pushes))]
 
@@ -170,9 +171,8 @@ def _judge(open_: dict[int, Prepared], stored: dict[Key, Row], answers: dict[int
         present = stored.get(push.key)
         if present is not None and (settled := _settled(present, push)):
             answers[index] = Pushed(present, settled)
-        elif present is not None and from_bson(push.fields["total"]) < from_bson(present.get("refunded", 0)):
-            detail = "More has been refunded of this order than its new total."
-            answers[index] = Conflict(detail, errors=(FieldError("/total", detail),))
+        elif present is not None and (refused := _refused(present, push)):
+            answers[index] = refused
         elif push.key not in changes:
             changes[push.key] = _Change(index, push, present)
     return list(changes.values())
@@ -183,6 +183,21 @@ def _settled(present: Row, push: Prepared) -> Result | None:
         return "unchanged"
     ours, theirs = present.get("source_updated_at"), push.source_updated_at
     return "stale" if ours and theirs and theirs < ours else None
+
+
+def _refused(present: Row, push: Prepared) -> Conflict | None:
+    """Why a push contradicts what was given back of the order."""
+    if present.get("refunded") is None:
+        return None
+    if push.fields["currency"] != present["currency"]:
+        return _conflict("/currency", "Money was given back of this order in another currency.")
+    if push.fields["total"] < from_bson(present["refunded"]):
+        return _conflict("/total", "More has been refunded of this order than its new total.")
+    return None
+
+
+def _conflict(pointer: str, detail: str) -> Conflict:
+    return Conflict(detail, errors=(FieldError(pointer, detail),))
 
 
 async def _with_customers(
@@ -226,7 +241,7 @@ def _next_row(change: _Change, moment: datetime) -> Row:
 
 def _status_after_refunds(row: Row) -> Row:
     said = row["status"]
-    status = after_refunds(said, from_bson(row["refunded"]), from_bson(row["total"]))
+    status = after_refunds(said, from_bson(row["refunded"]), row["total"])
     return {} if status == said else {"status": status, "source_status": said}
 
 
@@ -293,7 +308,7 @@ def _as_write(change: _Change) -> Write:
     row = cast("Row", change.row)
     if change.present is None:
         fields = {name: value for name, value in row.items() if name not in {"source", "external_id"}}
-        return Write(queries.not_yet_there(*change.push.key), queries.created(fields), upsert=True)
+        return Write(queries.not_yet_there(*change.push.key), queries.created(for_storage(fields)), upsert=True)
     return Write(
         queries.at_version(row["_id"], change.present["version"]),
         queries.replaced({**dict.fromkeys(_CONTENT), **_content(row)}, row["updated_at"]),
@@ -308,5 +323,5 @@ def _naming(push: Push, fields: Row) -> customers.Naming | None:
     if push.order.customer is None:
         return None
     kinds = {"shipping": fields.get("shipping_address"), "billing": fields.get("billing_address")}
-    addresses = tuple({"kind": kind, **address} for kind, address in kinds.items() if address)
+    addresses = tuple(for_storage({"kind": kind, **address}) for kind, address in kinds.items() if address)
     return customers.Naming(push.source, push.order.customer, addresses)

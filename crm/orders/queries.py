@@ -133,9 +133,9 @@ def versions_before(order_id: str, version: int) -> Filter:
     return {"order_id": order_id, "version": {"$lt": version}}
 
 
-def version_of(order_id: str, version: int) -> Query:
-    """What an order was at one version."""
-    return Query({"order_id": order_id, "version": version}, limit=1)
+def version_after(order_id: str, version: int) -> Query:
+    """What an order was at the first version behind one of which there is a record."""
+    return Query({"order_id": order_id, "version": {"$gt": version}}, sort=(("version", 1),), limit=1)
 
 
 def versions_of_customer(customer_id: str) -> Filter:

@@ -44,7 +44,7 @@ class Refunded:
         return {**order, "refund": mapping.refund_out(self.refund.model_dump(), self.order.currency)}
 
 
-async def record(principal: Principal, wanted_order: Query, refund: RefundIn) -> Refunded:
+async def record(principal: Principal, wanted_order: Query, refund: RefundIn, refund_id: str | None = None) -> Refunded:
     """Record a refund once.
 
     Raises:
@@ -56,7 +56,7 @@ async def record(principal: Principal, wanted_order: Query, refund: RefundIn) ->
     moment = now()
     if refund.at is not None and refund.at > moment + _ALLOWED_SKEW:
         raise InvalidInput.at("/at", "A refund cannot be given in the future.")
-    refund_id = refund.id or new_id("rfd")
+    refund_id = refund.id or refund_id or new_id("rfd")
     for attempt in range(_ROUNDS):
         if attempt > 1:
             await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))

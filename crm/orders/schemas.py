@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from crm.customers.schemas import CustomerRef, PostalAddress
-from crm.fields import AmountText, Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku
+from crm.fields import AmountText, Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku, SourceName
 from crm.orders.states import Status
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
@@ -69,6 +69,30 @@ class OrderPut(WireIn):
     billing_address: PostalAddress | None = None
     source_updated_at: Moment | None = None
     note: LongText | None = None
+
+
+class OrderLine(OrderPut):
+    """A pushed order among many, with what the path says of a single one."""
+
+    model_config = example(
+        source="shop",
+        external_id="1001",
+        customer={"email": "ann@example.com"},
+        currency="GBP",
+        placed_at="2026-01-31T12:00:00Z",
+        status="paid",
+        items=[{"sku": "TEA", "title": "Tea", "quantity": 1, "unit_price": "3.00"}],
+        total="3.00",
+    )
+
+    source: SourceName
+    external_id: ExternalId
+
+    def pushed(self) -> OrderPut:
+        """The order alone; it has been checked already."""
+        names = OrderPut.model_fields
+        fields = {name: getattr(self, name) for name in names}
+        return OrderPut.model_construct(self.model_fields_set & names.keys(), **fields)
 
 
 class OrderUpdate(Conditional):

@@ -74,7 +74,7 @@ async def put(
     Raises:
         InvalidInput: Amounts do not add up or do not fit the currency, the date lies in the future, or the customer's
             id does not exist.
-        Conflict: More was refunded than the new total.
+        Conflict: More was refunded than the new total, or in another currency.
         Unavailable: The database is away, or too many pushes wait already.
     """
     prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
@@ -191,15 +191,21 @@ async def update(principal: Principal, order_id: str, change: OrderUpdate, versi
     return mapping.shape(found)
 
 
-async def refund(principal: Principal, order_id: str, wanted: RefundIn) -> Refunded:
+async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refund_id: str | None = None) -> Refunded:
     """Record that money was given back; once for each id of the sender's.
+
+    Args:
+        principal: Who gives it back.
+        order_id: Of which order.
+        wanted: The refund.
+        refund_id: Its id where the sender gave none.
 
     Raises:
         NotFound: There is no such order.
         InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
         Conflict: More than was paid, nothing was paid yet, or another refund has this id.
     """
-    return await refunding.record(principal, queries.by_id(order_id), wanted)
+    return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
 
 
 async def refund_external(principal: Principal, source: str, external_id: str, wanted: RefundIn) -> Refunded:
@@ -219,12 +225,11 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     order = await _require(queries.by_id(order_id).filter)
     found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
     if not found.items:
-        return Page([])
+        return Page([], None, found.count)
     rows = [version.model_dump(by_alias=True) for version in found.items]
-    follower = rows[0]["version"] + 1
-    later = order if follower == order.version else await OrderVersion.fetch(queries.version_of(order_id, follower))
-    newest = [] if later is None else [later.model_dump(by_alias=True)]
-    return Page(changes([*newest, *rows]), found.next_cursor, found.count)
+    later = order if request.cursor is None else await _version_after(order, rows[0]["version"])
+    newest = later.model_dump(by_alias=True)
+    return Page(changes([newest, *rows]), found.next_cursor, found.count)
 
 
 async def reconcile(
@@ -271,11 +276,19 @@ def _moved(present: Order, status: Status) -> dict[str, Any]:
     Raises:
         Conflict: The present one allows no such move.
     """
+    if status == present.status:
+        return {}  # what the source said stays, too
     said = present.source_status or present.status
     if not (may_move(present.status, status) or (present.status not in SETTLED and may_move(said, status))):
         raise Conflict(f"An order that is {present.status} cannot become {status}.")
     after = after_refunds(status, present.refunded or Decimal(0), present.total)
     return {"status": after, "source_status": status if after != status else None}
+
+
+async def _version_after(order: Order, version: int) -> Order | OrderVersion:
+    """What an order was next. Versions that detaching made have no record, and the last record may be of the order."""
+    found = await OrderVersion.fetch(queries.version_after(order.id, version))
+    return order if found is None or found.version >= order.version else found
 
 
 async def _require(filter_: Filter) -> Order:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crm.fields import AmountText, Attributes, Currency, Line, LongText, Moment
+from crm.fields import AmountText, Attributes, Currency, Line, LongText, Moment, Sku
 from crm.web.schemas import WireIn, WireOut, example
 
 Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
@@ -41,6 +41,20 @@ class ProductPut(WireIn):
     attributes: Attributes = {}
 
 
+class ProductLine(ProductPut):
+    """A product among many, with what the path says of a single one."""
+
+    model_config = example(sku="MUG", title="Mug", price={"amount": "4.50", "currency": "GBP"}, category="Kitchen")
+
+    sku: Sku
+
+    def wanted(self) -> ProductPut:
+        """The product alone; it has been checked already."""
+        names = ProductPut.model_fields
+        fields = {name: getattr(self, name) for name in names}
+        return ProductPut.model_construct(self.model_fields_set & names.keys(), **fields)
+
+
 class ProductOut(WireOut):
     """A product."""
 
@@ -61,4 +75,4 @@ class ProductOut(WireOut):
 class ProductPutOut(ProductOut):
     """A product, and what the request did: ``created``, ``updated`` or ``unchanged``."""
 
-    result: str
+    result: Literal["created", "updated", "unchanged"]

@@ -11,6 +11,7 @@ from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
 from crm.events import service as events
+from crm.idempotency import service as idempotency
 from crm.identity import Principal
 from crm.interactions import service as interactions
 from crm.orders import service as orders
@@ -57,7 +58,7 @@ async def read_timeline(
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
-    """Remove a customer for good: the record, the interactions and the browsing events.
+    """Remove a customer for good: the record, the interactions, the browsing events and the answers kept for repeats.
 
     Orders stay for the books: detached, without addresses and notes. Events go first and outside the transaction, of
     which there may be too many for one; interrupted, the call can be made again.
@@ -74,6 +75,7 @@ async def delete(principal: Principal, customer_id: str) -> None:
         await customers.remove(customer_id, session=session)
         await orders.detach_all(customer_id, session=session)
         await interactions.remove_all(customer_id, session=session)
+        await idempotency.forget(customer_id, session=session)
 
     await driver.run_transaction(together)
 

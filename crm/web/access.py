@@ -77,6 +77,8 @@ def _check_content_type(connection: ASGIConnection[Any, Any, Any, Any], handler:
 
 
 def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    if not connection.scope["query_string"]:
+        return
     try:
         unquote_to_bytes(connection.scope["query_string"]).decode()
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from ulid import ULID
 
 from crm.database.driver import Database, act
 from crm.errors import CrmError, NotSignedIn
@@ -111,4 +111,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
-    return str(ULID())
+    return os.urandom(13).hex().upper()

@@ -13,6 +13,9 @@ from litestar import Litestar
 from pydantic import BaseModel
 
 from crm.web.access import declared_access
+from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
+from crm.web.ndjson import MEDIA_TYPE as MEDIA_TYPE_OF_LINES
+from crm.web.ndjson import BulkLineOut
 from crm.web.problems import MEDIA_TYPE, Problem
 from crm.web.schemas import WireIn, WireOut
 
@@ -30,10 +33,15 @@ def describe(app: Litestar) -> dict[str, Any]:
     for model in _models():
         if model.__name__ in schemas or model is Problem:
             _put(schemas, model)
-    access = {h.operation_id: declared_access(h) for r in app.routes for h in getattr(r, "route_handlers", ())}
+    handlers = {h.operation_id: h for r in app.routes for h in getattr(r, "route_handlers", ())}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _amend(path, method, operation, access.get(operation.get("operationId")))
+            handler = handlers.get(operation["operationId"])  # none where one handler has several operations
+            _amend(path, method, operation, declared_access(handler) if handler else None)
+            if handler and (line := handler.opt.get("ndjson")):
+                _stream(operation, schemas, line)
+            if handler and takes_key(handler):
+                _add_key(operation)
     return document
 
 
@@ -54,6 +62,20 @@ def _put(schemas: dict[str, Any], model: type[BaseModel]) -> None:
     schemas[model.__name__] = schema
 
 
+def _stream(operation: dict[str, Any], schemas: dict[str, Any], line: type[BaseModel]) -> None:
+    """Lines in, lines out: a content type that Litestar has no words for."""
+    for model in (line, BulkLineOut):
+        _put(schemas, model)
+    says = "An object a line, of this shape; LF or CRLF. Content-Encoding: gzip is read."
+    operation["requestBody"] = {"required": True, "description": says, "content": _lines_of(line)}
+    answer = "A line for each, in order, while the body comes in; the last has the sums and `done`."
+    operation["responses"]["200"] = {"description": answer, "content": _lines_of(BulkLineOut)}
+
+
+def _lines_of(model: type[BaseModel]) -> dict[str, Any]:
+    return {MEDIA_TYPE_OF_LINES: {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+
+
 def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> None:
     if access == "public":
         operation["security"] = []
@@ -65,6 +87,16 @@ def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> No
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
     for status, says in _problems(path, method, access).items():
         responses[status] = {"description": says, "content": _PROBLEM}
+
+
+def _add_key(operation: dict[str, Any]) -> None:
+    text = {"type": "string", "minLength": 1, "maxLength": 257}  # 255, and the quotes around them
+    parameter = {"name": HEADER, "in": "header", "required": False, "description": POLICY, "schema": text}
+    operation["parameters"] = [*operation.get("parameters", []), parameter]
+    says = {"description": "There, and true, when the answer is an earlier one.", "schema": {"type": "boolean"}}
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["headers"] = {**response.get("headers", {}), REPLAYED: says}
 
 
 def _problems(path: str, method: str, access: Any) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -16,6 +16,7 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
+from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
 from crm.errors import CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
@@ -23,8 +24,12 @@ from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
+_UNACCEPTABLE: Final = "The request has fields that cannot be accepted."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
 _NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary or instance of ")
+
+#: How Litestar says that a parameter is missing: nothing else of the exception says which.
+_MISSING: Final = re.compile(r"Missing required (?:query|header|cookie) parameter '([\w-]+)'", re.ASCII)
 
 
 class FieldErrorOut(WireOut):
@@ -48,8 +53,7 @@ class Problem(WireOut):
 
 def respond(error: CrmError) -> Response[dict[str, Any]]:
     """An error as an answer."""
-    hidden = isinstance(error, OperatorError)
-    detail = "Something is wrong with the service; its log says what." if hidden else error.detail
+    detail = said(error)
     body: dict[str, Any] = {
         "type": f"urn:crm:problem:{error.code.replace('_', '-')}",
         "title": error.title,
@@ -66,15 +70,33 @@ def respond(error: CrmError) -> Response[dict[str, Any]]:
     return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
 
 
+def said(error: CrmError) -> str:
+    """What a client is told of an error; what only the operator can mend is in the log."""
+    return (
+        "Something is wrong with the service; its log says what." if isinstance(error, OperatorError) else error.detail
+    )
+
+
 def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[str, Any]]:
     """Any exception as a problem."""
+    answer = respond(settle(exc))
+    answer.headers.update(getattr(exc, "headers", None) or {})  # such as Allow
+    return answer
+
+
+def settle(exc: Exception) -> CrmError:
+    """Any exception as one of ours; what is no fault of the request is logged."""
     error = _as_ours(exc)
     if error is None or error.status >= 500:
         # The exception's text may hold what a person sent, so only its type and place are logged.
         log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
-    answer = respond(error or InternalError("This is a fault of the service; its log says where."))
-    answer.headers.update(getattr(exc, "headers", None) or {})  # such as Allow
-    return answer
+    return error or InternalError("This is a fault of the service; its log says where.")
+
+
+def invalid(exc: PydanticError) -> InvalidInput:
+    """What a model refused, as the refusal of a body."""
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    return InvalidInput(_UNACCEPTABLE, errors=tuple(_in_body(errors)))
 
 
 def _as_ours(exc: Exception) -> CrmError | None:
@@ -84,7 +106,7 @@ def _as_ours(exc: Exception) -> CrmError | None:
     if isinstance(exc, HTTPException) and isinstance(broken, list):
         # Pydantic's own list. Litestar's copy of it takes a field for the parameter or dependency of the same name, and
         # answers 400 or even 500 to a body with a field that is called "sku" or "settings".
-        return InvalidInput("The request has fields that cannot be accepted.", errors=tuple(_in_body(broken)))
+        return InvalidInput(_UNACCEPTABLE, errors=tuple(_in_body(broken)))
     if isinstance(exc, ValidationException):
         return _invalid(exc)
     if isinstance(exc, UnicodeDecodeError | RecursionError | SerializationException):
@@ -111,12 +133,15 @@ def _from_http(exc: HTTPException) -> CrmError:
 
 
 def _invalid(exc: ValidationException) -> CrmError:
+    if missing := _MISSING.match(exc.detail):
+        error = FieldError(missing[1], "This parameter is required.")
+        return UnreadableRequest("A parameter of the request is missing.", errors=(error,))
     extra = exc.extra if isinstance(exc.extra, list) else []
     in_query = any(isinstance(e, dict) and e.get("source") in {"query", "path", "header"} for e in extra)
     errors = tuple(_field_errors(extra))
     if in_query:
         return UnreadableRequest("A parameter of the request cannot be read.", errors=errors)
-    return InvalidInput("The request has fields that cannot be accepted.", errors=errors)
+    return InvalidInput(_UNACCEPTABLE, errors=errors)
 
 
 def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
@@ -135,7 +160,7 @@ def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
             yield FieldError("/" + pointer, _sentence(message))
 
 
-def _in_body(errors: Iterable[dict[str, Any]]) -> Iterable[FieldError]:
+def _in_body(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldError]:
     for error in errors:
         place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"] if part != "[key]"]
         if not place and error["type"] in {"model_type", "model_attributes_type"}:

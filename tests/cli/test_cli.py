@@ -58,7 +58,7 @@ COMMANDS = dict(commands(typer.main.get_command(cli.app)))
 def test_the_commands_are_those_of_the_manual() -> None:
     assert {" ".join(path) for path in COMMANDS} >= {
         "demo", "serve", "secrets", "db plan", "db apply", "db check", "db diagram", "user add", "user disable",
-        "user list", "key add", "key list", "key revoke", "import online-retail",
+        "user list", "key add", "key list", "key revoke", "import online-retail", "import ndjson", "import csv",
     }  # fmt: skip
 
 
@@ -104,6 +104,14 @@ def test_the_version(run: Run) -> None:
         ("user", "add", "a@example.com", "--password-stdin"),
         ("import", "online-retail", "no-such-file.csv", "--key", "x"),
         ("import", "online-retail", __file__),
+        ("import", "ndjson", __file__, "--kind", "orders"),
+        ("import", "ndjson", __file__, "--key", "x"),
+        ("import", "ndjson", __file__, "--key", "x", "--kind", "invoices"),
+        ("import", "ndjson", __file__, "--key", "x", "--kind", "orders", "--to", "crm.example.com"),
+        ("import", "csv", __file__, "--key", "x", "--kind", "products", "--source", "shop"),
+        ("import", "csv", __file__, "--key", "x", "--kind", "products", "--map", "name"),
+        ("import", "csv", __file__, "--key", "x", "--kind", "products", "--map", "a=b", "--map", "a=c"),
+        ("import", "csv", "no-such-file.csv", "--key", "x", "--kind", "products"),
     ],
     ids=" ".join,
 )

@@ -53,7 +53,7 @@ async def test_an_empty_database_lacks_everything(empty: Site) -> None:
     assert {step[0] for step in steps} == {Change.ADD.value}
     lacking = {step[2:].split(":")[0] for step in steps}
     assert len(lacking) == len(steps)
-    collections = "customers products orders events interactions users api_keys sign_in_failures"
+    collections = "customers products orders events interactions users api_keys sign_in_failures idempotency_keys"
     assert {f"collection {name}" for name in collections.split()} <= lacking
     assert {f"view {name}_nopii" for name in ("customers", "orders", "events")} <= lacking
     assert {f"role {name}" for name in "admin sales analyst ingest tracking auth migrator".split()} <= lacking

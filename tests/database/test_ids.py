@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 
 import pytest
 from bson import BSON, Decimal128
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -97,3 +97,16 @@ def test_a_sum_may_be_negative_and_larger_but_not_endless(wrong: str) -> None:
     assert _SUM.validate_python(Decimal128("-1000000000000.01")) == Decimal("-1000000000000.01")
     with pytest.raises(ValidationError):
         _SUM.validate_python(Decimal128(wrong))
+
+
+@given(st.decimals(allow_nan=True, allow_infinity=True))
+@example(Decimal("-0"))
+@example(Decimal("0E+3"))
+@example(Decimal("1E+15"))
+@example(Decimal("999999999999999.9999"))
+def test_amounts_are_encoded_as_bson_does_it(amount: Decimal) -> None:
+    try:
+        expected = Decimal128(amount)
+    except (Inexact, Overflow, Subnormal, InvalidOperation):
+        assume(False)
+    assert to_bson(amount).bid == expected.bid

@@ -24,6 +24,7 @@ from tests.fixtures.rows import (
     event_row,
     interaction_row,
     item_row,
+    keyed_request_row,
     order_row,
     plain_order_row,
     product_row,
@@ -50,6 +51,7 @@ STATUS = "a task has a status, and nothing else has one"
 PHONE_KEY = "phone_key comes with phone"
 KNOWN = "a customer has an email, a phone, a name or an external id"
 NET = "net is gross - refunded in every currency"
+ANSWERED = "an answered request has a status and a body, and no other has either"
 DATES = "every date lies between 1970 and 2200"
 LAST_NAME = "last_name and last_name_key go together"
 
@@ -88,6 +90,10 @@ def event(pointer: str, says: str, **changes: Any) -> Refused:
 
 def talk(pointer: str, says: str, **changes: Any) -> Refused:
     return Refused("interactions", interaction_row(**changes), pointer, says)
+
+
+def keyed(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("idempotency_keys", keyed_request_row(**changes), pointer, says)
 
 
 def stats(**changes: Any) -> Row:
@@ -237,6 +243,12 @@ REFUSED = {
     "failures that are never forgotten": Refused(
         "sign_in_failures", sign_in_failures_row(expires_at=ABSENT), "/expires_at", REQUIRED
     ),
+    # requests with an Idempotency-Key
+    "an answer without a status": keyed("", ANSWERED, status=ABSENT),
+    "an answer without a body": keyed("", ANSWERED, body=ABSENT),
+    "an answer to what still runs": keyed("", ANSWERED, state="running"),
+    "an answer to what was refused": keyed("/status", NOT_ALLOWED, status=422),
+    "an answer that is never forgotten": keyed("/recorded_at", REQUIRED, recorded_at=ABSENT),
 }
 
 

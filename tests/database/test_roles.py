@@ -26,6 +26,7 @@ MATRIX: Final = """
 customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
 products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
 orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
+idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f      idmxb
 order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb

@@ -49,6 +49,17 @@ def demo(
         running.stop()
 
 
+@pytest.fixture(scope="session")
+def bare_demo(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """A demo without the sample, for tests that bring names of their own and leave it running."""
+    running = DemoProcess(tmp_path_factory.mktemp("bare") / "data", sample=False, measured=False)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture
 def empty_demo(mongod: Path, tmp_path: Path) -> Iterator[Callable[[], DemoProcess]]:
     """Makes demos without the sample; they are not started yet."""

@@ -1,9 +1,12 @@
-"""The tour of README.md as commands to run and outputs to expect."""
+"""The tour of README.md, and other pages, as commands to run and outputs to expect."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.e2e.processes import ROOT
 
@@ -45,14 +48,36 @@ def tour() -> list[Step]:
     """All steps of the section "A tour"."""
     section = _SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert section is not None
+    return steps_of(section[1])
+
+
+def steps_of(page: str) -> list[Step]:
+    """All steps of a page: each ``sh`` block with the output below it."""
     steps: list[Step] = []
-    for language, text in _BLOCK.findall(section[1]):
+    for language, text in _BLOCK.findall(page):
         if language == "sh":
             steps.append(Step(text, None))
         else:
             assert steps[-1].shown is None, "one output for each block of commands"
             steps[-1] = Step(steps[-1].commands, text)
     return steps
+
+
+def run(steps: list[Step], environment: Mapping[str, str], folder: Path) -> None:
+    """Run all steps in one shell, and compare what they print with what the page shows."""
+    mark = "----- step {} -----"
+    script = "\n".join(
+        ["set -uo pipefail", *(f"echo '{mark.format(n)}'\n{step.commands}" for n, step in enumerate(steps))]
+    )
+    bash = ["bash", "-c", script]
+    done = subprocess.run(
+        bash, capture_output=True, text=True, env=dict(environment), cwd=folder, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs = re.split(r"----- step \d+ -----\n", done.stdout)[1:]
+    assert len(outputs) == len(steps)
+    for step, output in zip(steps, outputs, strict=True):
+        step.check(output)
 
 
 def _settled(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Answers kept under the Idempotency-Key of the request: the same request again gets the same answer."""
