@@ -17,6 +17,9 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
+from crm.connections.routes import router as connections_router
+from crm.connectors import webhooks
+from crm.connectors.applying import Terms
 from crm.contracts import contract, documents
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
@@ -27,6 +30,9 @@ from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identity import Principal
+from crm.inbox.routes import router as inbox_router
+from crm.inbox.schemas import Outcome, Work
+from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
 from crm.orders import service as orders
@@ -34,6 +40,7 @@ from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles.routes import router as profiles_router
@@ -52,6 +59,9 @@ API_ROUTERS: Sequence[Router] = (
     products_router,
     events_router,
     interactions_router,
+    connections_router,
+    inbox_router,
+    privacy_router,
     customers_bulk_router,
     orders_bulk_router,
     products_bulk_router,
@@ -71,7 +81,11 @@ def from_environment() -> Litestar:
 
 
 def create_app(
-    settings: Settings, *, database: Database | None = None, extra_routes: Sequence[ControllerRouterHandler] = ()
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    extra_routes: Sequence[ControllerRouterHandler] = (),
+    work_inbox: bool = True,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -79,6 +93,7 @@ def create_app(
         settings: Where MongoDB is, and the secrets.
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
+        work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
 
     Raises:
         OperatorError: A route declares no access.
@@ -91,12 +106,16 @@ def create_app(
         app.state.settings = settings
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
+        app.state.inbox = worker = Worker(own, carry_out)
         try:
-            async with orders.adding_up(own):
+            async with orders.adding_up(own), worker.running(wanted=work_inbox):
                 yield
         finally:
             if database is None:
                 own.close()
+
+    def carry_out(work: Work) -> Awaitable[Outcome]:
+        return webhooks.carry_out(work, Terms(settings.default_phone_region, settings.most_order_items))
 
     def recognise(credential: str) -> Awaitable[Principal]:
         return auth.recognise(credential, settings)
@@ -107,6 +126,7 @@ def create_app(
     app = Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            *webhooks.ROUTERS,
             health.live,
             health.ready,
             _Metrics,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from crm.auth.contract import CONTRACTS as AUTH
+from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.customers.contract import CONTRACT as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
@@ -12,11 +13,13 @@ from crm.database.documents import CrmDocument
 from crm.errors import ContractError
 from crm.events.contract import CONTRACT as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
+from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.orders.contract import CONTRACTS as ORDERS
+from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *AUTH, IDEMPOTENCY)
+_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
 
 
 @cache

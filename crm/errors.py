@@ -3,6 +3,7 @@
 CrmError
 ├── InvalidInput                422  the request is readable, its content is not acceptable
 │   ├── InvalidAmount           422
+│   ├── Unmappable              422  another system's message cannot be expressed here; ``reason`` says why
 │   ├── IdempotencyKeyReused    422  the key belongs to a request with another content
 │   └── RuleViolated            422  a validator of the database refused the document
 ├── UnreadableRequest           400  syntax, encoding, unknown query parameter, unindexed filter
@@ -75,6 +76,23 @@ class InvalidAmount(InvalidInput):
     """An amount of money that its currency cannot express."""
 
     code = "invalid_amount"
+
+
+class Unmappable(InvalidInput):
+    """What another system sent cannot be expressed here; ``reason`` is stable and machine-readable."""
+
+    code = "unmappable"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str = "unmappable",
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail, errors=errors, retry_after=retry_after)
+        self.reason = reason
 
 
 class IdempotencyKeyReused(InvalidInput):

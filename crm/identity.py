@@ -46,3 +46,5 @@ class Principal:
 
 ANONYMOUS: Final = Principal(id="anonymous", role=Role.AUTH, name="anonymous", kind="anonymous")
 SYSTEM: Final = Principal(id="system", role=Role.ADMIN, name="the service", kind="system")
+#: Carries out what webhooks delivered.
+INBOX: Final = Principal(id="inbox", role=Role.INGEST, name="the inbox", kind="system")

@@ -64,7 +64,7 @@ def add_user(
     except ValidationError as exc:
         errors = tuple(FieldError("/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors())
         raise InvalidInput("This user cannot be added:", errors=errors) from None
-    user_id = _run(mongodb_uri, data_dir, lambda: service.add_user(new))
+    user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(new))
     Console().print(f"Added {user_id}.", highlight=False)
 
 
@@ -79,22 +79,22 @@ def set_password(
     password = _password(password_stdin)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput.at("password", f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    _run(mongodb_uri, data_dir, lambda: service.set_password(email, password))
+    run_service(mongodb_uri, data_dir, lambda: service.set_password(email, password))
     Console().print("Set.", highlight=False)
 
 
 @users.command("disable")
 def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a member of staff from now on."""
-    _run(mongodb_uri, data_dir, lambda: service.disable_user(email))
+    run_service(mongodb_uri, data_dir, lambda: service.disable_user(email))
     Console().print("Disabled.", highlight=False)
 
 
 @users.command("list")
 def list_users(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show all staff."""
-    rows = _run(mongodb_uri, data_dir, service.list_users)
-    _table(("email", "name", "role", "disabled_at"), rows, as_json)
+    rows = run_service(mongodb_uri, data_dir, service.list_users)
+    show_table(("email", "name", "role", "disabled_at"), rows, as_json)
 
 
 @keys.command("add")
@@ -106,7 +106,7 @@ def add_key(
     as_json: Json = False,
 ) -> None:
     """Make an API key and show it, this once."""
-    made = _run(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name))
+    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name))
     if as_json:
         sys.stdout.write(made.model_dump_json() + "\n")
     else:
@@ -118,14 +118,14 @@ def add_key(
 @keys.command("list")
 def list_keys(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show all keys, as far as they may be shown."""
-    rows = _run(mongodb_uri, data_dir, service.list_keys)
-    _table(("id", "kind", "name", "hint", "revoked_at"), rows, as_json)
+    rows = run_service(mongodb_uri, data_dir, service.list_keys)
+    show_table(("id", "kind", "name", "hint", "revoked_at"), rows, as_json)
 
 
 @keys.command("revoke")
 def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a key from now on (a running service notices within a second)."""
-    _run(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
+    run_service(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
     Console().print("Revoked.", highlight=False)
 
 
@@ -136,7 +136,8 @@ def _password(from_stdin: bool) -> str:
     return asked
 
 
-def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:
+def run_service(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:
+    """Run services with the credentials of a URI, a data directory or the settings."""
     with target(mongodb_uri, data_dir) as (uri, settings):
 
         async def connected() -> T:
@@ -146,7 +147,8 @@ def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awai
         return asyncio.run(connected())
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+    """Print rows for a person or for a program."""
     if as_json:
         named = [dict(zip(columns, row, strict=True)) for row in rows]
         Console().print_json(json.dumps(named, default=datetime.isoformat))

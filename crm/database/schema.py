@@ -41,7 +41,7 @@ _KEPT: Final = (
 
 
 class _WithBsonTypes(GenerateJsonSchema):
-    """Pydantic's schema, with decimals, floats and dates as BSON has them."""
+    """Pydantic's schema, with decimals, floats, dates and bytes as BSON has them."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         if "ge" not in schema or "le" not in schema:
@@ -55,6 +55,9 @@ class _WithBsonTypes(GenerateJsonSchema):
 
     def datetime_schema(self, _schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
         return {"bsonType": "date"}
+
+    def bytes_schema(self, _schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        return {"bsonType": "binData"}
 
     def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002  Pydantic's signature
         inner = field["schema"]

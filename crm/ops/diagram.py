@@ -68,4 +68,4 @@ def _type(schema: dict[str, Any]) -> str:
         return str(kind[0])
     if kind == "array":
         return f"{_type(schema.get('items', {}))}[]"
-    return str(kind)
+    return "bytes" if kind == "binData" else str(kind)

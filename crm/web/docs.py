@@ -57,6 +57,10 @@ CONFIG: Final = OpenAPIConfig(
         Tag("products", "What is sold."),
         Tag("events", "What was looked at."),
         Tag("interactions", "Talks with staff."),
+        Tag("connections", "Shops that may deliver webhooks."),
+        Tag("inbox", "What they delivered, and what became of it."),
+        Tag("privacy", "What they ask on a person's behalf."),
+        Tag("webhooks", "Where they deliver."),
         Tag("health", "For load balancers and monitoring."),
     ],
     # Litestar's own pages load their scripts from elsewhere, and its document lacks much; ours stand below.

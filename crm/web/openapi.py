@@ -21,6 +21,8 @@ from crm.web.schemas import WireIn, WireOut
 
 _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+#: Bodies that are read raw, because a signature is over every byte.
+_RAW: Final = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
 _CHANGES: Final = frozenset({"post", "put", "patch"})
 
 
@@ -77,6 +79,8 @@ def _lines_of(model: type[BaseModel]) -> dict[str, Any]:
 def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> None:
     if access == "public":
         operation["security"] = []
+    if path.startswith("/webhooks/"):
+        operation["requestBody"] = _RAW
     responses = operation["responses"]
     if method == "put":
         responses["201"] = {**responses["200"], "description": "Created."}
@@ -107,6 +111,8 @@ def _problems(path: str, method: str, access: Any) -> dict[str, str]:
         out |= {"409": "It contradicts what is there.", "422": "A field cannot be accepted; `errors` names it."}
     if method == "patch":
         out |= {"412": "Somebody changed it since that version.", "428": "If-Match is missing."}
+    if path.startswith("/webhooks/"):
+        out |= {"401": "It is not signed with a secret of a connection of this name.", "404": "It is disabled."}
     if path.endswith("/auth/token"):
         out |= {"401": "E-mail and password do not belong together.", "429": "Too many failures; wait Retry-After."}
     return out

@@ -22,21 +22,25 @@ pytestmark = pytest.mark.mongo
 #: f find, i insert, u update, r remove, d drop, m collMod, x createIndex, b bypass the validator; · nothing.
 #: Nobody writes through a view, whatever else they may.
 MATRIX: Final = """
-                  admin   sales analyst ingest tracking auth migrator backup restore
-customers         fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
-products          fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
-orders            fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
-order_versions    fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
-stats_due         fiurdmx ·     ·       fiur   ·        ·    fiumx    f      idmxb
-events            fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
-interactions      fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
-users             fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
-api_keys          fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
-sign_in_failures  fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
-idempotency_keys  fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
-customers_nopii   fdm     ·     f       ·      ·        ·    fm       f      dm
-orders_nopii      fdm     ·     f       ·      ·        ·    fm       f      dm
-events_nopii      fdm     ·     f       ·      ·        ·    fm       f      dm
+                   admin   sales analyst ingest tracking auth migrator backup restore
+customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
+products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
+orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
+idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
+stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f      idmxb
+order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
+events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
+interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
+users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
+api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
+connections        fiurdmx ·     ·       f      ·        f    fiumx    f      idmxb
+connection_secrets fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
+inbox              fiurdmx ·     ·       fu     ·        i    fiumx    f      idmxb
+privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f      idmxb
+sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
+customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
+orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
+events_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
 """
 NOT_AUTHORISED: Final = 13
 NOT_ON_A_VIEW: Final = 166

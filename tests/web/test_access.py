@@ -26,6 +26,8 @@ pytestmark = pytest.mark.mongo
 
 CALLERS: Final = (*STAFF_ROLES, *KEY_KINDS)
 EVERYBODY: Final = "anonymous admin sales analyst ingest tracking"
+#: Public, but a signature is the credential: whoever calls without one is refused, signed in or not.
+SIGNED: Final = "whoever signs"
 #: Every operation of the API, and who may call it. A new route fails until it has a row here.
 ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/auth/token": EVERYBODY,
@@ -59,6 +61,20 @@ ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/interactions": "admin sales",
     "GET /api/v1/interactions/{interaction_id}": "admin sales",
     "PATCH /api/v1/interactions/{interaction_id}": "admin sales",
+    "GET /api/v1/connections": "admin",
+    "POST /api/v1/connections": "admin",
+    "GET /api/v1/connections/{connection_id}": "admin",
+    "PATCH /api/v1/connections/{connection_id}": "admin",
+    "POST /api/v1/connections/{connection_id}/secrets": "admin",
+    "DELETE /api/v1/connections/{connection_id}/secrets/{secret_id}": "admin",
+    "GET /api/v1/inbox": "admin",
+    "GET /api/v1/inbox/{delivery_id}": "admin",
+    "DELETE /api/v1/inbox/{delivery_id}": "admin",
+    "POST /api/v1/inbox/{delivery_id}/replay": "admin",
+    "POST /api/v1/inbox/replay": "admin",
+    "GET /api/v1/privacy-requests": "admin",
+    "POST /webhooks/shopify/{connection}": SIGNED,
+    "POST /webhooks/woocommerce/{connection}": SIGNED,
     "GET /health/live": EVERYBODY,
     "HEAD /health/live": EVERYBODY,
     "GET /health/ready": EVERYBODY,
@@ -91,7 +107,9 @@ async def test_only_these_roles_may(operation: str, app: Litestar, credentials: 
         headers = {} if caller == "anonymous" else {"Authorization": f"Bearer {credentials[caller]}"}
         async with client_of(app, **headers) as client:
             answer = await client.request(method, url)
-        if caller in ALLOWED[operation].split():
+        if ALLOWED[operation] == SIGNED:
+            assert "signed with a secret" in refused(answer, 401, "not_signed_in")["detail"]
+        elif caller in ALLOWED[operation].split():
             assert answer.status_code not in {401, 403}, f"{caller}: {answer.text}"
             assert answer.status_code < 500
         elif caller == "anonymous":

@@ -132,6 +132,28 @@ ROUTES = {
             {"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": [[[[[]]]]]}, {f"k{n}": n for n in range(501)},
         ], "/events/0/received_at": ["2026-01-31T12:00:00Z"],
     }, ("/events", "/events/0/source", "/events/0/message_id", "/events/0/type", "/events/0/occurred_at")),
+    "create connection": Route(
+        "POST", "connections",
+        {"kind": "shopify", "name": "a-shop", "secret": "leak@example.com-secret", "shop": MARKER},
+        {
+            "/kind": [*NOT_TEXT, None, "magento", MARKER],
+            "/name": [*NOT_TEXT, None, "", "A", "a b", "-a", "a/b", "é", "n" * 64, "a\n", MARKER],
+            "/source": [*NOT_TEXT, "", "a b", "-s", "s" * 65, "$ne"], "/shop": NOT_LINES,
+            "/currency": [*NOT_TEXT, "gbp", "XXX", MARKER],
+            "/secret": [*NOT_TEXT, None, "", "leak-too-short", "l" * 201, "leak " * 5, "leaké" * 5, "leak" * 5 + "\n"],
+            "/secrets": [[]], "/disabled": [True],
+        }, ("/kind", "/name", "/secret"),
+    ),
+    "update connection": Route("PATCH", "connections/{connection}", {"shop": MARKER, "version": 1}, {
+        "/shop": NOT_LINES, "/currency": [*NOT_TEXT, "gbp"], "/disabled": ["yes", 1, INJECTED], "/name": ["b"],
+        "/secret": [MARKER], "/version": IN_VERSION,
+    }),
+    "add secret": Route("POST", "connections/{connection}/secrets", {"secret": "leak@example.com-another"}, {
+        "/secret": [*NOT_TEXT, None, "", "leak-too-short", "l" * 201], "/hint": ["leak"],
+    }, ("/secret",)),
+    "replay deliveries": Route("POST", "inbox/replay", {"connection_id": "{connection}"}, {
+        "/connection_id": [*NOT_TEXT, None, "", MARKER, "con_"], "/state": ["dead"],
+    }, ("/connection_id",)),
     "create interaction": Route("POST", "interactions", {"customer_id": "{customer}", "kind": "call", "body": MARKER}, {
         "/customer_id": [*NOT_TEXT, None, MARKER, "cus_nobody", "usr_1\x00"], "/kind": [*NOT_TEXT, None, "chat"],
         "/subject": NOT_LINES, "/body": [*NOT_TEXT, "b" * 10_001, "\x00"], "/occurred_at": NOT_TIMES,
@@ -173,7 +195,14 @@ async def world(admin: httpx.AsyncClient, store: Store, caplog: pytest.LogCaptur
     order = good(await admin.put("/api/v1/orders/shop/1", json=order_body), 201)
     talk = {"customer_id": order["customer_id"], "kind": "note", "body": "b"}
     interaction = good(await admin.post("/api/v1/interactions", json=talk), 201)
-    ids = {"customer": order["customer_id"], "order": order["id"], "interaction": interaction["id"]}
+    shop = {"kind": "shopify", "name": "shop", "secret": "0123456789abcdef"}
+    connection = good(await admin.post("/api/v1/connections", json=shop), 201)
+    ids = {
+        "customer": order["customer_id"],
+        "order": order["id"],
+        "interaction": interaction["id"],
+        "connection": connection["id"],
+    }
     return World(Bad(admin, store, caplog), ids)
 
 
@@ -242,7 +271,7 @@ async def test_unreadable_bodies(name: str, world: World) -> None:
     route = ROUTES[name]
     whole = json.dumps(world.filled(route.good)).encode()
     for body in (
-        whole[:-1], whole + b"}", whole.replace(b"leak", b"leak\xff"), b"[" * 100_000, whole[:-1] + b', "x": NaN}',
+        whole[:-1], whole + b"}", whole.replace(b': "', b': "\xff', 1), b"[" * 100_000, whole[:-1] + b', "x": NaN}',
         whole[:-1] + b', "x": 1e400}', whole[:-1] + b', "x": "\\ud800"}', b'{"a":' * 2000 + b"1" + b"}" * 2000,
         b"\xef\xbb\xbf" + whole, MARKER.encode(),
     ):  # fmt: skip

@@ -1,0 +1,1 @@
+"""Connections: shops that may deliver webhooks, and the secrets that prove it is them."""

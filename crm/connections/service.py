@@ -1,0 +1,247 @@
+"""What can be done with connections; and whether a webhook comes from one."""
+
+from __future__ import annotations
+
+import re
+import secrets as randomness
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from crm.clock import now
+from crm.connections import queries, signatures
+from crm.connections.documents import Connection, ConnectionSecrets
+from crm.connections.schemas import (
+    MOST_SECRETS,
+    ConnectionCreate,
+    ConnectionOut,
+    ConnectionUpdate,
+    Kind,
+    SecretCreate,
+    SecretOut,
+    Shop,
+    Verified,
+)
+from crm.database.driver import run_transaction
+from crm.database.ids import new_id
+from crm.database.paging import Page, PageRequest
+from crm.errors import AlreadyExists, Conflict, FieldError, NotFound, NotSignedIn, StaleVersion
+from crm.identity import Principal
+
+log = structlog.get_logger("crm.connections")
+#: Which field a unique index speaks of.
+_POINTERS: Final = {"one_connection_per_name": "/name", "one_connection_per_source": "/source"}
+
+
+async def create(principal: Principal, new: ConnectionCreate) -> ConnectionOut:
+    """Let a shop deliver webhooks.
+
+    Raises:
+        AlreadyExists: Another connection has this name or source.
+    """
+    del principal
+    moment = now()
+    connection = Connection.from_row(
+        {
+            "_id": new_id("con"),
+            **new.model_dump(exclude={"secret"}),
+            "source": new.source or new.name,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+    )
+    secret = _live(new.secret, moment)
+    of_it = ConnectionSecrets.from_row({"_id": connection.id, "secrets": [secret]})
+
+    async def store(session: Any) -> None:
+        await Connection.stored().insert(connection.as_stored(), session=session)
+        await ConnectionSecrets.stored().insert(of_it.as_stored(), session=session)
+
+    try:
+        await run_transaction(store)
+    except AlreadyExists as exc:
+        detail = "Another connection has this already."
+        errors = (FieldError(_POINTERS.get(exc.index, ""), detail),)
+        raise AlreadyExists(detail, index=exc.index, errors=errors) from None
+    return _shape(connection, [secret])
+
+
+async def get(principal: Principal, connection_id: str) -> ConnectionOut:
+    """One connection.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    del principal
+    return await _shown(await _require(connection_id))
+
+
+async def page(principal: Principal, request: PageRequest) -> Page[ConnectionOut]:
+    """One page of connections, the oldest first."""
+    del principal
+    sort = queries.LISTINGS.choose({}, request.sort)
+    found = await Connection.page(queries.everything(), sort, request)
+    hints = await _hints([connection.id for connection in found.items])
+    return found.map(lambda connection: _shape(connection, hints.get(connection.id, [])))
+
+
+async def named(name: str) -> ConnectionOut:
+    """The connection of a name.
+
+    Raises:
+        NotFound: There is none.
+    """
+    found = await Connection.fetch(queries.by_name(name))
+    if found is None:
+        raise NotFound("There is no such connection.")
+    return await _shown(found)
+
+
+async def update(principal: Principal, connection_id: str, change: ConnectionUpdate, version: int) -> ConnectionOut:
+    """Change the shop's address or currency; disable or enable.
+
+    Raises:
+        NotFound: There is none of that id.
+        StaleVersion: Somebody changed it since that version.
+    """
+    del principal
+    present = await _require(connection_id)
+    fields = change.model_dump(include=change.model_fields_set & {"shop", "currency"})
+    if change.disabled is not None:
+        fields["disabled_at"] = (present.disabled_at or now()) if change.disabled else None
+    found = await Connection.change(queries.at_version(connection_id, version), queries.changed(fields, now()))
+    if found is None:
+        raise StaleVersion("Somebody has changed this connection since; read it again.")
+    return await _shown(found)
+
+
+async def disable(principal: Principal, connection_id: str) -> None:
+    """Take no more from a shop but privacy requests.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    del principal
+    moment = now()
+    update_ = queries.changed({"disabled_at": moment}, moment)
+    if await Connection.change(queries.by_id(connection_id).filter, update_) is None:
+        raise NotFound("There is no such connection.")
+
+
+async def add_secret(principal: Principal, connection_id: str, new: SecretCreate) -> ConnectionOut:
+    """Accept one more secret from now on.
+
+    Raises:
+        NotFound: There is no such connection.
+        Conflict: It has as many as it may.
+    """
+    del principal
+    await _require(connection_id)
+    update_ = queries.secret_added(_live(new.secret, now()))
+    outcome = await ConnectionSecrets.stored().update_one(queries.room_for_a_secret(connection_id), update_)
+    if not outcome.matched:
+        raise Conflict(f"A connection has at most {MOST_SECRETS} secrets; remove one that is no longer used.")
+    return await _touched(connection_id)
+
+
+async def remove_secret(principal: Principal, connection_id: str, secret_id: str) -> ConnectionOut:
+    """Accept a secret no longer.
+
+    Raises:
+        NotFound: There is no such connection, or it has no such secret.
+        Conflict: It is the only one.
+    """
+    del principal
+    shown = await _shown(await _require(connection_id))
+    if all(secret.id != secret_id for secret in shown.secrets):
+        raise NotFound("There is no such secret.")
+    wanted = queries.another_secret_than(connection_id, secret_id)
+    if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_removed(secret_id))).matched:
+        raise Conflict("This is the connection's only secret; add another one first, or disable the connection.")
+    return await _touched(connection_id)
+
+
+async def verify(kind: Kind, name: str, body: bytes, signature: str | None, *, shop: str | None) -> Verified:
+    """Whether a webhook comes from the shop of a connection.
+
+    No such connection, another kind, a wrong signature and another shop are answered alike, and take as long.
+
+    Args:
+        kind: Of the route.
+        name: In its URL.
+        body: To the byte.
+        signature: As the header has it.
+        shop: The sender's address, where a header says it.
+
+    Raises:
+        NotSignedIn: It does not, or nobody can tell.
+    """
+    connection = await Connection.fetch(queries.by_name(name))
+    row = await ConnectionSecrets.stored().find_one(queries.secrets_of(connection.id if connection else ""))
+    known = [secret["secret"] for secret in row["secrets"]] if row else [signatures.DECOY]
+    signed = signatures.is_signed(body, signature, known)
+    if connection is None or row is None or connection.kind != kind or not signed:
+        raise _refusal()
+    if shop and connection.shop and same_place(shop) != same_place(connection.shop):
+        # Its signature is right, so whoever set this up will look for the reason: one app can serve several shops.
+        log.warning("webhook of another shop", connection=connection.id)
+        raise _refusal()
+    return Verified(connection.id, disabled=connection.disabled_at is not None)
+
+
+async def shop(connection_id: str) -> Shop | None:
+    """Whose deliveries they are; None where the connection is gone."""
+    found = await Connection.fetch(queries.by_id(connection_id))
+    return found and Shop(found.id, found.kind, found.source, found.shop, found.currency)
+
+
+def new_secret() -> str:
+    """A secret for a shop that takes ours: 256 random bits."""
+    return randomness.token_urlsafe(32)
+
+
+def same_place(address: str) -> str:
+    """A shop's address in one spelling: ``https://Shop.example/`` and ``shop.example`` are the same."""
+    return re.sub(r"^https?://", "", address.strip().lower()).rstrip("/")
+
+
+def _refusal() -> NotSignedIn:
+    return NotSignedIn("This is not signed with a secret of a connection of this name.")
+
+
+def _live(secret: str, moment: datetime) -> dict[str, Any]:
+    return {"id": new_id("sec"), "secret": secret, "hint": secret[-4:], "created_at": moment}
+
+
+async def _require(connection_id: str) -> Connection:
+    found = await Connection.fetch(queries.by_id(connection_id))
+    if found is None:
+        raise NotFound("There is no such connection.")
+    return found
+
+
+async def _touched(connection_id: str) -> ConnectionOut:
+    """The connection after its secrets were changed: its version counts that too."""
+    found = await Connection.change(queries.by_id(connection_id).filter, queries.changed({}, now()))
+    if found is None:
+        raise NotFound("There is no such connection.")
+    return await _shown(found)
+
+
+async def _shown(connection: Connection) -> ConnectionOut:
+    return _shape(connection, (await _hints([connection.id])).get(connection.id, []))
+
+
+async def _hints(connection_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    rows = await ConnectionSecrets.stored().find(queries.hints_of(connection_ids))
+    return {row["_id"]: row["secrets"] for row in rows}
+
+
+def _shape(connection: Connection, secrets: Iterable[Mapping[str, Any]]) -> ConnectionOut:
+    return ConnectionOut(
+        **connection.model_dump(exclude={"revision_id"}),
+        path=f"/webhooks/{connection.kind}/{connection.name}",
+        secrets=[SecretOut(id=s["id"], hint=s["hint"], created_at=s["created_at"]) for s in secrets],
+    )

@@ -1,0 +1,71 @@
+"""What a Shopify webhook is about, from its headers and body. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from crm.connectors import reading
+from crm.connectors.reading import Json
+from crm.connectors.receiving import digest, glance, version
+from crm.errors import UnreadableRequest
+from crm.inbox.schemas import Arrival
+
+#: An order as it now is. ``orders/edited`` has only the edit, and ``orders/updated`` comes with it.
+ORDERS: Final = frozenset(
+    f"orders/{what}" for what in ("create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled")
+)
+ORDER_DELETED: Final = "orders/delete"
+REFUND: Final = "refunds/create"
+CUSTOMERS: Final = frozenset({"customers/create", "customers/update", "customers/enable", "customers/disable"})
+PRODUCTS: Final = frozenset({"products/create", "products/update"})
+UNINSTALLED: Final = "app/uninstalled"
+#: Shopify demands that these are taken, also 48 hours after the app was removed.
+PRIVACY: Final = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+
+_RESOURCES: Final = {**dict.fromkeys(ORDERS, "order"), ORDER_DELETED: "order", REFUND: "refund"}
+_RESOURCES.update({**dict.fromkeys(CUSTOMERS, "customer"), **dict.fromkeys(PRODUCTS, "product")})
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header of Shopify's, with or without the ``X-`` that newer webhooks leave out."""
+    return headers.get(f"x-shopify-{name}") or headers.get(f"shopify-{name}") or None
+
+
+def arrival(headers: Mapping[str, str], body: bytes, now: datetime) -> Arrival:
+    """The delivery.
+
+    Args:
+        headers: By names in small letters, or without regard to case.
+        body: To the byte.
+        now: For what has no date of its own.
+
+    Raises:
+        UnreadableRequest: No topic is named.
+    """
+    topic = reading.plain(header(headers, "topic"), 100)
+    if topic is None:
+        raise UnreadableRequest("The header X-Shopify-Topic is missing.")
+    data = glance(body)
+    webhook_id = reading.plain(header(headers, "webhook-id"))
+    triggered_at = version({"at": header(headers, "triggered-at")}, "at")
+    deleted = topic == ORDER_DELETED
+    return Arrival(
+        topic=topic,
+        body=body,
+        # The id stays the same when Shopify repeats a delivery.
+        key=(webhook_id,) if webhook_id else (topic, digest(body)),
+        resource=_resource(topic, data),
+        version=(triggered_at or now) if deleted else version(data, "created_at" if topic == REFUND else "updated_at"),
+        overrides=deleted,
+        webhook_id=webhook_id,
+        event_id=reading.plain(header(headers, "event-id")),
+        api_version=reading.plain(header(headers, "api-version")),
+        triggered_at=triggered_at,
+    )
+
+
+def _resource(topic: str, data: Json) -> str | None:
+    kind, own_id = _RESOURCES.get(topic), reading.identifier(data, "id")
+    return f"{kind}/{own_id}" if kind and own_id else None

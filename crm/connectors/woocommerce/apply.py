@@ -1,0 +1,56 @@
+"""Carries out what WooCommerce delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from crm.connectors import applying, reading
+from crm.connectors.applying import Terms
+from crm.connectors.reading import Json
+from crm.connectors.woocommerce import catalogue, mapping
+from crm.inbox.schemas import Outcome, Work
+
+_Carry = Callable[[Work, Json, Terms], Awaitable[Outcome]]
+_HAVE_CONTENT: Final = ("created", "updated", "restored")
+
+
+async def apply(work: Work, terms: Terms) -> Outcome:
+    """Carry a delivery out; topics that we have no use for are ignored.
+
+    Raises:
+        CrmError: It cannot be carried out, or not now.
+    """
+    carry = _TOPICS.get(work.topic)
+    return "ignored" if carry is None else await carry(work, reading.parse(work.body), terms)
+
+
+async def _order(work: Work, data: Json, terms: Terms) -> Outcome:
+    if mapping.is_draft(data):
+        return "ignored"
+    order, given_back = mapping.order(data), mapping.refunds(data)
+    await applying.put_order(work, reading.required_id(data), order, given_back, terms)
+    return "applied"
+
+
+async def _order_deleted(work: Work, data: Json, _terms: Terms) -> Outcome:
+    await applying.cancel_order(work, reading.required_id(data))
+    return "applied"
+
+
+async def _customer(work: Work, data: Json, terms: Terms) -> Outcome:
+    await applying.put_customer(work, catalogue.customer(data), terms)
+    return "applied"
+
+
+async def _product(work: Work, data: Json, _terms: Terms) -> Outcome:
+    await applying.put_product(*catalogue.product(data, currency=work.shop.currency))
+    return "applied"
+
+
+_TOPICS: Final[dict[str, _Carry]] = {
+    **{f"order.{event}": _order for event in _HAVE_CONTENT},
+    "order.deleted": _order_deleted,
+    **{f"customer.{event}": _customer for event in _HAVE_CONTENT},
+    **{f"product.{event}": _product for event in _HAVE_CONTENT},
+}

@@ -1,0 +1,1 @@
+"""The inbox: what other systems deliver by webhook, kept until it is carried out."""

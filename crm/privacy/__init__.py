@@ -1,0 +1,1 @@
+"""Privacy requests: what shops ask on a person's behalf."""
