@@ -63,6 +63,7 @@ class OrderContent(BaseModel):
         placed_at: Business time; may be long past, never in the future.
         status: After refunds (``states.after_refunds``).
         source_status: What the source or staff said last, where refunds make ``status`` another.
+        refunded: Sum of the refunds; absent where there are none.
         test: Made to try out the shop: no part of any total. Absent is false.
         source_updated_at: The source's own version: an older push never replaces a newer one.
         changed_by: The principal that made this version; absent in orders of release 0.1.0.
@@ -74,6 +75,7 @@ class OrderContent(BaseModel):
     placed_at: Moment
     status: Status
     source_status: Status | None = None
+    refunded: StoredAmount | None = None
     test: bool | None = None
     items: Annotated[list[OrderItem], Field(min_length=1, max_length=MOST_ITEMS)]
     shipping: StoredAmount
@@ -94,7 +96,6 @@ class Order(OrderContent, VersionedDocument):
         source: The system that it comes from.
         external_id: What that system calls it; (source, external_id) is unique.
         refunds: In the order in which they were recorded.
-        refunded: Their sum; absent where there are none.
         content_hash: Of what was pushed, so that the same content again changes nothing.
         recorded_at: Set by the server's own clock with every push: ``placed_at`` is checked against it.
     """
@@ -103,7 +104,6 @@ class Order(OrderContent, VersionedDocument):
     source: SourceName
     external_id: ExternalId
     refunds: Annotated[list[Refund], Field(max_length=MOST_REFUNDS)] | None = None
-    refunded: StoredAmount | None = None
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     recorded_at: Moment
 

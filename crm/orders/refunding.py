@@ -20,7 +20,8 @@ from crm.orders.pushing import version_row
 from crm.orders.schemas import RefundIn
 from crm.orders.states import after_refunds
 
-_ROUNDS: Final = 40
+#: Each round loses only to somebody who made progress; a hundred senders of refunds of one order need some.
+_ROUNDS: Final = 150
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 
 

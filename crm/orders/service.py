@@ -23,7 +23,7 @@ from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
-from crm.orders.states import SETTLED, Status, after_refunds, may_move
+from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
 
@@ -299,8 +299,7 @@ def _moved(present: Order, status: Status) -> dict[str, Any]:
     """
     if status == present.status:
         return {}  # what the source said stays, too
-    said = present.source_status or present.status
-    if not (may_move(present.status, status) or (present.status not in SETTLED and may_move(said, status))):
+    if not may_move(present.status, status):
         raise Conflict(f"An order that is {present.status} cannot become {status}.")
     after = after_refunds(status, present.refunded or Decimal(0), present.total)
     return {"status": after, "source_status": status if after != status else None}

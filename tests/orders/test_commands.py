@@ -35,7 +35,7 @@ class Commands(monitoring.CommandListener):
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         target = event.command.get(event.command_name)
         # Who a key belongs to is looked up every few seconds.
-        if self.counted is not None and event.command_name not in NOT_COUNTED and target != "api_keys":
+        if self.counted is not None and event.command_name not in NOT_COUNTED and target not in {"api_keys", "inbox"}:
             self.counted[f"{event.command_name} {target}"] += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:

@@ -48,7 +48,7 @@ async def test_every_change_says_who_what_and_when(
     assert user.startswith("usr_")
     assert [change["by"] for change in found] == [key, user, key]
     assert [change["at"] for change in found] == [given["updated_at"], moved["updated_at"], edited["updated_at"]]
-    assert fields(found[0]) == {"status": ("fulfilled", "partially_refunded")}
+    assert fields(found[0]) == {"status": ("fulfilled", "partially_refunded"), "refunded": ("0.00", "5.00")}
     assert fields(found[1]) == {"status": ("paid", "fulfilled"), "source_status": ("paid", "fulfilled")}
     assert fields(found[2]) == {
         "note": (None, "Gift"),
