@@ -33,6 +33,18 @@ def dies_with_parent() -> Callable[[], None] | None:
     return before_exec
 
 
+def die_with_parent(parent: int) -> None:
+    """From now on get SIGTERM when our parent ends, however it ends; end at once where it is gone already.
+
+    Args:
+        parent: Its process id. The *thread* of it that forked us must live as long as we shall.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def free_port() -> int:
     """A loopback port that nobody uses at this moment; another process may still be faster."""
     with socket.socket() as probe:

@@ -144,7 +144,12 @@ def _import(job: files.Job, key: str, resume: bool, as_json: bool) -> None:
             with bytes_done(Console(stderr=True), job.file.name) as on_progress:
                 return await files.run(client, job, resume=resume, on_progress=on_progress)
 
-    report = asyncio.run(work())
+    try:
+        report = asyncio.run(work())
+    except KeyboardInterrupt:
+        how = "run it again with --resume to go on" if job.journal.exists() else "nothing was sent yet"
+        sys.stderr.write(f"crm: Stopped; {how}.\n")
+        raise typer.Exit(130) from None
     said = report.to_dict()
     sys.stdout.write(f"{json.dumps(said)}\n" if as_json else _sentences(report, said))
     if not report.clean():

@@ -144,9 +144,19 @@ def stats_revisions(customer_ids: list[str]) -> Query:
     return Query({"_id": {"$in": customer_ids}}, projection=("stats.revision",))
 
 
+def stats_behind(after: str, limit: int) -> Query:
+    """The projections of the customers whose ids come next."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("stats",))
+
+
+def stats_of(customer_ids: list[str]) -> Query:
+    """The projections of some customers."""
+    return Query({"_id": {"$in": customer_ids}}, projection=("stats",))
+
+
 def at_stats_revision(customer_id: str, revision: int) -> Filter:
-    """A customer whose projection nobody has written since."""
-    return {"_id": customer_id, "stats.revision": revision}
+    """A customer whose projection nobody has written since; 0 stands for one that has none, written by other means."""
+    return {"_id": customer_id, "stats.revision": revision or {"$in": [0, None]}}
 
 
 def stats_projected(stats: Mapping[str, Any]) -> Update:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import structlog
+
 from crm import contact
 from crm.clock import now
 from crm.customers import queries
@@ -26,6 +28,8 @@ from crm.errors import (
     StaleVersion,
 )
 from crm.identity import Principal, Role
+
+log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
@@ -171,6 +175,16 @@ async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:
     return {row["_id"]: int(row.get("stats", {}).get("revision", 0)) for row in rows}
 
 
+async def stats_behind(after: str, limit: int) -> dict[str, Any]:
+    """What is stored as projection of the customers whose ids come next, by id and in their order."""
+    return {row["_id"]: row.get("stats") for row in await Customer.stored().find(queries.stats_behind(after, limit))}
+
+
+async def stats_of(customer_ids: list[str]) -> dict[str, Any]:
+    """What is stored as projection of some customers; those who do not exist are left out."""
+    return {row["_id"]: row.get("stats") for row in await Customer.stored().find(queries.stats_of(customer_ids))}
+
+
 async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> bool:
     """Write the projection of customers' orders, each unless somebody wrote it since.
 
@@ -178,16 +192,19 @@ async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> b
         stats: Customer id → the revision that was read before the orders were, and the totals.
 
     Returns:
-        Whether all could be written.
+        Whether all could be written, but for those that the database's rules refuse.
     """
     writes = [
         Write(queries.at_stats_revision(customer_id, revision), queries.stats_projected(totals))
         for customer_id, (revision, totals) in stats.items()
     ]
     written = await Customer.stored().write_each(writes)
-    for error in written.errors.values():
-        raise error
-    return written.matched == len(writes)
+    for place, error in written.errors.items():
+        if not isinstance(error, InvalidInput):
+            raise error
+        # A rule refuses the document as it is: trying again mends nothing, and the others' totals would wait for it.
+        log.error("totals were refused", customer_id=list(stats)[place], rules=[e.detail for e in error.errors])
+    return written.matched + len(written.errors) == len(writes)
 
 
 async def seen(latest: Mapping[str, Any]) -> None:

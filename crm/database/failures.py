@@ -39,6 +39,8 @@ _TIMED_OUT: Final = frozenset({50, 64, 89, 262})
 _WRITE_CONFLICT: Final = 112
 _NOT_VALID: Final = 121
 _DUPLICATE: Final = 11000
+#: More than 16 MiB after an update, an upsert or on its own; more than the storage engine's cache takes at once.
+_TOO_LARGE: Final = frozenset({17419, 17420, 10334, 388})
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 
@@ -114,6 +116,8 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
         return RuleViolated("The database refused the document.", errors=tuple(_broken_rules(error.get("errInfo", {}))))
     if code == _WRITE_CONFLICT:
         return Conflict("Somebody else is changing the same document; try again.")
+    if code in _TOO_LARGE:
+        return InvalidInput("With this the document would be larger than the database can store.")
     if code in _TIMED_OUT:
         return _unknown_outcome()
     if code == _WRONG_PASSWORD:

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import Final
 
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from litestar import Litestar
+
+from crm.app import from_environment
+from crm.processes import die_with_parent
 
 #: Requests a worker holds at a time; more wait in the socket's queue instead of in memory.
 _BACKPRESSURE: Final = 512
+#: Seconds that open requests have to end when the server is stopped: twice what one database operation may take.
+#: Without a limit, lines that are streamed in would keep a server alive for as long as somebody sends.
+_GRACE: Final = 20
 
 
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve until SIGINT or SIGTERM; open requests are finished first."""
+    """Serve until SIGINT or SIGTERM; open requests have 20 seconds to end."""
     Granian(
-        "crm.app:from_environment",
+        "crm.ops.server:application",
         factory=True,
         interface=Interfaces.ASGI,
         address=host,
         port=port,
         workers=workers,
         backpressure=_BACKPRESSURE,
+        workers_kill_timeout=_GRACE,
         respawn_failed_workers=workers > 1,
         log_level=LogLevels.warning,
         log_access=False,
         websockets=False,
     ).serve()
+
+
+def application() -> Litestar:
+    """The application in a worker, which must not outlive the main process.
+
+    Granian ends its workers only where it can: after kill -9 of the main process they went on serving, unwatched,
+    beside those of the next start.
+    """
+    main = multiprocessing.parent_process()
+    if main is not None and main.pid is not None:
+        die_with_parent(main.pid)
+    return from_environment()

@@ -40,7 +40,7 @@ async def push_orders(
 async def _store(principal: Principal, settings: Settings, lines: Sequence[OrderLine]) -> list[ndjson.Answer]:
     answers: dict[int, ndjson.Answer] = {}
     for wave in _waves(lines):
-        pushes = [service.Push(lines[i].source, lines[i].external_id, lines[i].pushed()) for i in wave]
+        pushes = [service.Push(lines[i].source, lines[i].external_id, lines[i]) for i in wave]
         stored = await service.put_many(
             principal, pushes, phone_region=settings.default_phone_region, most_items=settings.most_order_items
         )

@@ -14,23 +14,28 @@ from crm.customers.schemas import PostalAddress
 from crm.database.ids import from_bson
 from crm.errors import InvalidInput
 from crm.orders.documents import Order
-from crm.orders.schemas import OrderOut, OrderPut, Reconciled
+from crm.orders.schemas import OrderItemIn, OrderOut, OrderPut, Reconciled
 from crm.orders.totals import Line, order_total
+
+_AMOUNTS: Final = ("shipping", "discount", "tax", "total")
+_ADDRESSES: Final = ("shipping_address", "billing_address")
+_AS_PUSHED: Final = tuple(
+    name for name in OrderPut.model_fields if name not in {"customer", "items", "test", *_AMOUNTS, *_ADDRESSES}
+)
 
 
 def content(pushed: OrderPut) -> dict[str, Any]:
     """The stored fields of a pushed order, amounts exact in its currency.
+
+    Field by field: a model's own dump takes three times as long, and this is the hottest path.
 
     Raises:
         InvalidInput: An amount does not fit the currency, a discount is larger than its line, or the total is not the
             sum.
     """
     currency = pushed.currency
-    items = [_item(item.model_dump(), currency, f"/items/{i}") for i, item in enumerate(pushed.items)]
-    amounts = {
-        name: money.amount(getattr(pushed, name), currency, pointer=f"/{name}")
-        for name in ("shipping", "discount", "tax", "total")
-    }
+    items = [_item(item, currency, f"/items/{index}") for index, item in enumerate(pushed.items)]
+    amounts = {name: money.amount(getattr(pushed, name), currency, pointer=f"/{name}") for name in _AMOUNTS}
     lines = [Line(i["quantity"], i["unit_price"], i["discount"], i["tax"]) for i in items]
     for index, line in enumerate(lines):
         if line.discount > line.price():
@@ -38,16 +43,24 @@ def content(pushed: OrderPut) -> dict[str, Any]:
     others = {name: amounts[name] for name in ("shipping", "discount", "tax")}
     if amounts["total"] != order_total(lines, **others, currency=currency):
         raise InvalidInput.at("/total", "The total must be items − discounts + tax + shipping, exactly.")
-    fields = pushed.model_dump(exclude={"customer", "items", *amounts})
-    if not pushed.test:
-        del fields["test"]
+    fields: dict[str, Any] = {name: getattr(pushed, name) for name in _AS_PUSHED}
+    for name in _ADDRESSES:
+        address = getattr(pushed, name)
+        fields[name] = None if address is None else address.model_dump()
+    if pushed.test:
+        fields["test"] = True
     return {**fields, "items": items, **amounts}
 
 
-def _item(item: dict[str, Any], currency: str, pointer: str) -> dict[str, Any]:
-    for name in ("unit_price", "discount", "tax"):
-        item[name] = money.amount(item[name], currency, pointer=f"{pointer}/{name}")
-    return item
+def _item(item: OrderItemIn, currency: str, pointer: str) -> dict[str, Any]:
+    return {
+        "sku": item.sku,
+        "title": item.title,
+        "quantity": item.quantity,
+        "unit_price": money.amount(item.unit_price, currency, pointer=f"{pointer}/unit_price"),
+        "discount": money.amount(item.discount, currency, pointer=f"{pointer}/discount"),
+        "tax": money.amount(item.tax, currency, pointer=f"{pointer}/tax"),
+    }
 
 
 def content_hash(stored: dict[str, Any], customer: dict[str, Any] | None) -> str:
@@ -66,24 +79,19 @@ def given_back(row: Mapping[str, Any]) -> Decimal:
 def wire(row: Mapping[str, Any]) -> dict[str, Any]:
     """A stored order (as the driver has it, or dumped from its document) as the members of ``OrderOut``."""
     currency = row["currency"]
-
-    def text(amount: Any) -> str:
-        return money.text(_decimal(amount), currency)
-
-    amounts = {name: text(row[name]) for name in ("shipping", "discount", "tax", "total")}
-    return {
-        "id": row["_id"],
-        **{name: row[name] for name in ("version", "source", "external_id", "currency", "placed_at", "status")},
-        **{name: row.get(name) for name in _OPTIONAL},
-        "source_status": row.get("source_status") or row["status"],
-        "test": row.get("test") or False,
-        "items": [_item_out(item, currency) for item in row["items"]],
-        **amounts,
-        "refunded": money.text(given_back(row), currency),
-        "refunds": [refund_out(refund, currency) for refund in row.get("refunds") or ()],
-        **{name: _address(row.get(name)) for name in ("shipping_address", "billing_address")},
-        **{name: row[name] for name in ("content_hash", "created_at", "updated_at")},
-    }
+    out = {name: row.get(name) for name in _AS_STORED}
+    for name in _AMOUNTS:
+        out[name] = money.text(_decimal(row[name]), currency)
+    for name in _ADDRESSES:
+        address = row.get(name)
+        out[name] = None if address is None else {**_NO_ADDRESS, **address}
+    out["id"] = row["_id"]
+    out["source_status"] = row.get("source_status") or row["status"]
+    out["test"] = row.get("test") or False
+    out["items"] = [_item_out(item, currency) for item in row["items"]]
+    out["refunded"] = money.text(given_back(row), currency)
+    out["refunds"] = [refund_out(refund, currency) for refund in row.get("refunds") or ()]
+    return out
 
 
 def refund_out(refund: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -119,21 +127,22 @@ def shape(order: Order) -> OrderOut:
     return OrderOut.model_validate(wire(order.model_dump(by_alias=True)))
 
 
-_OPTIONAL: Final = ("number", "customer_id", "source_updated_at", "note", "changed_by")
+_SHAPED: Final = {"id", "source_status", "test", "items", "refunded", "refunds", *_AMOUNTS, *_ADDRESSES}
+_AS_STORED: Final = tuple(name for name in OrderOut.model_fields if name not in _SHAPED)
 _NO_ADDRESS: Final = dict.fromkeys(PostalAddress.model_fields)
 
 
 def _item_out(item: Mapping[str, Any], currency: str) -> dict[str, Any]:
-    amounts = {name: _decimal(item[name]) for name in ("unit_price", "discount", "tax")}
+    unit_price, discount, tax = _decimal(item["unit_price"]), _decimal(item["discount"]), _decimal(item["tax"])
     return {
-        **{name: item[name] for name in ("sku", "title", "quantity")},
-        **{name: money.text(amount, currency) for name, amount in amounts.items()},
-        "total": money.text(Line(item["quantity"], **amounts).total(), currency),
+        "sku": item["sku"],
+        "title": item["title"],
+        "quantity": item["quantity"],
+        "unit_price": money.text(unit_price, currency),
+        "discount": money.text(discount, currency),
+        "tax": money.text(tax, currency),
+        "total": money.text(Line(item["quantity"], unit_price, discount, tax).total(), currency),
     }
-
-
-def _address(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if stored is None else {**_NO_ADDRESS, **stored}
 
 
 def _decimal(value: Any) -> Decimal:

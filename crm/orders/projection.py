@@ -15,6 +15,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from crm import money
 from crm.clock import now
 from crm.customers import service as customers
@@ -22,12 +24,14 @@ from crm.database import driver
 from crm.database.collection import Row
 from crm.database.driver import Database
 from crm.database.ids import from_bson, new_id
-from crm.errors import Unavailable
+from crm.errors import InvalidInput, Unavailable
 from crm.identity import Role
 from crm.orders import queries
 from crm.orders.documents import MOST_DUE, Order, OrderVersion, StatsDue
 from crm.orders.projector import Projector
 from crm.orders.single_flight import SingleFlight
+
+log = structlog.get_logger("crm.orders")
 
 _flights = SingleFlight()
 _PROJECTOR: Final = "orders.projector"
@@ -97,6 +101,21 @@ async def refresh(customer_ids: Iterable[str]) -> None:
         await _add_up(wanted[start : start + _TOGETHER])
 
 
+async def refresh_each(customer_ids: Iterable[str]) -> dict[str, InvalidInput]:
+    """The same, where some may break the contract: returns those, and why. They must not keep the others waiting."""
+    wanted = sorted(set(customer_ids))
+    try:
+        await refresh(wanted)
+    except InvalidInput as exc:
+        if len(wanted) == 1:
+            return {wanted[0]: exc}
+        refused: dict[str, InvalidInput] = {}
+        for customer_id in wanted:
+            refused |= await refresh_each([customer_id])
+        return refused
+    return {}
+
+
 async def _add_up(customer_ids: list[str]) -> None:
     """Read the revisions, add up, write where nobody else wrote since; the others again.
 
@@ -108,9 +127,8 @@ async def _add_up(customer_ids: list[str]) -> None:
             await detach(vanished)  # deleted while an order was on its way
         if not revisions:
             return
-        found = totals_of(await Order.stored().aggregate(queries.stats(list(revisions))))
-        nothing = totals([])
-        if await customers.project_stats({c: (r, found.get(c, nothing)) for c, r in revisions.items()}):
+        found = by_customer(await Order.stored().aggregate(queries.stats(list(revisions))))
+        if await customers.project_stats({c: (r, totals(found.get(c, []))) for c, r in revisions.items()}):
             return
         customer_ids = list(revisions)
     raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
@@ -126,21 +144,25 @@ async def detach(customer_id: str, *, session: Any = None) -> int:
     return await orders.update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
 
 
-def totals_of(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """The projection of each customer from the sums by customer and currency."""
-    by_customer: dict[str, list[Row]] = {}
+def by_customer(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The sums by customer and currency, of each customer."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        by_customer.setdefault(row["_id"]["customer"], []).append(row)
-    return {customer_id: totals(found) for customer_id, found in by_customer.items()}
+        found.setdefault(row["_id"]["customer"], []).append(row)
+    return found
 
 
 def totals(rows: list[Row]) -> dict[str, Any]:
-    """One customer's projection from the sums by currency."""
+    """One customer's projection from the sums by currency.
+
+    Raises:
+        InvalidAmount: An order, written around the contract, has no currency that is known.
+    """
     return {
         "orders_count": sum(row["count"] for row in rows),
         "first_order_at": min((row["first"] for row in rows), default=None),
         "last_order_at": max((row["last"] for row in rows), default=None),
-        "totals": [_sums(row["_id"]["currency"], row) for row in rows],
+        "totals": [_sums(str(row["_id"].get("currency")), row) for row in rows],
     }
 
 
@@ -161,7 +183,9 @@ async def _mark(customer_ids: list[str]) -> str:
 
 async def _settle(database: Database, marks: list[str], customer_ids: list[str]) -> None:
     with driver.acting_as(database, Role.INGEST):
-        await refresh(customer_ids)
+        for customer_id, error in (await refresh_each(customer_ids)).items():
+            # The customer, or an order, breaks the contract: `crm doctor` tells, and adds up when that is mended.
+            log.error("totals cannot be stored", customer=customer_id, code=error.code)
         # One that comes back after a crash is settled once more.
         await StatsDue.stored().unjournaled().delete_many(queries.done(marks))
 

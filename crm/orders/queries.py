@@ -65,6 +65,11 @@ def in_status(status: str) -> Filter:
     return {"status": status}
 
 
+def owners_behind(after: str, limit: int) -> Query:
+    """Whose orders come next, in the order of customers' ids; the index alone answers it."""
+    return Query({"customer_id": {"$gt": after}}, sort=(("customer_id", 1),), limit=limit, projection=("customer_id",))
+
+
 def unattached() -> Filter:
     """Orders of nobody: walk-in sales. ``$exists`` rather than null keeps the index's order usable."""
     return {"customer_id": {"$exists": False}}
@@ -199,6 +204,16 @@ def stats(customer_ids: list[str]) -> Pipeline:
 def due_for(customer_id: str) -> Filter:
     """Whether a customer's totals have to be added up again."""
     return {"customer_ids": customer_id}
+
+
+def due_among(customer_ids: list[str]) -> Query:
+    """Which of these customers' totals have to be added up again."""
+    return Query({"customer_ids": {"$in": customer_ids}}, projection=("customer_ids",))
+
+
+def due_behind(after: str, limit: int) -> Query:
+    """The marks whose ids come next: those of later writes come later."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("customer_ids", "at"))
 
 
 def orphaned(before: datetime, now: datetime) -> Filter:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -67,25 +69,46 @@ def check(order: Order, wanted: Mapping[str, Any]) -> None:
         raise Conflict(f"An order has at most {MOST_REFUNDS} refunds.")
     if (order.refunded or Decimal(0)) + wanted["amount"] > order.total:
         raise _more_than_paid("/amount")
-    for index, line in enumerate(wanted["lines"] or ()):
-        _check_line(order, wanted["lines"][: index + 1], line["sku"], index)
+    if wanted["lines"]:
+        _check_lines(order, wanted["lines"])
 
 
-def _check_line(order: Order, lines: list[Mapping[str, Any]], sku: str, index: int) -> None:
-    """One product: what these lines and all earlier refunds give back of it, against what was sold."""
-    sold = [item for item in order.items if item.sku == sku]
-    if not sold:
-        raise InvalidInput.at(f"/lines/{index}/sku", "This product is not part of the order.")
-    earlier = [line.model_dump() for refund in order.refunds or () for line in refund.lines or ()]
-    back = [line for line in (*earlier, *lines) if line["sku"] == sku]
-    paid = sum(Line(i.quantity, i.unit_price, i.discount, i.tax).total() for i in sold)
-    if sum(line["amount"] for line in back) > paid:
-        raise _more_than_paid(f"/lines/{index}/amount")
-    if sum(line["quantity"] or 0 for line in back) > sum(item.quantity for item in sold):
-        raise Conflict(
-            "More pieces would be given back than were sold.",
-            errors=(FieldError(f"/lines/{index}/quantity", "More than were sold and not yet given back."),),
-        )
+@dataclass(slots=True)
+class _Pieces:
+    """Of one product: how many, and what they cost."""
+
+    quantity: int = 0
+    amount: Decimal = Decimal(0)
+
+    def add(self, quantity: int | None, amount: Decimal) -> None:
+        self.quantity += quantity or 0
+        self.amount += amount
+
+
+def _check_lines(order: Order, lines: list[Mapping[str, Any]]) -> None:
+    """Each product: what these lines and all earlier refunds give back of it, against what was sold.
+
+    One pass over each list: an order and a refund may have thousands of lines.
+    """
+    sold: defaultdict[str, _Pieces] = defaultdict(_Pieces)
+    for item in order.items:
+        sold[item.sku].add(item.quantity, Line(item.quantity, item.unit_price, item.discount, item.tax).total())
+    back: defaultdict[str, _Pieces] = defaultdict(_Pieces)
+    for refund in order.refunds or ():
+        for earlier in refund.lines or ():
+            back[earlier.sku].add(earlier.quantity, earlier.amount)
+    for index, line in enumerate(lines):
+        sku = line["sku"]
+        if sku not in sold:
+            raise InvalidInput.at(f"/lines/{index}/sku", "This product is not part of the order.")
+        back[sku].add(line["quantity"], line["amount"])
+        if back[sku].amount > sold[sku].amount:
+            raise _more_than_paid(f"/lines/{index}/amount")
+        if back[sku].quantity > sold[sku].quantity:
+            raise Conflict(
+                "More pieces would be given back than were sold.",
+                errors=(FieldError(f"/lines/{index}/quantity", "More than were sold and not yet given back."),),
+            )
 
 
 def _more_than_paid(pointer: str) -> Conflict:

@@ -88,12 +88,6 @@ class OrderLine(OrderPut):
     source: SourceName
     external_id: ExternalId
 
-    def pushed(self) -> OrderPut:
-        """The order alone; it has been checked already."""
-        names = OrderPut.model_fields
-        fields = {name: getattr(self, name) for name in names}
-        return OrderPut.model_construct(self.model_fields_set & names.keys(), **fields)
-
 
 class OrderUpdate(Conditional):
     """A merge patch: the state, the customer it belongs to (null detaches), the note."""

@@ -16,7 +16,8 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal
-from crm.orders import mapping, projection, pushing, queries, refunding, together
+from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
+from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
@@ -24,7 +25,7 @@ from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import SETTLED, Status, after_refunds, may_move
 
-__all__ = ["Push", "Pushed", "Refunded"]  # what callers give and get
+__all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,26 @@ async def detach_all(customer_id: str, *, session: Any) -> int:
 async def settled(customer_id: str) -> None:
     """Return once a customer's totals show every order that was stored before this call."""
     await projection.settled(customer_id)
+
+
+async def add_up_due() -> int:
+    """Bring up to date the totals that are due now; returns how many customers' these were."""
+    return await checking.add_up_due()
+
+
+async def compare_totals(after: str, limit: int) -> Compared:
+    """Compare the stored totals of the customers whose ids come next with their orders."""
+    return await checking.compare(after, limit)
+
+
+async def repair_totals(customer_ids: Sequence[str]) -> list[str]:
+    """Add up customers' totals again; returns those whose totals are wrong all the same."""
+    return await checking.repair(customer_ids)
+
+
+async def ownerless(after: str, limit: int) -> Ownerless:
+    """The orders whose customer does not exist, of those whose customers' ids come next."""
+    return await checking.ownerless(after, limit)
 
 
 def adding_up(database: Database) -> AbstractAsyncContextManager[None]:

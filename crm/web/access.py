@@ -107,7 +107,7 @@ def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
         for name, definition in signature.parameters.items():
             kwarg = definition.kwarg_definition
             if name not in skipped and not getattr(kwarg, "header", None) and not getattr(kwarg, "cookie", None):
-                out.add(getattr(kwarg, "query", None) or getattr(kwarg, "name", None) or name)
+                out.add(getattr(kwarg, "name", None) or name)
     return frozenset(out)
 
 

@@ -87,6 +87,7 @@ def failed(code: int, **details: Any) -> OperationFailure:
         (failed(112), Conflict, None),
         (failed(121), RuleViolated, None),
         (failed(11000), AlreadyExists, None),
+        *[(failed(code), InvalidInput, None) for code in (17419, 17420, 10334, 388)],
         (failed(59), OperatorError, None),
         (failed(291), OperatorError, None),  # notablescan
         (OperationFailure(SECRET), OperatorError, None),

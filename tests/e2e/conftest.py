@@ -23,17 +23,23 @@ def mongod() -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
-    """Shows how long something took, whether output is captured or not: times are printed, hardly ever asserted."""
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Shows a line, whether output is captured or not."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
-    def show(what: str, seconds: float) -> None:
+    def show(line: str) -> None:
         assert capture is not None
         with capture.global_and_fixture_disabled():
-            sys.stdout.write(f"\n  {what}: {seconds:.1f} s\n")
+            sys.stdout.write(f"\n  {line}\n")
             sys.stdout.flush()
 
     return show
+
+
+@pytest.fixture(scope="session")
+def measured(tell: Callable[[str], None]) -> Callable[[str, float], None]:
+    """Shows how long something took: times are printed, hardly ever asserted."""
+    return lambda what, seconds: tell(f"{what}: {seconds:.1f} s")
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.processes import ROOT, DemoProcess, clean_environment, crm, crm_unmeasured
+from tests.e2e.processes import ROOT, DemoProcess, clean_environment, crm, crm_unmeasured, wait_until_gone
 from tests.e2e.readme import run, steps_of
 
 pytestmark = pytest.mark.e2e
@@ -88,24 +89,35 @@ def test_orders_of_several_rows(bare_demo: DemoProcess, tmp_path: Path) -> None:
     assert Decimal(stored["total"]) == Decimal("14.50")
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_killed_and_resumed(packed: bool, bare_demo: DemoProcess, tmp_path: Path) -> None:
+def begun(demo: DemoProcess, command: list[str], journal: Path) -> subprocess.Popen[str]:
+    """An importer of which the first request has been answered."""
+    environment = {**clean_environment(measured=False), **key_of(demo)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crm", *command],
+        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not journal.exists():
+        assert process.poll() is None, "it was too fast to be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return process
+
+
+@pytest.mark.parametrize(("packed", "number"), [(False, signal.SIGKILL), (True, signal.SIGINT)])
+def test_stopped_and_resumed(packed: bool, number: signal.Signals, bare_demo: DemoProcess, tmp_path: Path) -> None:
     count = 40_000
-    source = f"killed-{packed}"
+    source = f"stopped-{packed}"
     file = tmp_path / "events.ndjson"
     body = b"".join(event(n, source) for n in range(count))
     file.write_bytes(gzip.compress(body) if packed else body)
     journal = file.with_name("events.ndjson.progress")
     command = arguments(bare_demo, file, "--kind", "events")
-    environment = {**clean_environment(measured=False), **key_of(bare_demo)}
-    process = subprocess.Popen([sys.executable, "-m", "crm", *command], env=environment, cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while not journal.exists():
-        assert process.poll() is None, "it was too fast to be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = begun(bare_demo, command, journal)
+    process.send_signal(number)
+    _, said_last = process.communicate(timeout=60)
+    if number is signal.SIGINT:
+        assert (process.returncode, said_last) == (130, "crm: Stopped; run it again with --resume to go on.\n")
     come_to = json.loads(journal.read_text())["line"]
     assert 0 < come_to < count
     changed = tmp_path / "changed" / file.name
@@ -122,6 +134,25 @@ def test_killed_and_resumed(packed: bool, bare_demo: DemoProcess, tmp_path: Path
     assert not journal.exists()
     with bare_demo.mongodb("admin") as client:
         assert client.get_default_database().events.count_documents({"source": source}) == count
+
+
+def test_the_service_is_killed_and_started_again_under_an_import(
+    empty_demo: Callable[[], DemoProcess], tmp_path: Path
+) -> None:
+    demo, count = empty_demo(), 20_000
+    demo.start()
+    file = tmp_path / "orders.ndjson"
+    file.write_bytes(b"".join(json.dumps(order(n)).encode() + b"\n" for n in range(count)))
+    command = arguments(demo, file, "--kind", "orders", "--json")
+    process = begun(demo, command, file.with_name("orders.ndjson.progress"))
+    _, children = demo.signal(signal.SIGKILL)
+    wait_until_gone(children)
+    demo.start()
+    out, err = process.communicate(timeout=180)
+    assert (process.returncode, err) == (0, "")
+    said = json.loads(out)
+    assert (said["lines"], said["created"] + said["unchanged"]) == (count, count)
+    assert demo.counts()["orders"] == count
 
 
 def test_the_page_on_importing_prints_what_it_says(bare_demo: DemoProcess, tmp_path: Path) -> None:

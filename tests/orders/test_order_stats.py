@@ -15,8 +15,8 @@ from crm.identity import Role
 from crm.orders import projection
 from crm.orders.states import MOVES, STATUSES
 from tests.fixtures.answers import good, refused
-from tests.fixtures.rows import customer_row, plain_order_row
-from tests.fixtures.store import Store
+from tests.fixtures.rows import ABSENT, customer_row, plain_order_row, stats_due_row
+from tests.fixtures.store import Store, totals_settled
 
 pytestmark = pytest.mark.mongo
 
@@ -173,6 +173,26 @@ async def test_two_processes_that_add_up_at_once(
     stored = store.root["customers"].find_one({"_id": row["_id"]}) or {}
     assert stored["stats"]["orders_count"] == 2
     assert [str(sums["gross"]) for sums in stored["stats"]["totals"]] == ["30.38"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"first_name": 5}, {"stats": {"orders_count": 0, "totals": []}}], ids=["refused", "without a revision"]
+)
+async def test_one_customer_who_breaks_the_contract_does_not_keep_the_others_waiting(
+    ingest: httpx.AsyncClient, sales: httpx.AsyncClient, order_body: Body, store: Store, broken: Body
+) -> None:
+    nothing = {"orders_count": 0, "totals": [], "revision": 0}
+    rows = [customer_row(**{"stats": nothing, **(broken if n == 1 else {})}) for n in range(3)]
+    store.root["customers"].insert_many(rows, bypass_document_validation=True)
+    orders = [plain_order_row("5.00", customer_id=row["_id"]) for row in rows]
+    store.root["orders"].insert_many(orders)
+    # Left by a process that is gone, so the service takes it over.
+    store.root["stats_due"].insert_one(stats_due_row(customer_ids=[row["_id"] for row in rows], claimed_until=ABSENT))
+    await totals_settled(store)
+    found = {row["_id"]: row["stats"]["orders_count"] for row in store.root["customers"].find({})}
+    assert [found[row["_id"]] for row in rows] == [1, 0 if "first_name" in broken else 1, 1]
+    await push(ingest, order_body, "later", customer={"id": rows[0]["_id"]})
+    assert (await stats(sales, rows[0]["_id"]))["orders_count"] == 2
 
 
 async def test_a_walk_in_order_is_attached_moved_and_detached(

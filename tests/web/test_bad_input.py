@@ -102,6 +102,17 @@ ROUTES = {
         "/status": [*NOT_TEXT, "PAID", MARKER], "/customer_id": [*NOT_TEXT, MARKER, "cus_", "cus_nobody"],
         "/note": [5, INJECTED, "n" * 10_001, "\x00"], "/version": IN_VERSION, "/total": ["1.00"], "/items": [[]],
     }),
+    "refund order": Route("POST", "orders/{order}/refunds", {
+        "id": MARKER, "amount": "1.00", "reason": MARKER, "lines": [{"sku": "TEA", "quantity": 1, "amount": "1.00"}],
+    }, {
+        "/id": [*NOT_TEXT, "", "\x00", MARKER * 20], "/amount": [*NOT_AMOUNTS, "0", "2", "0.50", "9" * 13],
+        "/currency": [*NOT_TEXT, "", "gbp", "EUR", "XXX", MARKER], "/at": [*NOT_TIMES, "2199-01-01T00:00:00Z"],
+        "/reason": [*NOT_TEXT, "r" * 10_001, "\x00"], "/lines": [5, MARKER, INJECTED, []],
+        "/lines/0": [5, None, MARKER, {}, []], "/lines/0/sku": [*NOT_TEXT, None, "", "CUP", "\x00"],
+        "/lines/0/quantity": [0, -1, 1.5, 1.0, "1", True, 2**60, INJECTED],
+        "/lines/0/amount": [*NOT_AMOUNTS, None], "/lines/0/title": [MARKER],
+        "": [{"id": "a"}, {"amount": None}, {"lines": None, "reason": "r"}], "/by": ["usr_1"], "/refunded": ["1"],
+    }, ("/lines/0/sku", "/lines/0/amount")),
     "put product": Route("PUT", "products/A", {"title": MARKER, "description": MARKER, "attributes": {"a": MARKER}}, {
         "/title": [*NOT_LINES, None], "/description": [*NOT_TEXT, "d" * 10_001], "/category": NOT_LINES,
         "/price": [5, "5.00", [], {}], "/active": ["yes", 1, None, INJECTED], "/sku": ["A"],
@@ -310,7 +321,14 @@ async def test_the_good_bodies_are_good(name: str, world: World, admin: httpx.As
         ("customers?limit=leak", 400), ("customers?sort=leak@example.com", 400), ("customers?cursor=leak", 400),
         ("customers/cus_leak", 404), ("orders/leak@example.com", 404), ("orders/shop/leak@example.com", 404),
         ("orders/leak@example.com/1", 400), ("products/leak@example.com", 404), ("leak@example.com", 404),
-        ("events?anonymous_id[$gt]=leak", 400), ("interactions", 400), ("events", 400),
+        ("events?anonymous_id[$gt]=leak", 400), ("order-changes", 400), ("order-changes?order_id=leak", 404),
+        ("order-changes?order_id[$ne]=leak", 400), ("order-changes?order_id=leak&order_id=leak", 400),
+        ("order-changes?order_id=leak&sort=leak", 400), ("order-changes?order_id=leak&cursor=leak", 404),
+        ("order-changes?order_id=" + "leak" * 30, 400), ("orders/reconcile", 400),
+        ("orders/reconcile?source=-leak", 400),
+        ("orders/reconcile?source=shop&from=leak", 400), ("orders/reconcile?source=shop&to=leak", 400),
+        ("orders/reconcile?source=shop&leak=1", 400), ("orders/reconcile?source=shop&cursor=leak", 400),
+        ("orders?source=leak&number=leak", 400), ("interactions", 400), ("events", 400),
     ],
 )  # fmt: skip
 async def test_what_stands_in_a_url_is_not_repeated(path: str, status: int, world: World) -> None:

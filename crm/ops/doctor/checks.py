@@ -1,0 +1,146 @@
+"""The checks. A new one is a function that takes a ``Visit`` and returns what it found, and a line in ``CHECKS``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from crm.contracts import contract
+from crm.database import apply, driver, violations
+from crm.database.driver import Database
+from crm.errors import CrmError
+from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
+from crm.orders import service as orders
+
+#: Documents that are held in memory at a time.
+TOGETHER: Final = 1_000
+_FIX: Final = "Run `crm doctor --fix`."
+_MEND: Final = (
+    "Correct them, as the MongoDB user admin or from a backup: until then every change of them is refused, and "
+    "totals of customers that depend on them stay as they are."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One run of the doctor.
+
+    Attributes:
+        database: What is looked at, acting as an administrator.
+        fix: Whether to mend what can be mended.
+        progress: Called with (check, done, of about how many).
+        together: Documents that are held in memory at a time.
+    """
+
+    database: Database
+    fix: bool
+    progress: Callable[[str, int, int], None]
+    together: int = TOGETHER
+
+
+Check = Callable[[Visit], Awaitable[Checked]]
+
+
+async def due(_visit: Visit) -> Checked:
+    """Totals that are due are no fault: they are brought up to date, as the service would in a moment."""
+    count = await orders.add_up_due()
+    return Checked("due", count, "customers with totals due", note="added up" if count else "")
+
+
+async def totals(visit: Visit) -> Checked:
+    """Every customer's totals against their orders."""
+    finding = Finding("The totals of these customers are not what their orders add up to.", _FIX)
+    about = await driver.collection("customers").estimated_count()
+    looked_at, after = 0, ""
+    while True:
+        found = await orders.compare_totals(after, visit.together)
+        left = found.wrong
+        if visit.fix and found.wrong:
+            left = await orders.repair_totals(found.wrong)
+        mended = sorted(set(found.wrong) - set(left))
+        finding.add([*left, *mended], fixed=len(mended))
+        looked_at += found.customers
+        visit.progress("totals", looked_at, max(about, looked_at))
+        if found.last is None:
+            break
+        after = found.last
+    if visit.fix and finding.open:
+        finding.do = "An order or the customer breaks the contract: mend that first, then run this again."
+    return Checked("totals", looked_at, "customers", (finding,) if finding.count else ())
+
+
+async def owners(visit: Visit) -> Checked:
+    """Every order's customer exists."""
+    finding = Finding("These orders name a customer who does not exist.", _FIX)
+    about = await driver.collection("customers").estimated_count()
+    looked_at, after = 0, ""
+    while True:
+        found = await orders.ownerless(after, visit.together)
+        for customer_id, (count, ids) in found.orders.items():
+            fixed = count if visit.fix and await _detached(customer_id) else 0
+            finding.add(ids, count=count, fixed=fixed)
+        looked_at += found.customers
+        visit.progress("owners", looked_at, max(about, looked_at))
+        if found.last is None:
+            break
+        after = found.last
+    if visit.fix and finding.open:
+        finding.do = "They break the contract: mend that first, then run this again."
+    return Checked("owners", looked_at, "customers named by orders", (finding,) if finding.count else ())
+
+
+async def _detached(customer_id: str) -> bool:
+    try:
+        await orders.detach_all(customer_id, session=None)
+    except CrmError:
+        return False  # one of them breaks the contract, which is a finding of its own
+    return True
+
+
+async def documents(visit: Visit) -> Checked:
+    """Every document keeps to the contract, whoever wrote it, and with whatever validator there was."""
+    findings: dict[tuple[str, str], Finding] = {}
+
+    def finding(name: str, rule: str) -> Finding:
+        says = f"These documents of {name} break the contract: {rule}."
+        return findings.setdefault((name, rule), Finding(says, _MEND))
+
+    looked_at = 0
+    about = [await driver.collection(declared.name).estimated_count() for declared in contract().collections]
+    for declared in contract().collections:
+        collection, after = driver.collection(declared.name), ""
+        count, some = await violations.strangers(collection, MOST_EXAMPLES)
+        if count:
+            finding(declared.name, violations.SCHEMA).add(some, count=count)
+        while True:
+            looked = await violations.look(collection, declared, after, visit.together)
+            for rule, ids in looked.broken.items():
+                finding(declared.name, rule).add(ids)
+            looked_at += looked.count
+            visit.progress("documents", looked_at, max(sum(about), looked_at))
+            if looked.last is None:
+                break
+            after = looked.last
+    return Checked("documents", looked_at, "documents", tuple(findings.values()))
+
+
+async def declared_things(visit: Visit) -> Checked:
+    """Collections, validators, indexes, views, roles and users are as declared: two of one cannot be stored then.
+
+    What somebody else added is left to ``crm db check``.
+    """
+    steps = await apply.check(visit.database.administration[visit.database.name], contract())
+    finding = Finding("These are missing, or not as declared.", "Run `crm db plan`, then `crm db apply`.")
+    what = [step.what for step in steps if step.change is not apply.Change.FOREIGN]
+    finding.count, finding.examples = len(what), what[:MOST_EXAMPLES]
+    return Checked("database", len(contract().collections), "collections", (finding,) if what else ())
+
+
+#: In this order: what one mends, the next need not find.
+CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, documents, declared_things)
+
+
+async def examine(visit: Visit) -> tuple[Checked, ...]:
+    """Run all checks."""
+    return tuple([await check(visit) for check in CHECKS])

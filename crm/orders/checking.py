@@ -1,0 +1,148 @@
+"""Stored totals against the orders, and orders against the customers; right also while others write.
+
+Whoever changes orders leaves a mark first, and removes it once the totals are stored with a new revision. So a
+difference counts only where no mark names the customer and the revision is still the one that was compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crm.clock import now
+from crm.customers import service as customers
+from crm.database.collection import Row
+from crm.database.ids import from_bson
+from crm.errors import CrmError
+from crm.orders import projection, queries
+from crm.orders.documents import Order, StatsDue
+
+#: A customer who is pushed to all the time is looked at so often; then the pushes keep the totals right.
+_ROUNDS: Final = 10
+_MARKS: Final = 100
+#: Ids of a customer's orders that are told.
+_TOLD: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison found.
+
+    Attributes:
+        customers: How many were compared.
+        last: Id to go on behind; None at the end.
+        wrong: Whose totals are not what their orders add up to.
+    """
+
+    customers: int
+    last: str | None
+    wrong: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ownerless:
+    """Orders of customers who do not exist.
+
+    Attributes:
+        customers: How many customers orders name.
+        last: Customer's id to go on behind; None at the end.
+        orders: Id of the missing customer → how many orders name it, and ids of some of them.
+    """
+
+    customers: int
+    last: str | None
+    orders: Mapping[str, tuple[int, list[str]]]
+
+
+async def add_up_due() -> int:
+    """Bring up to date the totals that are due now; returns how many customers' these were.
+
+    The marks stay: behind one may stand a write that is still on its way. Whoever left it, or a service, removes it.
+    """
+    begun, after, due = now(), "", set[str]()
+    while True:
+        rows = await StatsDue.stored().find(queries.due_behind(after, _MARKS))
+        marked = {customer_id for row in rows for customer_id in row["customer_ids"]} - due
+        await projection.refresh_each(sorted(marked))
+        due |= marked
+        if len(rows) < _MARKS or rows[-1]["at"] > begun:
+            return len(due)
+        after = rows[-1]["_id"]
+
+
+async def compare(after: str, limit: int) -> Compared:
+    """Compare the customers whose ids come next; what is due for any of them is added up first."""
+    stored = await customers.stats_behind(after, limit)
+    wrong = await _confirmed(await _differing(stored))
+    return Compared(len(stored), next(reversed(stored)) if len(stored) == limit else None, wrong)
+
+
+async def repair(customer_ids: Sequence[str]) -> list[str]:
+    """Add up again; returns those whose totals are wrong all the same."""
+    await projection.refresh_each(list(customer_ids))
+    return await _confirmed(list(customer_ids))
+
+
+async def ownerless(after: str, limit: int) -> Ownerless:
+    """The orders of nobody who exists, of those whose customers' ids come next."""
+    rows = await Order.stored().find(queries.owners_behind(after, limit))
+    named = sorted({row["customer_id"] for row in rows})
+    missing = sorted(set(named) - await customers.existing(named))
+    # Deleted while an order was on its way: the totals that are due detach it.
+    await projection.refresh_each(sorted(await _due(missing)))
+    orders = {customer_id: await _orders_of(customer_id) for customer_id in missing}
+    found = {customer_id: told for customer_id, told in orders.items() if told[0]}
+    return Ownerless(len(named), rows[-1]["customer_id"] if len(rows) == limit else None, found)
+
+
+async def _orders_of(customer_id: str) -> tuple[int, list[str]]:
+    orders = Order.stored()
+    some = await orders.find(queries.customer_behind(customer_id, None, _TOLD))
+    return await orders.count(queries.of_customer(customer_id), at_most=2**31 - 1), [row["_id"] for row in some]
+
+
+async def _confirmed(suspects: list[str]) -> list[str]:
+    """Those of whom nothing changed while their orders were added up for comparison."""
+    confirmed: list[str] = []
+    for _ in range(_ROUNDS):
+        if not suspects:
+            break
+        compared = await customers.stats_of(suspects)
+        suspects = await _differing(compared)
+        due = await _due(suspects)
+        present = await customers.stats_of(suspects)
+        sure = {
+            c for c in suspects if c in present and c not in due and _revision(present[c]) == _revision(compared[c])
+        }
+        await projection.refresh_each(sorted(due))
+        confirmed += sorted(sure)
+        suspects = [c for c in suspects if c in present and c not in sure]
+    return confirmed
+
+
+async def _differing(stored: Mapping[str, Any]) -> list[str]:
+    sums = await Order.stored().aggregate(queries.stats(list(stored))) if stored else []
+    found = projection.by_customer(sums)
+    return [customer_id for customer_id, stats in stored.items() if not _same(stats, found.get(customer_id, []))]
+
+
+async def _due(customer_ids: list[str]) -> set[str]:
+    if not customer_ids:
+        return set()
+    rows = await StatsDue.stored().find(queries.due_among(customer_ids))
+    return {customer_id for row in rows for customer_id in row["customer_ids"]} & set(customer_ids)
+
+
+def _revision(stats: Any) -> Any:
+    return stats.get("revision") if isinstance(stats, Mapping) else None
+
+
+def _same(stored: Any, sums: list[Row]) -> bool:
+    """Whether this is what the orders add up to. Decimals compare by value: 5 and 5.00 are one sum."""
+    try:
+        totals = projection.totals(sums)
+        present = {**stored, "totals": [{k: from_bson(v) for k, v in row.items()} for row in stored["totals"]]}
+    except (CrmError, TypeError, KeyError, AttributeError):
+        return False  # an order, or what is stored as totals, is none by the contract
+    return all(present.get(name) == value for name, value in totals.items())

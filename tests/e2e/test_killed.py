@@ -1,0 +1,147 @@
+"""kill -9 of the API, of MongoDB and of both at random moments of pushing: nothing acknowledged is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from tests.e2e.processes import crm, descendants, wait_until_gone
+from tests.e2e.pushing import SENDERS, SOURCE, Ledger, Senders, planned
+from tests.e2e.supervised import TIMEOUT_MS, Site
+
+pytestmark = pytest.mark.e2e
+
+ORDERS = 2_000
+KILLS = 3
+#: Until the service has added up what a dead process left: three operations, 5 s, and its turn.
+TAKEN_OVER_WITHIN = 3 * TIMEOUT_MS / 1000 + 5 + 15
+Rows = dict[str, Any]
+
+
+@pytest.mark.parametrize(("target", "workers"), [("api", 1), ("mongod", 1), ("both", 2)])
+async def test_nothing_acknowledged_is_lost_or_doubled(
+    mongod: Path, tmp_path: Path, tell: Callable[[str], None], target: str, workers: int
+) -> None:
+    seed = secrets.randbits(32)
+    dice = random.Random(seed)
+    tell(f"{target} is killed, {workers} workers, seed {seed}")
+    site = Site(tmp_path / "data", workers)
+    async with site.running():
+        first_pid = site.api_pid
+        limits = httpx.Limits(max_connections=SENDERS, max_keepalive_connections=SENDERS)
+        headers = {"Authorization": f"Bearer {site.key}"}
+        async with httpx.AsyncClient(base_url=site.url(), headers=headers, limits=limits, timeout=10) as client:
+            senders = Senders(client, planned(ORDERS, dice), dice)
+            ledger = senders.ledger
+            begun = time.monotonic()
+            async with asyncio.timeout(150):
+                killed, _ = await asyncio.gather(kill_at_random(site, target, senders, dice), senders.run())
+            seconds = time.monotonic() - begun
+            tell(
+                f"{ledger.answers} answers in {seconds:.0f} s, killed: {', '.join(killed)}; {ledger.retries} retries, "
+                f"{ledger.unknown} unknown outcomes, longest stall {ledger.stall:.1f} s, restarts {site.restarts}"
+            )
+            assert len(killed) == KILLS
+            await every_order_is_there_with_its_content(client, ledger)
+        if target == "mongod":
+            assert (site.api_pid, site.restarts["api"]) == (first_pid, 0), "it connects again by itself"
+        with MongoClient[Rows](site.server.root_uri, tz_aware=True) as mongodb:
+            db = mongodb["crm"]
+            begun = time.monotonic()
+            await totals_are_settled(db)
+            tell(f"totals of what the dead left were there {time.monotonic() - begun:.1f} s later")
+            everything_is_there_once(db, ledger)
+        await site.until_ready()
+        report = await asyncio.to_thread(crm, "doctor", "--json", "--data-dir", str(site.folder))
+        assert report.code == 0, report.out + report.err
+        assert [checked["findings"] for checked in json.loads(report.out)["checks"]] == [[]] * 5
+        assert json.loads(report.out)["checks"][0]["looked_at"] == 0, "nothing was left for the doctor to add up"
+    assert '"status": 500' not in site.log
+    # A start that finds no database ends with one, and is tried again.
+    assert target == "both" or "Traceback" not in site.log
+
+
+async def kill_at_random(site: Site, target: str, senders: Senders, dice: random.Random) -> list[str]:
+    """Kill while pushes are under way, each time after the service has answered again; what was killed."""
+    killed = []
+    ledger = senders.ledger
+    for number in range(KILLS):
+        await ledger.until(int(senders.size * (number + dice.uniform(0.2, 0.9)) / (KILLS + 0.3)))
+        await asyncio.sleep(dice.uniform(0, 0.15))
+        assert ledger.in_flight > 0, "something is under way"
+        names = []
+        if target in {"api", "both"}:
+            names.append(site.kill_api(dice.choice))
+        if target in {"mongod", "both"}:
+            site.kill_mongod()
+            names.append("mongod")
+        killed.append(" and ".join(names))
+    return killed
+
+
+async def every_order_is_there_with_its_content(client: httpx.AsyncClient, ledger: Ledger) -> None:
+    assert len(ledger.acknowledged) == ORDERS
+
+    async def look(orders: range) -> None:
+        for order in orders:
+            answer = (await client.get(f"/api/v1/orders/{SOURCE}/{order}")).raise_for_status().json()
+            expected = ledger.expected(order)
+            assert {name: answer[name] for name in expected} == expected
+            assert answer["id"] == ledger.ids[order]
+            assert len(answer["refunds"]) == (order in ledger.refunded)
+
+    await asyncio.gather(*(look(range(first, ORDERS, SENDERS)) for first in range(SENDERS)))
+
+
+async def totals_are_settled(db: Database[Rows]) -> None:
+    async with asyncio.timeout(TAKEN_OVER_WITHIN):
+        while True:
+            if db.stats_due.find_one({}) is None:
+                return
+            await asyncio.sleep(0.1)
+
+
+def everything_is_there_once(db: Database[Rows], ledger: Ledger) -> None:
+    assert db.orders.count_documents({}) == ORDERS
+    assert len(db.orders.distinct("external_id")) == ORDERS
+    sums = ledger.totals()
+    stored = {row["email_key"]: row for row in db.customers.find({"email_key": {"$exists": True}})}
+    assert db.customers.count_documents({}) == len(stored), "every customer has the e-mail address it was made for"
+    assert stored.keys() == sums.keys()
+    for email, (count, gross, refunded) in sums.items():
+        stats = stored[email]["stats"]
+        assert stats["orders_count"] == count, email
+        (of_currency,) = stats["totals"] or [dict.fromkeys(("gross", "refunded", "net"))]
+        found = [
+            amount.to_decimal() if (amount := of_currency[n]) else Decimal(0) for n in ("gross", "refunded", "net")
+        ]
+        assert found == [gross, refunded, gross - refunded], email
+    kept: dict[str, set[int]] = {}
+    for row in db.order_versions.find({}, {"order_id": 1, "version": 1}):
+        kept.setdefault(row["order_id"], set()).add(row["version"])
+    for row in db.orders.find({"version": {"$gt": 1}}, {"version": 1}):
+        assert kept[row["_id"]] >= set(range(1, row["version"])), "what it was before is kept, without a gap"
+
+
+async def test_workers_end_with_their_main_process(mongod: Path, tmp_path: Path) -> None:
+    """Else they would go on serving, unwatched, beside those of the next start."""
+    site = Site(tmp_path / "data", workers=2)
+    async with site.running():
+        main, workers = site.api_pid, descendants(site.api_pid)
+        assert len(workers) >= 2
+        site.kill_api(lambda _victims: "main")
+        await asyncio.to_thread(wait_until_gone, workers)
+        await site.until_ready()
+        assert site.api_pid != main
