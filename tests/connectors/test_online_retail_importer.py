@@ -22,7 +22,8 @@ from rich.console import Console
 import crm
 from crm.connectors.http_sender import Sender, for_each, problem_of, segment
 from crm.connectors.online_retail import importer
-from crm.connectors.online_retail.report import ImportReport, Skipped, render
+from crm.connectors.online_retail.credit_notes import Reason
+from crm.connectors.online_retail.report import ImportReport, Skipped, Unmatched, render
 from crm.errors import Forbidden, InvalidInput, NotSignedIn, Unavailable, UnreadableRequest
 
 pytestmark = pytest.mark.fast
@@ -43,10 +44,14 @@ C536379,22633,HAND WARMER,-1,01/12/2010 09:41,1.85,17850,United Kingdom
 
 
 class Service:
-    """Keeps bodies by path; `script` answers first, as long as it has something to say for a path."""
+    """Keeps bodies by path; `script` answers first, as long as it has something to say for a path.
+
+    The id of an order is its name, `a:b` for /orders/a/b; with `says_ids` off only a GET tells it.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
+        self.says_ids = True
         self.asked: Counter[str] = Counter()
         self.script: dict[str, list[httpx.Response | Exception]] = {}
         self.in_flight = 0
@@ -64,12 +69,23 @@ class Service:
             if isinstance(scripted, Exception):
                 raise scripted
             return scripted
+        order_id = path.removeprefix("/api/v1/orders/").replace("/", ":")
+        if request.method == "GET":
+            return httpx.Response(200 if path in self.kept else 404, json={"id": order_id})
         body = json.loads(request.content)
+        if request.method == "POST" and path.endswith("/refunds"):
+            path = f"{path}/{body['id']}"
+            taken_before = self.kept.get(path)
+            assert taken_before in (None, body)
+            self.kept[path] = body
+            return httpx.Response(200 if taken_before else 201, json={"id": order_id, "refund": body})
         before, self.kept[path] = self.kept.get(path), body
         if before is None:
-            return httpx.Response(201, json={"result": "created", "version": 1})
-        result = "unchanged" if before == body else "updated"
-        return httpx.Response(200, json={"result": result, "version": 1})
+            said = {"result": "created", "version": 1}
+        else:
+            said = {"result": "unchanged" if before == body else "updated", "version": 2}
+        named = {"id": order_id} if self.says_ids else {}
+        return httpx.Response(200 if before else 201, json={**said, **named})
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -106,19 +122,29 @@ async def test_a_small_file(service: Service, small: Path) -> None:
     async with service.client() as client:
         report = await importer.run(client, small, on_progress=lambda *step: progress.append(step))
     assert sorted(service.kept) == [
+        "/api/v1/orders/online-retail%3A536366/refunds/C536379",
         "/api/v1/orders/online-retail/536%2F9",
         "/api/v1/orders/online-retail/536365",
         "/api/v1/orders/online-retail/536366",
         "/api/v1/products/22633",
         "/api/v1/products/85123A",
     ]
-    assert progress == [("products", 1, 2), ("products", 2, 2), ("orders", 1, 3), ("orders", 2, 3), ("orders", 3, 3)]
+    of_orders = [("orders", 1, 3), ("orders", 2, 3), ("orders", 3, 3)]
+    assert progress == [("products", 1, 2), ("products", 2, 2), *of_orders, ("refunds", 1, 1)]
     assert report.accounted()
     assert (report.sent, report.created, report.products.created) == (3, 3, 2)
     assert [(r.subject, r.line, r.code) for r in report.refused] == [("536/8", 8, "unreadable")]
     assert report.not_sale == [Skipped("536367", (6,), "the quantity is not above zero")]
     assert [(line.invoice, line.line) for line in report.left_out] == [("536366", 4)]
-    assert (report.credit_notes, report.credit_notes_sum) == (1, Decimal("-1.85"))
+    assert (report.credit_notes, report.notes_whole, report.notes_in_part, report.refunds.created) == (1, 1, 0, 1)
+    assert report.credit_notes_sum == report.refunded_sum == Decimal("-1.85")
+    assert service.kept["/api/v1/orders/online-retail%3A536366/refunds/C536379"] == {
+        "id": "C536379",
+        "currency": "GBP",
+        "at": "2010-12-01T09:41:00Z",
+        "reason": "Credit note C536379",
+        "lines": [{"sku": "22633", "quantity": 1, "amount": "1.85"}],
+    }
     assert report.sales_sum_in_file == Decimal("36.30")  # 15.30 + 18.00 - 2.55 + 3.70 + 1.85
     assert (report.sent_sum, report.left_out_sum) == (Decimal("38.85"), Decimal("-2.55"))
 
@@ -142,6 +168,20 @@ async def test_the_real_file(real: ImportReport) -> None:
     assert real.accounted()
 
 
+async def test_the_credit_notes_of_the_real_file(real: ImportReport) -> None:
+    assert (real.credit_notes, real.notes_whole, real.notes_in_part) == (299, 108, 19)
+    assert (real.refunds.sent, real.refunds.created, real.refunds_refused) == (139, 139, [])
+    assert (real.refunded_sum, real.unmatched_sum) == (Decimal("-7601.63"), Decimal("-66586.94"))
+    assert real.unmatched_by_reason() == {
+        Reason.NO_SALE: (361, Decimal("-8843.16")),
+        Reason.NO_ARTICLE: (29, Decimal("-57175.51")),
+        Reason.NO_CUSTOMER: (21, Decimal("-222.27")),
+        Reason.GIVEN_BACK_ALREADY: (4, Decimal("-167.20")),
+        Reason.TOO_CHEAP: (3, Decimal("-108.85")),
+        Reason.MORE_THAN_SOLD: (2, Decimal("-69.95")),
+    }
+
+
 async def test_a_second_run_changes_nothing(service: Service, small: Path) -> None:
     async with service.client() as client:
         first = await importer.run(client, small)
@@ -149,6 +189,104 @@ async def test_a_second_run_changes_nothing(service: Service, small: Path) -> No
     assert second.accounted()
     assert (second.sent, second.unchanged, second.created, second.updated) == (first.sent, first.created, 0, 0)
     assert second.products.unchanged == first.products.created > 0
+    assert (first.refunds.created, second.refunds.created, second.refunds.unchanged) == (1, 0, 1)
+    assert first.refunded_sum == second.refunded_sum
+
+
+REFUNDS = "/api/v1/orders/online-retail%3A536366/refunds"
+
+
+async def test_a_refund_waits_for_a_busy_server_and_is_sent_again(
+    service: Service, small: Path, waits: list[int | None]
+) -> None:
+    service.script = {REFUNDS: [httpx.ReadTimeout(""), httpx.Response(503, headers={"Retry-After": "1"})]}
+    async with service.client() as client:
+        report = await importer.run(client, small)
+    assert waits == [None, 1]
+    assert (report.refunds.created, report.refunded_sum) == (1, Decimal("-1.85"))
+
+
+async def test_an_order_whose_answer_lacks_the_id_is_asked_for_it(service: Service, small: Path) -> None:
+    service.says_ids = False
+    async with service.client() as client:
+        report = await importer.run(client, small)
+    assert report.refunds.created == 1
+    assert f"{REFUNDS}/C536379" in service.kept
+
+
+@pytest.mark.parametrize("put", [httpx.Response(422, json={"code": "x", "detail": "No."}), httpx.Response(204)])
+async def test_a_refund_without_its_sale_is_not_sent(service: Service, small: Path, put: httpx.Response) -> None:
+    """The order was refused, or was said to be taken but is not there."""
+    service.script = {"/api/v1/orders/online-retail/536366": [put]}
+    async with service.client() as client:
+        report = await importer.run(client, small)
+    assert not any("refunds" in path for path in service.asked)
+    left = Unmatched("C536379", 7, "22633", Decimal("-1.85"), Reason.SALE_NOT_THERE)
+    assert (report.unmatched, report.refunds_refused, report.refunds.sent) == ([left], [], 0)
+    assert report.accounted()
+
+
+async def test_a_refused_refund_is_reported_and_its_lines_are_unmatched(service: Service, small: Path) -> None:
+    problem = {
+        "code": "conflict",
+        "detail": "More would be given back than was paid.",
+        "errors": [{"pointer": "/lines/0/amount", "detail": "More than was paid."}],
+    }
+    service.script = {REFUNDS: [httpx.Response(409, json=problem)]}
+    async with service.client() as client:
+        report = await importer.run(client, small)
+    (refused,) = report.refunds_refused
+    assert (refused.subject, refused.line, refused.code) == ("C536379", 7, "conflict")
+    assert [(entry.line, entry.reason) for entry in report.unmatched] == [(7, Reason.REFUSED)]
+    assert (report.notes_whole, report.refunded_sum, report.unmatched_sum) == (0, Decimal(0), Decimal("-1.85"))
+    assert report.accounted()
+
+
+SPLIT = """\
+InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+1,22633,HAND WARMER,2,01/12/2010 08:00,1.85,17850,United Kingdom
+2,22633,HAND WARMER,2,01/12/2010 09:00,1.85,17850,United Kingdom
+2,85123A,HEART,5,01/12/2010 09:00,2.55,17850,United Kingdom
+C3,22633,HAND WARMER,-3,01/12/2010 10:00,1.85,17850,United Kingdom
+C3,85123A,HEART,-1,01/12/2010 10:00,2.55,17850,United Kingdom
+C4,85123A,HEART,-1,01/12/2010 11:00,2.55,17850,United Kingdom
+C5,D,Discount,-1,01/12/2010 12:00,0.55,17850,United Kingdom
+"""
+
+
+async def test_refunds_of_an_order_go_one_after_the_other(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "split.csv"
+    path.write_text(SPLIT, encoding="utf-8")
+    async with service.client() as client:
+        report = await importer.run(client, path, concurrency=4)
+    refunds = [path for path in service.kept if "refunds" in path]
+    assert sorted(refunds) == [
+        "/api/v1/orders/online-retail%3A1/refunds/C3",
+        "/api/v1/orders/online-retail%3A2/refunds/C3",
+        "/api/v1/orders/online-retail%3A2/refunds/C4",
+    ]
+    assert [path[-2:] for path in refunds if "3A2" in path] == ["C3", "C4"]
+    assert (report.notes_whole, report.notes_in_part, report.credit_notes) == (2, 0, 3)
+    assert (report.refunded_sum, report.unmatched_sum) == (Decimal("-10.65"), Decimal("-0.55"))
+    assert report.accounted()
+
+
+async def test_a_line_of_which_one_order_gives_back_its_part_and_another_does_not(
+    service: Service, tmp_path: Path
+) -> None:
+    path = tmp_path / "split.csv"
+    path.write_text(SPLIT, encoding="utf-8")
+    service.script = {"/api/v1/orders/online-retail%3A1/refunds": [httpx.Response(409)]}
+    async with service.client() as client:
+        report = await importer.run(client, path)
+    assert [(entry.line, entry.amount, entry.reason) for entry in report.unmatched] == [
+        (5, Decimal("-1.85"), Reason.REFUSED),
+        (8, Decimal("-0.55"), Reason.NO_ARTICLE),
+    ]
+    assert (report.notes_whole, report.notes_in_part) == (1, 1)
+    assert report.line_numbers["refunded"] == [6, 7]
+    assert report.refunded_sum == Decimal("-8.80")
+    assert report.accounted()
 
 
 async def test_busy_and_broken_then_well(service: Service, small: Path, waits: list[int | None]) -> None:
@@ -272,8 +410,8 @@ class TestReport:
     def test_a_lost_line_a_double_line_or_a_lost_penny_is_noticed(self) -> None:
         def report(lines: list[int], total: str = "1.00") -> ImportReport:
             made = ImportReport(lines_read=2, credit_notes=1, invoices_read=1, credit_sum_in_file=Decimal("1.00"))
-            made.credit_notes_sum = Decimal(total)
-            made.put("credit_notes", lines)
+            made.credit_notes_sum, made.refunded_sum = Decimal("1.00"), Decimal(total)
+            made.put("refunded", lines)
             return made
 
         assert report([3, 2]).accounted()
@@ -285,7 +423,17 @@ class TestReport:
         said = json.loads(json.dumps(real.to_dict()))
         assert len(said["not_sale"]) == 69
         assert (said["sales_sum_in_file"], said["credit_notes_sum"]) == ("755687.43", "-74188.57")
-        assert said["lines"] == {"sent": 38773, "not_sale": 69, "credit_notes": 680}
+        assert said["lines"] == {"sent": 38773, "not_sale": 69, "refunded": 260, "unmatched": 420}
+        assert len(said["unmatched"]) == 420
+        assert said["unmatched"][0] == {
+            "invoice": "C536379",
+            "line": 143,
+            "sku": "D",
+            "amount": "-27.50",
+            "reason": "the stock code is no article",
+        }
+        assert said["unmatched_by_reason"]["the credit note names no customer"] == {"lines": 21, "sum": "-222.27"}
+        assert said["refunds"] == {"created": 139, "updated": 0, "unchanged": 0, "stale": 0, "sent": 139}
         assert said["orders"]["sent"] == 1524
         assert said["accounted"] is True
         console = Console(file=io.StringIO(), width=100)
@@ -294,8 +442,10 @@ class TestReport:
         shown = console.file.getvalue()
         assert "755,687.43" in shown
         assert "and 59 more" in shown
+        assert "credit notes: 108 refunded, 19 in part, 172 unmatched" in shown
+        assert "and 410 more" in shown
         assert "Every line and every penny" in shown
-        assert len(shown.splitlines()) < 40
+        assert len(shown.splitlines()) < 60
 
     def test_render_does_not_hide_a_loss_nor_read_markup(self) -> None:
         report = ImportReport(lines_read=1, invoices_read=1)

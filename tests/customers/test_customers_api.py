@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.fixtures.answers import counts, good, refused
-from tests.fixtures.store import Store, totals_settled
+from tests.fixtures.store import KEPT, Store, totals_settled
 
 pytestmark = pytest.mark.mongo
 
@@ -281,10 +281,8 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
     answer = await admin.delete(f"{URL}/{customer_id}")
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert counts(store) | {"users": 0, "api_keys": 0} == {
-        "customers": 1, "orders": 2, "events": 1, "interactions": 1, "products": 0, "users": 0, "api_keys": 0,
-        "sign_in_failures": 0, "order_versions": 0, "idempotency_keys": 0,
-    }  # fmt: skip
+    kept_ones = {name: count for name, count in counts(store).items() if count and name not in KEPT}
+    assert kept_ones == {"customers": 1, "orders": 2, "events": 1, "interactions": 1}
     left = good(await admin.get(f"/api/v1/orders/{order['id']}"))
     gone = dict.fromkeys(("customer_id", "shipping_address", "billing_address", "note"))
     assert left == {**order_without_result(order), **gone, "version": 2, "updated_at": left["updated_at"]}

@@ -17,6 +17,8 @@ FILE = ROOT / "crm" / "sample" / "online_retail_2010-12.csv.gz"
 # The file's own totals (docs/sample-data.md), counted without this product.
 LINES, INVOICES, SALES, CREDIT_NOTES, NO_SALES = 39_522, 1_892, 1_593, 299, 69
 SALES_SUM, CREDIT_SUM = Decimal("755687.43"), Decimal("-74188.57")
+# What of the credit notes matches a sale; tests/connectors/test_online_retail_refunds.py counts it by the piece.
+REFUNDS, REFUNDED_SUM = 139, Decimal("-7601.63")
 
 
 def arguments(demo: DemoProcess, file: Path) -> list[str]:
@@ -42,6 +44,11 @@ def test_everything_is_unchanged_and_accounted_for(demo: DemoProcess) -> None:
     assert said["products"]["sent"] == said["products"]["unchanged"]
     assert Decimal(said["sales_sum_in_file"]) == Decimal(said["sent_sum"]) == SALES_SUM
     assert Decimal(said["credit_sum_in_file"]) == Decimal(said["credit_notes_sum"]) == CREDIT_SUM
+    assert said["refunds"]["sent"] == said["refunds"]["unchanged"] == REFUNDS
+    assert said["refunds_refused"] == []
+    assert Decimal(said["refunded_sum"]) == REFUNDED_SUM
+    assert Decimal(said["unmatched_sum"]) == CREDIT_SUM - REFUNDED_SUM
+    assert (said["notes_whole"], said["notes_in_part"], len(said["unmatched"])) == (108, 19, 420)
     assert {Decimal(said[name]) for name in ("left_out_sum", "not_sale_sum", "refused_sum")} == {Decimal(0)}
 
 
@@ -49,11 +56,20 @@ def test_everything_is_unchanged_and_accounted_for(demo: DemoProcess) -> None:
 def test_mongodb_itself_has_the_same_count_and_sum(demo: DemoProcess, role: str, orders: str) -> None:
     pipeline: list[dict[str, Any]] = [
         {"$match": {"source": "online-retail"}},
-        {"$group": {"_id": "$currency", "count": {"$sum": 1}, "sum": {"$sum": "$total"}}},
+        {
+            "$group": {
+                "_id": "$currency",
+                "count": {"$sum": 1},
+                "sum": {"$sum": "$total"},
+                "refunded": {"$sum": "$refunded"},
+                "refunds": {"$sum": {"$size": {"$ifNull": ["$refunds", []]}}},
+            }
+        },
     ]
     with demo.mongodb(role) as client:
         rows = list(client.get_default_database()[orders].aggregate(pipeline))
-    assert [(row["_id"], row["count"], row["sum"].to_decimal()) for row in rows] == [("GBP", 1_524, SALES_SUM)]
+    assert [(row["_id"], row["count"], row["refunds"]) for row in rows] == [("GBP", 1_524, REFUNDS)]
+    assert (rows[0]["sum"].to_decimal(), -rows[0]["refunded"].to_decimal()) == (SALES_SUM, REFUNDED_SUM)
 
 
 def test_the_customers_totals_add_up_to_their_orders(demo: DemoProcess) -> None:
@@ -63,7 +79,14 @@ def test_the_customers_totals_add_up_to_their_orders(demo: DemoProcess) -> None:
             db.orders.aggregate(
                 [
                     {"$match": {"customer_id": {"$exists": True}, "status": {"$ne": "cancelled"}}},
-                    {"$group": {"_id": "$currency", "sum": {"$sum": "$total"}, "count": {"$sum": 1}}},
+                    {
+                        "$group": {
+                            "_id": "$currency",
+                            "sum": {"$sum": "$total"},
+                            "refunded": {"$sum": "$refunded"},
+                            "count": {"$sum": 1},
+                        }
+                    },
                     {"$sort": {"_id": 1}},
                 ]
             )
@@ -72,14 +95,21 @@ def test_the_customers_totals_add_up_to_their_orders(demo: DemoProcess) -> None:
             db.customers.aggregate(
                 [
                     {"$unwind": "$stats.totals"},
-                    {"$group": {"_id": "$stats.totals.currency", "sum": {"$sum": "$stats.totals.gross"}}},
+                    {
+                        "$group": {
+                            "_id": "$stats.totals.currency",
+                            "sum": {"$sum": "$stats.totals.gross"},
+                            "refunded": {"$sum": "$stats.totals.refunded"},
+                        }
+                    },
                     {"$sort": {"_id": 1}},
                 ]
             )
         )
         counted = next(iter(db.customers.aggregate([{"$group": {"_id": None, "n": {"$sum": "$stats.orders_count"}}}])))
-    sums = [(row["_id"], row["sum"].to_decimal()) for row in of_customers]
-    assert sums == [(row["_id"], row["sum"].to_decimal()) for row in of_orders]
+    for name in ("sum", "refunded"):
+        sums = [(row["_id"], Decimal(str(row[name]))) for row in of_customers]
+        assert sums == [(row["_id"], Decimal(str(row[name]))) for row in of_orders]
     assert counted["n"] == sum(row["count"] for row in of_orders)
 
 
@@ -90,7 +120,7 @@ def test_the_account_is_readable(demo: DemoProcess, tmp_path: Path) -> None:
     file.write_text(f"{columns}\nC536548,POST,POSTAGE,-1,01/12/2010 14:33,18.00,12472,Germany\n")
     done = crm(*arguments(demo, file), **key_of(demo))
     assert done.code == 0, done.err
-    assert "│ credit notes (kept out)  │        1 │     1 │    -18.00 │" in done.out
+    assert "│ credit notes, unmatched  │        1 │     1 │    -18.00 │" in done.out
     assert done.out.endswith("Every line and every penny of the file is accounted for.\n")
 
 

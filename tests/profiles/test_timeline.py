@@ -135,13 +135,14 @@ async def test_a_cursor_of_another_list_is_refused(history: History, sales: http
 
 
 class Commands(monitoring.CommandListener):
-    """Notes the commands that clients send, but for signing in."""
+    """Notes the commands that clients send, but for signing in and the look for new deliveries."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        if not event.command_name.startswith("sasl"):
+        in_the_background = event.command.get(event.command_name) == "inbox"
+        if not event.command_name.startswith("sasl") and not in_the_background:
             self.sent.append(f"{event.command_name} {event.command.get(event.command_name)}")
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:

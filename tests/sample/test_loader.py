@@ -31,6 +31,7 @@ class Service:
         self.put: dict[str, Any] = {}
         self.events: dict[str, Any] = {}
         self.interactions: list[dict[str, Any]] = []
+        self.refunds: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.by: Counter[tuple[str, str]] = Counter()
         self.fail_after: tuple[str, int, httpx.Response | Exception] | None = None
@@ -54,7 +55,10 @@ class Service:
         body = json.loads(request.content) if request.content else {}
         if request.method == "PUT":
             self.put[path] = body
-            return httpx.Response(200, json={"result": "updated"})
+            return httpx.Response(200, json={"result": "updated", "id": "ord_1"})
+        if path == "/api/v1/orders/ord_1/refunds":
+            self.refunds.append(body)
+            return httpx.Response(201, json={"id": "ord_1"})
         if path == "/api/v1/events":
             assert len(body["events"]) <= 500
             self.events.update({event["message_id"]: event for event in body["events"]})
@@ -97,7 +101,8 @@ def retail(tmp_path: Path) -> Path:
     path = tmp_path / "retail.csv"
     path.write_text(
         "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-        "536365,85123A,HEART,6,01/12/2010 08:26,2.55,17850,United Kingdom\n",
+        "536365,85123A,HEART,6,01/12/2010 08:26,2.55,17850,United Kingdom\n"
+        "C536379,85123A,HEART,-1,01/12/2010 09:41,2.55,17850,United Kingdom\n",
         encoding="utf-8",
     )
     return path
@@ -135,6 +140,7 @@ async def test_everything_once_each_by_whom_it_should_be(service: Service, retai
     steps: list[tuple[str, int, int]] = []
     await run(service, retail, steps)
     assert complete(service)
+    assert [refund["id"] for refund in service.refunds] == ["C536379"]
     assert set(service.by) == {
         ("key", "products"),
         ("key", "orders"),
@@ -148,6 +154,7 @@ async def test_everything_once_each_by_whom_it_should_be(service: Service, retai
     assert finished == [
         "products",
         "orders",
+        "refunds",
         "sample products",
         "customers",
         "sample orders",
@@ -209,6 +216,21 @@ async def test_a_refused_invoice_stops_the_loading(service: Service, retail: Pat
     with pytest.raises(InvalidInput, match="536365"):
         await run(service, retail)
     assert not service.customers
+
+
+@pytest.mark.parametrize("status", [409, 422])
+async def test_a_refused_refund_stops_the_loading_unless_somebody_gave_the_money_back_before(
+    service: Service, retail: Path, status: int
+) -> None:
+    problem = {"code": "conflict" if status == 409 else "invalid_input", "detail": "No."}
+    service.fail_after = ("/refunds", 0, httpx.Response(status, json=problem))
+    if status == 409:
+        await run(service, retail)
+        assert complete(service)
+    else:
+        with pytest.raises(InvalidInput, match="C536379"):
+            await run(service, retail)
+        assert not service.customers
 
 
 async def test_away_for_good(service: Service, retail: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -318,7 +318,7 @@ async def test_when_the_client_goes_the_batch_at_work_is_finished_and_no_other_b
     running = asyncio.create_task(client.exchange(work))
     await at_work.wait()
     client.leave()
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)  # for the reader to learn of it, on a slow machine too
     go_on.set()
     async with asyncio.timeout(5):
         await running

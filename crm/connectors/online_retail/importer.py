@@ -1,7 +1,8 @@
-"""Sends an "Online Retail" file to the API: products first, then one order for each sale, and accounts for every line.
+"""Sends an "Online Retail" file to the API: products, one order for each sale, then the credit notes as refunds.
 
-Running it again is the way to resume: each order is put under its own name (`online-retail` and the invoice number),
-and one that is there already is answered with "unchanged".
+It accounts for every line. Running it again is the way to resume: each order is put under its own name
+(`online-retail` and the invoice number), each refund has the number of its credit note, and what is there already is
+answered as such.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gzip
 import io
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import httpx
 
 from crm.connectors.http_sender import Problem, Progress, Sender, for_each, problem_of, segment
+from crm.connectors.online_retail.credit_notes import Matching, Reason, Refund, find_sales
 from crm.connectors.online_retail.mapping import (
     COLUMNS,
     ZERO,
@@ -26,7 +29,6 @@ from crm.connectors.online_retail.mapping import (
     CreditNote,
     Line,
     NotASale,
-    Outcome,
     SaleOrder,
     Unreadable,
     classify,
@@ -48,6 +50,8 @@ class _Work:
 
     products: dict[str, dict[str, Any]]
     orders: list[SaleOrder]
+    credit_notes: list[CreditNote]
+    matching: Matching
     report: ImportReport
 
 
@@ -60,7 +64,8 @@ async def run(
         client: With the base URL of the service and an ingest key in its `Authorization` header.
         path: A `.csv` file, or the same compressed as `.csv.gz`.
         concurrency: Requests in flight.
-        on_progress: Called as (``"products"`` or ``"orders"``, done, of how many).
+        on_progress: Called as (``"products"``, ``"orders"`` or ``"refunds"``, done, of how many); all refunds of an
+            order count as one.
 
     Returns:
         The account of the import; refusals are in it and raise nothing.
@@ -84,16 +89,40 @@ async def run(
         if problem is not None:
             report.products_refused.append(_refused(sku, problem, None))
 
+    ids: dict[str, str] = {}  # our ids of the orders, by invoice
+
     async def send_order(order: SaleOrder) -> None:
-        answer = await sender.send("PUT", f"/api/v1/orders/{SOURCE}/{segment(order.invoice)}", body=order.body)
-        _settle(report, order, _count(report.orders, answer))
+        answer = await sender.send("PUT", _order_path(order.invoice), body=order.body)
+        problem = _count(report.orders, answer)
+        _settle(report, order, problem)
+        if problem is None:
+            ids[order.invoice] = _id_in(answer)
+
+    async def send_refunds(item: tuple[str, list[Refund]]) -> None:
+        invoice, refunds = item
+        order_id = ids.get(invoice)
+        if order_id == "":  # taken, but the answer did not say as what
+            order_id = _id_in(await sender.send("GET", _order_path(invoice)))
+        # One after the other: they change the same order, and are then stored in the order of their times.
+        for refund in refunds:
+            if not order_id:
+                _leave(report, refund, Reason.SALE_NOT_THERE)
+                continue
+            # May be repeated: the refund has an id, so it is recorded once.
+            answer = await sender.send("POST", f"/api/v1/orders/{segment(order_id)}/refunds", body=refund.body())
+            _settle_refund(report, refund, answer)
 
     await for_each(
         work.products.items(), send_product, concurrency=concurrency, stage="products", on_progress=on_progress
     )
     await for_each(work.orders, send_order, concurrency=concurrency, stage="orders", on_progress=on_progress)
+    # After all the orders: a refund needs its sale.
+    by_order = _by_order(work.matching.refunds)
+    await for_each(by_order, send_refunds, concurrency=concurrency, stage="refunds", on_progress=on_progress)
+    report.close(work.credit_notes)
     report.refused.sort(key=lambda entry: entry.subject)  # answers come in any order; the account should not
     report.products_refused.sort(key=lambda entry: entry.subject)
+    report.refunds_refused.sort(key=lambda entry: entry.subject)
     return report
 
 
@@ -109,13 +138,22 @@ def _prepare(path: Path) -> _Work:
             report.credit_sum_in_file += line.amount
         else:
             report.sales_sum_in_file += line.amount
-    orders = []
+    orders: list[SaleOrder] = []
+    credit_notes: list[CreditNote] = []
     for outcome in map(classify, invoices):
-        if isinstance(outcome, SaleOrder):
-            orders.append(outcome)
-        else:
-            _set_aside(report, outcome)
-    return _Work(collect_products(lines), orders, report)
+        match outcome:
+            case SaleOrder():
+                orders.append(outcome)
+            case CreditNote():
+                credit_notes.append(outcome)
+                report.credit_notes += 1
+                report.credit_notes_sum += outcome.total
+            case _:
+                _set_aside(report, outcome)
+    matching = find_sales(orders, credit_notes)
+    for line, reason in matching.unmatched:
+        report.leave(line, line.amount, reason)
+    return _Work(collect_products(lines), orders, credit_notes, matching, report)
 
 
 def _read(path: Path) -> list[Line | BadLine]:
@@ -136,16 +174,12 @@ def _read(path: Path) -> list[Line | BadLine]:
         raise InvalidInput(f"The file cannot be read: {error.strerror or error}.") from error
 
 
-def _set_aside(report: ImportReport, outcome: Outcome) -> None:
+def _set_aside(report: ImportReport, outcome: NotASale | Unreadable) -> None:
     match outcome:
         case NotASale():
             report.not_sale.append(Skipped(outcome.invoice, outcome.lines, outcome.reason))
             report.not_sale_sum += outcome.total
             report.put("not_sale", outcome.lines)
-        case CreditNote():
-            report.credit_notes += 1
-            report.credit_notes_sum += outcome.total
-            report.put("credit_notes", outcome.lines)
         case Unreadable():
             report.refused.append(Refused(outcome.invoice, outcome.line, "unreadable", outcome.reason))
             report.refused_sum += outcome.total
@@ -168,6 +202,38 @@ def _settle(report: ImportReport, order: SaleOrder, problem: Problem | None) -> 
     report.put("refused", order.lines)
 
 
+def _settle_refund(report: ImportReport, refund: Refund, answer: httpx.Response) -> None:
+    """Book one refund. What is there already is answered with 200, what is new with 201."""
+    if answer.is_success:
+        if answer.status_code == httpx.codes.CREATED:
+            report.refunds.created += 1
+        else:
+            report.refunds.unchanged += 1
+        report.refunded_sum -= refund.amount
+        return
+    problem = problem_of(answer)
+    at_fault = _index_at_fault("lines", problem, len(refund.parts))
+    line = None if at_fault is None else refund.parts[at_fault].line.number
+    report.refunds_refused.append(_refused(refund.note, problem, line))
+    _leave(report, refund, Reason.REFUSED)
+
+
+def _leave(report: ImportReport, refund: Refund, reason: Reason) -> None:
+    for part in refund.parts:
+        report.leave(part.line, -part.amount, reason)
+
+
+def _by_order(refunds: Iterable[Refund]) -> list[tuple[str, list[Refund]]]:
+    grouped: dict[str, list[Refund]] = {}
+    for refund in refunds:
+        grouped.setdefault(refund.order, []).append(refund)
+    return list(grouped.items())
+
+
+def _order_path(invoice: str) -> str:
+    return f"/api/v1/orders/{SOURCE}/{segment(invoice)}"
+
+
 def _count(tally: Tally, answer: httpx.Response) -> Problem | None:
     """Count what was taken; return the problem of what was not."""
     if not answer.is_success:
@@ -186,13 +252,21 @@ def _count(tally: Tally, answer: httpx.Response) -> Problem | None:
 
 def _result(answer: httpx.Response) -> str:
     """The API's own word for it; where it says none, the status tells as much as it can."""
+    return _member(answer, "result") or ("created" if answer.status_code == httpx.codes.CREATED else "updated")
+
+
+def _id_in(answer: httpx.Response) -> str:
+    """Our id of an order that was answered; empty where there is none."""
+    return _member(answer, "id") if answer.is_success else ""
+
+
+def _member(answer: httpx.Response, name: str) -> str:
     try:
         said = answer.json()
     except ValueError:
         said = None
-    if isinstance(said, dict) and "result" in said:
-        return str(said["result"])
-    return "created" if answer.status_code == httpx.codes.CREATED else "updated"
+    value = said.get(name) if isinstance(said, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _refused(subject: str, problem: Problem, line: int | None) -> Refused:
@@ -202,8 +276,13 @@ def _refused(subject: str, problem: Problem, line: int | None) -> Refused:
 
 def _line_at_fault(order: SaleOrder, problem: Problem) -> int | None:
     """Translate `/items/3/…` into the line of the file that the item came from."""
+    index = _index_at_fault("items", problem, len(order.lines))
+    return None if index is None else order.lines[index]
+
+
+def _index_at_fault(member: str, problem: Problem, length: int) -> int | None:
     for error in problem.errors:
-        item = re.match(r"/items/([0-9]{1,6})(/|$)", error.pointer)
-        if item is not None and int(item[1]) < len(order.lines):
-            return order.lines[int(item[1])]
+        found = re.match(rf"/{member}/([0-9]{{1,6}})(/|$)", error.pointer)
+        if found is not None and int(found[1]) < length:
+            return int(found[1])
     return None

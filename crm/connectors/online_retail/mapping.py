@@ -105,16 +105,23 @@ class SaleOrder:
     Attributes:
         invoice: Its number, the order's external id.
         body: For `PUT /api/v1/orders/online-retail/{invoice}`.
-        lines: The line of each item, in the order of ``body["items"]``.
+        placed_at: In UTC.
+        sold: The line of each item, in the order of ``body["items"]``.
         total: The sum of the items.
         left_out: The invoice's other lines.
     """
 
     invoice: str
     body: dict[str, Any]
-    lines: tuple[int, ...]
+    placed_at: datetime
+    sold: tuple[Line, ...]
     total: Decimal
     left_out: tuple[LeftOut, ...]
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The number of each item's line."""
+        return tuple(line.number for line in self.sold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +139,13 @@ class CreditNote:
     """An invoice whose number begins with C: money given back."""
 
     invoice: str
-    lines: tuple[int, ...]
+    given_back: tuple[Line, ...]
     total: Decimal
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The number of each line."""
+        return tuple(line.number for line in self.given_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +189,20 @@ def classify(invoice: Invoice) -> Outcome:
     if bad is not None:
         return Unreadable(number, numbers, total, bad.number, bad.reason)
     if number.startswith("C"):
-        return CreditNote(number, numbers, total)
+        return CreditNote(number, tuple(lines), total)
     if len({line.customer for line in lines}) > 1:
         return Unreadable(number, numbers, total, lines[0].number, "the invoice names more than one customer")
     left_out = tuple(
         LeftOut(line.number, reason, line.amount) for line in lines if (reason := _reason_to_leave_out(line))
     )
-    sold = [line for line in lines if not _reason_to_leave_out(line)]
+    sold = tuple(line for line in lines if not _reason_to_leave_out(line))
     if not sold:
         return NotASale(number, numbers, total, ", ".join(dict.fromkeys(line.reason for line in left_out)))
     # One invoice of the real file runs over a full minute and has two times: it was placed at the first.
     placed_at = min(line.placed_at for line in lines)
     sold_total = sum((line.amount for line in sold), ZERO)
     body = _order_body(number, placed_at, sold, sold_total)
-    return SaleOrder(number, body, tuple(line.number for line in sold), sold_total, left_out)
+    return SaleOrder(number, body, placed_at, sold, sold_total, left_out)
 
 
 def is_product(sku: str) -> bool:
@@ -231,6 +243,11 @@ def collect_products(lines: Iterable[Line | BadLine]) -> dict[str, dict[str, Any
 def amount_text(amount: Decimal) -> str:
     """Write pounds as the API takes them: two digits, no exponent."""
     return f"{amount:.2f}"
+
+
+def time_text(moment: datetime) -> str:
+    """Write a time in UTC as the API takes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _read_line(number: int, row: Mapping[str, str]) -> Line | BadLine:
@@ -276,13 +293,13 @@ def _reason_to_leave_out(line: Line) -> str:
     return "the price is below zero" if line.unit_price < 0 else ""
 
 
-def _order_body(invoice: str, placed_at: datetime, sold: list[Line], total: Decimal) -> dict[str, Any]:
+def _order_body(invoice: str, placed_at: datetime, sold: tuple[Line, ...], total: Decimal) -> dict[str, Any]:
     """The file has no e-mail and no name, so the customer is its number, or nobody."""
     customer = {"customer": {"external_id": sold[0].customer}} if sold[0].customer else {}
     return {
         **customer,
         "currency": CURRENCY,
-        "placed_at": placed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "placed_at": time_text(placed_at),
         "status": "paid",
         "number": invoice,
         "items": [
