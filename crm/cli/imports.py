@@ -55,7 +55,7 @@ def online_retail(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests at a time.")] = 16,
     as_json: Json = False,
 ) -> None:
-    """Send the UCI "Online Retail" data set: each invoice an order. Run it again as often as you like."""
+    """Send the UCI "Online Retail" data set: orders, and refunds of them. Run it again as often as you like."""
     _check(to, key)
 
     async def work() -> ImportReport:

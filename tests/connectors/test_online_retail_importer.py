@@ -418,6 +418,9 @@ class TestReport:
         assert not report([2]).accounted()
         assert not report([2, 2]).accounted()
         assert not report([2, 3], "1.01").accounted()
+        made_up_elsewhere = report([2, 3], "1.01")
+        made_up_elsewhere.not_sale_sum = Decimal("-0.01")
+        assert not made_up_elsewhere.accounted()
 
     def test_to_dict_has_the_whole_lists_and_render_the_first_few(self, real: ImportReport) -> None:
         said = json.loads(json.dumps(real.to_dict()))
