@@ -283,7 +283,8 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
     assert (answer.status_code, answer.content) == (204, b"")
     assert counts(store) | {"users": 0, "api_keys": 0} == {
         "customers": 1, "orders": 2, "events": 1, "interactions": 1, "products": 0, "users": 0, "api_keys": 0,
-        "sign_in_failures": 0, "order_versions": 0, "idempotency_keys": 0,
+        "sign_in_failures": 0, "order_versions": 0, "idempotency_keys": 0, "connections": 0, "connection_secrets": 0,
+        "inbox": 0, "privacy_requests": 0,
     }  # fmt: skip
     left = good(await admin.get(f"/api/v1/orders/{order['id']}"))
     gone = dict.fromkeys(("customer_id", "shipping_address", "billing_address", "note"))

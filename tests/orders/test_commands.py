@@ -80,7 +80,7 @@ async def process(
     database = Database.connect(store.settings, views=contract().views())
     try:
         async with (
-            running(create_app(store.settings, database=database)) as app,
+            running(create_app(store.settings, database=database, work_inbox=False)) as app,
             client_of(app, Authorization=f"Bearer {credentials['ingest']}") as client,
         ):
             yield Counted(client, gate)

@@ -160,7 +160,7 @@ async def watched(store: Store) -> AsyncIterator[tuple[Litestar, Commands]]:
         for role in API_ROLES
     }
     database = Database(clients, store.settings.mongodb_database, views=contract().views())
-    async with running(create_app(store.settings, database=database)) as app:
+    async with running(create_app(store.settings, database=database, work_inbox=False)) as app:
         yield app, commands
     database.close()
 
