@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import sys
@@ -13,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crm.bench import bulk as bench_bulk
 from crm.bench import orders as bench_orders
+from crm.bench import service as bench_service
 from crm.cli.connection import Json
 from crm.ops.progress import stages
 
@@ -23,6 +26,38 @@ app = typer.Typer(no_args_is_help=True, help="Measure on this machine, on a Mong
 @app.callback()
 def _about() -> None:
     """Measure on this machine, on a MongoDB and a server of its own."""
+
+
+@app.command()
+def bulk(
+    orders: Annotated[int, typer.Option(min=500, help="Lines of the one request.")] = 500_000,
+    customers: Annotated[int, typer.Option(min=1, help="Whose orders they are, in turn.")] = 50_000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Many orders as lines of one request, and what the server's memory does meanwhile."""
+    with bench_service.store() as stored, bench_service.serving(stored, workers) as server:
+        measured = asyncio.run(
+            bench_bulk.stream(
+                bench_service.HOST, server.port, stored.key,
+                source="bench", lines=orders, body=lambda number: bench_orders.body(number, customers), pid=server.pid,
+            )
+        )  # fmt: skip
+    if as_json:
+        sys.stdout.write(
+            json.dumps({"machine": _machine(), "per_second": measured.per_second(), **asdict(measured)}) + "\n"
+        )
+        return
+    table = Table("orders", "orders/s", "first result s", "MB before", "MB at most", "MB after", title=_machine())
+    table.add_row(
+        f"{orders:,}", f"{measured.per_second():,.0f}", f"{measured.first_result_seconds:.2f}",
+        *(f"{found / 1e6:.0f}" for found in (measured.rss_before, measured.rss_peak, measured.rss_after)),
+    )  # fmt: skip
+    Console().print(table)
+
+
+def _machine() -> str:
+    return f"Python {platform.python_version()}, {platform.machine()}, {cpu_count()} CPUs"
 
 
 @app.command()
@@ -38,12 +73,11 @@ def orders(
     """Order pushes over HTTP, beside the raw driver on the same MongoDB."""
     with stages(Console(stderr=True)) as on_progress:
         rows = bench_orders.run(orders, connections, workers, rounds, on_progress)
-    machine = f"Python {platform.python_version()}, {platform.machine()}, {cpu_count()} CPUs"
     if as_json:
-        result = {"machine": machine, "workers": workers, "rounds": rounds, "rows": [asdict(row) for row in rows]}
+        result = {"machine": _machine(), "workers": workers, "rounds": rounds, "rows": [asdict(row) for row in rows]}
         sys.stdout.write(json.dumps(result) + "\n")
         return
-    table = Table("what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=machine)
+    table = Table("what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=_machine())
     rates = {row.name: row.per_second for row in rows}
     for row in rows:
         ratio, memory = row.per_second / rates[row.beside], "" if row.server_mb is None else f"{row.server_mb:.0f}"
