@@ -81,7 +81,7 @@ def expected(rows: list[Row]) -> Expected:
         pieces[row["CustomerID"], row["StockCode"]] += [piece] * int(row["Quantity"])
     notes = [row for row in rows if row["InvoiceNo"].startswith("C") and row["CustomerID"]]
     for note in sorted(notes, key=at):
-        shelf = pieces[note["CustomerID"], note["StockCode"]] if note["StockCode"][:5].isdigit() else []
+        shelf = pieces[note["CustomerID"], note["StockCode"]]
         wanted = -int(note["Quantity"])
         taken = chosen([p for p in shelf if p[0] <= at(note) and p[2] >= price(note)], wanted, price(note))
         out.lines += bool(taken)
@@ -123,9 +123,9 @@ async def test_the_real_credit_notes_are_given_back_once(
     first = await importer.run(ingest, path)
     assert first.accounted()
     assert (first.refused, first.refunds_refused, first.credit_notes) == ([], [], 299)
-    assert (first.notes_whole, first.notes_in_part, first.refunds.created) == (108, 19, 139)
-    assert len(first.line_numbers["refunded"]) == wanted.lines == 260
-    assert -first.refunded_sum == sum(wanted.back.values()) == Decimal("7601.63")
+    assert (first.notes_whole, first.notes_in_part, first.refunds.created) == (109, 19, 140)
+    assert len(first.line_numbers["refunded"]) == wanted.lines == 261
+    assert -first.refunded_sum == sum(wanted.back.values()) == Decimal("7619.63")
     assert first.refunded_sum + first.unmatched_sum == Decimal("-74188.57")
 
     await totals_settled(store)
@@ -140,7 +140,7 @@ async def test_the_real_credit_notes_are_given_back_once(
         given_back = order["refunded"].to_decimal() if "refunded" in order else None
         assert given_back == wanted.back.get(invoice)
     statuses = Counter(order["status"] for order in before["orders"])
-    assert statuses == {"paid": len(wanted.sold) - 130, "partially_refunded": 124, "refunded": 6}
+    assert statuses == {"paid": len(wanted.sold) - 131, "partially_refunded": 125, "refunded": 6}
 
     found = {}
     for customer in before["customers"]:
@@ -152,7 +152,7 @@ async def test_the_real_credit_notes_are_given_back_once(
 
     second = await importer.run(ingest, path, concurrency=5)
     assert second.accounted()
-    assert (second.unchanged, second.refunds.unchanged) == (first.created, 139)
+    assert (second.unchanged, second.refunds.unchanged) == (first.created, 140)
     assert (second.created, second.updated, second.refunds.created) == (0, 0, 0)
     assert (second.refunded_sum, second.unmatched) == (first.refunded_sum, first.unmatched)
     await totals_settled(store)

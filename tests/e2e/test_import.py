@@ -18,7 +18,7 @@ FILE = ROOT / "crm" / "sample" / "online_retail_2010-12.csv.gz"
 LINES, INVOICES, SALES, CREDIT_NOTES, NO_SALES = 39_522, 1_892, 1_593, 299, 69
 SALES_SUM, CREDIT_SUM = Decimal("755687.43"), Decimal("-74188.57")
 # What of the credit notes matches a sale; tests/connectors/test_online_retail_refunds.py counts it by the piece.
-REFUNDS, REFUNDED_SUM = 139, Decimal("-7601.63")
+REFUNDS, REFUNDED_SUM = 140, Decimal("-7619.63")
 
 
 def arguments(demo: DemoProcess, file: Path) -> list[str]:
@@ -48,7 +48,7 @@ def test_everything_is_unchanged_and_accounted_for(demo: DemoProcess) -> None:
     assert said["refunds_refused"] == []
     assert Decimal(said["refunded_sum"]) == REFUNDED_SUM
     assert Decimal(said["unmatched_sum"]) == CREDIT_SUM - REFUNDED_SUM
-    assert (said["notes_whole"], said["notes_in_part"], len(said["unmatched"])) == (108, 19, 420)
+    assert (said["notes_whole"], said["notes_in_part"], len(said["unmatched"])) == (109, 19, 419)
     assert {Decimal(said[name]) for name in ("left_out_sum", "not_sale_sum", "refused_sum")} == {Decimal(0)}
 
 

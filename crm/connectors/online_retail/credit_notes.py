@@ -1,8 +1,9 @@
 """Finds the sales that credit notes give money back of; no I/O.
 
 The file does not say which invoice a credit note belongs to, so each of its lines is looked for in the earlier orders
-of the same customer, by stock code. A line is matched as a whole or not at all: where more pieces come back than were
-sold, the sale that is meant lies before the file, and a part of them would be given back of another one.
+of the same customer, by stock code; postage and other codes that are no article are looked for like any other. A line
+is matched as a whole or not at all: where more pieces come back than were sold, the sale that is meant lies before the
+file, and a part of them would be given back of another one.
 
 A line takes its pieces, at the price of the note, from the first of these that has enough not yet given back:
 
@@ -38,7 +39,10 @@ from crm.connectors.online_retail.mapping import (
 
 
 class Reason(StrEnum):
-    """Why a line of a credit note is not given back of any sale."""
+    """Why a line of a credit note is not given back of any sale.
+
+    `NO_ARTICLE` stands for a code that is no article and was not sold earlier to the customer, or names no customer.
+    """
 
     NOTHING_BACK = "nothing is given back"
     NO_ARTICLE = "the stock code is no article"
@@ -155,7 +159,7 @@ def find_sales(sales: Iterable[SaleOrder], notes: Iterable[CreditNote]) -> Match
 
 
 def _lots(sales: Iterable[SaleOrder]) -> _Lots:
-    """What each customer bought of each article, the latest order first, within an order the cheapest first."""
+    """What each customer bought of each stock code, the latest order first, within an order the cheapest first."""
     lots: _Lots = defaultdict(list)
     for sale in sales:
         for line in sale.sold:
@@ -170,9 +174,8 @@ def _lots(sales: Iterable[SaleOrder]) -> _Lots:
 
 def _look_for(line: Line, lots: _Lots) -> list[_Lot] | Reason:
     """The lots to take a line's pieces of, which have enough; the first is to be used up first."""
-    hopeless = _without_looking(line)
-    if hopeless is not None:
-        return hopeless
+    if line.quantity >= 0 or line.unit_price <= 0:
+        return Reason.NOTHING_BACK
     wanted = -line.quantity
     earlier = [lot for lot in lots.get((line.customer, line.sku), ()) if lot.placed_at <= line.placed_at]
     at_the_price = [lot for lot in earlier if lot.price == line.unit_price]
@@ -182,16 +185,7 @@ def _look_for(line: Line, lots: _Lots) -> list[_Lot] | Reason:
         return one
     if sum(lot.left for lot in covering) >= wanted:
         return covering
-    return _why_not(earlier, wanted)
-
-
-def _without_looking(line: Line) -> Reason | None:
-    if line.quantity >= 0 or line.unit_price <= 0:
-        return Reason.NOTHING_BACK
-    # One such code stands for another thing each time (entered by hand, a discount, postage), so it identifies no sale.
-    if not is_product(line.sku):
-        return Reason.NO_ARTICLE
-    return None if line.customer else Reason.NO_CUSTOMER
+    return _why_not(earlier, wanted) if earlier else _why_none(line)
 
 
 def _first_order_with(lots: list[_Lot], wanted: int) -> list[_Lot]:
@@ -201,9 +195,14 @@ def _first_order_with(lots: list[_Lot], wanted: int) -> list[_Lot]:
     return next((of_one for of_one in by_order.values() if sum(lot.left for lot in of_one) >= wanted), [])
 
 
+def _why_none(line: Line) -> Reason:
+    """Why there is no earlier sale at all; that the code is no article tells more than that no customer is named."""
+    if not is_product(line.sku):
+        return Reason.NO_ARTICLE
+    return Reason.NO_SALE if line.customer else Reason.NO_CUSTOMER
+
+
 def _why_not(earlier: list[_Lot], wanted: int) -> Reason:
-    if not earlier:
-        return Reason.NO_SALE
     if sum(lot.sold for lot in earlier) < wanted:
         return Reason.MORE_THAN_SOLD
     return Reason.GIVEN_BACK_ALREADY if sum(lot.left for lot in earlier) < wanted else Reason.TOO_CHEAP
