@@ -24,7 +24,7 @@ LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 
 
 # 40 to 100 µs each (measured); whoever orders or browses is named again and again.
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=5_000)
 def email_key(email: str) -> str:
     """The one spelling under which an e-mail address is unique.
 
@@ -50,7 +50,7 @@ def email_key(email: str) -> str:
     return key
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=5_000)
 def phone_key(phone: str, region: str | None = None) -> str | None:
     """The number in E.164 (``+441632960123``), or None where it cannot be told.
 

@@ -86,7 +86,7 @@ def amount(text: str, currency: str, *, pointer: str = "/amount") -> Decimal:
 
 
 # Prices repeat, zeros most of all: remembered, an amount costs 0.1 µs in place of 2.
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=5_000)
 def _exact(text: str, digits: int) -> Decimal | None:
     """The amount with so many decimals; None where it has more."""
     if _AMOUNT.fullmatch(text) is None:

@@ -86,7 +86,7 @@ def ndjson(
     as_json: Json = False,
 ) -> None:
     """Send a file with a JSON object in each line, as the bulk routes take it. Send it again as often as you like."""
-    _import(_job(file, kind, to, key, rejects, source, renamed, table=False), key, resume, as_json)
+    _import(_job(file, kind, to, key, rejects, source, renamed, resume=resume, table=False), key, resume, as_json)
 
 
 @app.command("csv")
@@ -102,7 +102,7 @@ def csv(
     as_json: Json = False,
 ) -> None:
     """Send a table: its first row has paths such as customer.email; rows of one order follow each other."""
-    _import(_job(file, kind, to, key, rejects, source, renamed, table=True), key, resume, as_json)
+    _import(_job(file, kind, to, key, rejects, source, renamed, resume=resume, table=True), key, resume, as_json)
 
 
 def _check(to: str, key: str) -> None:
@@ -121,6 +121,7 @@ def _job(
     source: str | None,
     renamed: list[str] | None,
     *,
+    resume: bool,
     table: bool,
 ) -> files.Job:
     _check(to, key)
@@ -131,6 +132,10 @@ def _job(
     names = {old: new for old, equals, new in pairs if old and equals}
     if len(names) != len(pairs):
         raise typer.BadParameter("Give OLD=NEW, each OLD once.", param_hint="--map")
+    if rejects is not None and rejects.exists() and not resume:
+        raise typer.BadParameter(
+            f"{rejects} is there already; name another file, or remove it.", param_hint="--rejects"
+        )
     kept = rejects or file.with_name(f"{file.name}.rejects.ndjson")
     return files.Job(file, chosen, table, to, Changes(source, names), kept)
 

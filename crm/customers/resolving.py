@@ -37,11 +37,14 @@ class Naming:
         source: The sending system, whose ids external ids are.
         ref: How it names the customer.
         addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
+        nameless_id: Id of a new customer of whom nothing unique is known (a telephone at most), the same whenever this
+            is asked again; None is a new one each time.
     """
 
     source: str
     ref: CustomerRef
     addresses: tuple[Mapping[str, Any], ...] = ()
+    nameless_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +55,11 @@ class _Wanted:
     external: External | None
     email_key: str | None
     phone_key: str | None
+
+    @property
+    def nameless_id(self) -> str | None:
+        """The naming's, where nothing unique is known."""
+        return None if self.external or self.email_key else self.naming.nameless_id
 
 
 @dataclass(slots=True)
@@ -109,13 +117,15 @@ class _Known:
         if wanted.email_key in self.by_email:
             return self.by_email[wanted.email_key]
         person = self.by_phone.get(wanted.phone_key) if wanted.phone_key else None
-        return person if person is not None and not _contradict(wanted, person) else None
+        if person is not None and not _contradict(wanted, person):
+            return person
+        return self.by_id.get(wanted.nameless_id) if wanted.nameless_id else None
 
     def found_or_new(self, wanted: _Wanted) -> _Person:
         """Whom it means, with all that it tells of them filled in where it was lacking."""
         person = self.find(wanted)
         if person is None:
-            person = _Person(new_id("cus"), None)
+            person = _Person(wanted.nameless_id or new_id("cus"), None)
             self.by_id[person.id] = person
         self._learn(person, wanted)
         return person
@@ -231,7 +241,8 @@ def _row(person: _Person, phone_region: str | None) -> Row:
 async def _look_up(wanted: Sequence[_Wanted]) -> _Known:
     """Everybody who may be meant. Orders of known customers with an id of the sender's need one read."""
     known = _Known()
-    await _add(known, queries.named_by_id, {w.naming.ref.id for w in wanted if w.naming.ref.id})
+    asked = (w.naming.ref.id or w.nameless_id for w in wanted)
+    await _add(known, queries.named_by_id, {customer_id for customer_id in asked if customer_id})
     by_source: dict[str, set[str]] = {}
     for source, external_id in {w.external for w in wanted if w.external}:
         by_source.setdefault(source, set()).add(external_id)

@@ -171,7 +171,7 @@ async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = N
 
 async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:
     """The revision of each customer's projection; those who do not exist are left out."""
-    rows = await Customer.stored().find(queries.stats_revisions(customer_ids))
+    rows = await Customer.stored().as_applied().find(queries.stats_revisions(customer_ids))
     return {row["_id"]: int(row.get("stats", {}).get("revision", 0)) for row in rows}
 
 

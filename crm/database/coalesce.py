@@ -2,7 +2,7 @@
 
 A batch closes at once when the one before it has been written: an idle service adds no delay, a busy one writes as
 many together as have come meanwhile. One journaled majority write a request reached 650 a second on two cores,
-coalesced ones 2,576 (docs/decisions/0020).
+coalesced ones 2,576 (docs/decisions/0021).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
+from pymongo.read_concern import ReadConcern
 
 from crm.database.failures import driver_errors, duplicate_ids, matched_and_created, refused_writes
 from crm.database.query import Filter, Pipeline, Query, Update
@@ -57,12 +58,16 @@ class Collection:
         self.raw = raw
 
     def unjournaled(self) -> Collection:
-        """The same; writes are acknowledged before they are journaled.
-
-        Right where a later journaled write stands behind it: journal and oplog keep the order, so whoever finds the
-        later one finds this one too, after a crash as after a failover. Saves a wait for the disk.
-        """
+        """The same; writes are acknowledged before they are journaled: for what may be lost in a crash."""
         return Collection(self.raw.with_options(write_concern=WriteConcern(w=1, j=False)))
+
+    def as_applied(self) -> Collection:
+        """The same; reads see what the primary has applied, whether or not a majority has it yet.
+
+        For what is written back from it with a majority: both then stand in the oplog in this order, and are kept or
+        rolled back together.
+        """
+        return Collection(self.raw.with_options(read_concern=ReadConcern("local")))
 
     async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
         """The first document of a query."""

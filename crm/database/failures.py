@@ -40,6 +40,8 @@ _WRITE_CONFLICT: Final = 112
 _NOT_VALID: Final = 121
 _DUPLICATE: Final = 11000
 #: More than 16 MiB after an update, an upsert or on its own; more than the storage engine's cache takes at once.
+#: Stepping down, shutting down, not primary: somebody else will answer in a moment.
+_AWAY: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 _TOO_LARGE: Final = frozenset({17419, 17420, 10334, 388})
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
@@ -118,6 +120,8 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
         return Conflict("Somebody else is changing the same document; try again.")
     if code in _TOO_LARGE:
         return InvalidInput("With this the document would be larger than the database can store.")
+    if code in _AWAY:
+        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
     if code in _TIMED_OUT:
         return _unknown_outcome()
     if code == _WRONG_PASSWORD:

@@ -39,7 +39,7 @@ def to_bson(amount: Decimal) -> Decimal128:
 
 # bson encodes a decimal in Python, 4 µs each, a dozen in an order; prices and zeros repeat. By its text, because equal
 # decimals (0 and 0.00) are not stored alike.
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=5_000)
 def _decimal128(text: str) -> Decimal128:
     return Decimal128(text)
 

@@ -124,11 +124,13 @@ class OrderVersion(OrderContent, CrmDocument):
         order_id: Of which order.
         version: Which version this was.
         changed_at: When it was made.
+        content_hash: Of what was pushed then.
     """
 
     order_id: Identifier
     version: Version
     changed_at: Moment
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
 
     class Settings:
         """Beanie's settings."""

@@ -8,7 +8,7 @@ nothing: another process, or the next start, finds the mark. A batch costs one m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -73,13 +73,12 @@ async def changing(customer_ids: Collection[str]) -> AsyncIterator[None]:
     if projector is not None:
         await projector.room()
     mark = await _mark(sorted(customer_ids))
-    try:
-        yield
-    finally:
-        # After a failure too: whether something was written is then unknown.
-        if projector is not None:
-            projector.due(mark, customer_ids)
-    if projector is None:
+    # After a failure the mark stays: a write whose outcome is unknown may still arrive. Who asks for one of these
+    # customers sees the mark, and when no write can arrive any more it is taken over.
+    yield
+    if projector is not None:
+        projector.due(mark, customer_ids)
+    else:
         await _settle(database, [mark], sorted(customer_ids))
 
 
@@ -88,7 +87,7 @@ async def settled(customer_id: str) -> None:
     database = driver.present().database
     with driver.acting_as(database, Role.INGEST):
         if await StatsDue.stored().count(queries.due_for(customer_id), at_most=1):
-            await refresh([customer_id])
+            _log_refused(await refresh_each([customer_id]))
 
 
 async def refresh(customer_ids: Iterable[str]) -> None:
@@ -101,15 +100,16 @@ async def refresh(customer_ids: Iterable[str]) -> None:
         await _add_up(wanted[start : start + _TOGETHER])
 
 
-async def refresh_each(customer_ids: Iterable[str]) -> dict[str, InvalidInput]:
+async def refresh_each(customer_ids: Iterable[str]) -> dict[str, Exception]:
     """The same, where some may break the contract: returns those, and why. They must not keep the others waiting."""
     wanted = sorted(set(customer_ids))
     try:
         await refresh(wanted)
-    except InvalidInput as exc:
+    except (InvalidInput, ArithmeticError, TypeError, KeyError) as exc:
+        # Written around the contract: amounts that are infinite, or none at all.
         if len(wanted) == 1:
             return {wanted[0]: exc}
-        refused: dict[str, InvalidInput] = {}
+        refused: dict[str, Exception] = {}
         for customer_id in wanted:
             refused |= await refresh_each([customer_id])
         return refused
@@ -127,7 +127,7 @@ async def _add_up(customer_ids: list[str]) -> None:
             await detach(vanished)  # deleted while an order was on its way
         if not revisions:
             return
-        found = by_customer(await Order.stored().aggregate(queries.stats(list(revisions))))
+        found = by_customer(await Order.stored().as_applied().aggregate(queries.stats(list(revisions))))
         if await customers.project_stats({c: (r, totals(found.get(c, []))) for c, r in revisions.items()}):
             return
         customer_ids = list(revisions)
@@ -172,22 +172,24 @@ def _sums(currency: str, row: Row) -> dict[str, Any]:
 
 
 async def _mark(customer_ids: list[str]) -> str:
+    """Write down whose totals will change, journaled: the driver may repeat the orders' write on a restarted server."""
     with driver.acting_within(Role.INGEST):
         mark = new_id("due")
-        # The orders that follow are journaled.
-        await (
-            StatsDue.stored().unjournaled().insert({"_id": mark, "customer_ids": customer_ids[:MOST_DUE], "at": now()})
-        )
+        await StatsDue.stored().insert({"_id": mark, "customer_ids": customer_ids[:MOST_DUE], "at": now()})
         return mark
 
 
 async def _settle(database: Database, marks: list[str], customer_ids: list[str]) -> None:
     with driver.acting_as(database, Role.INGEST):
-        for customer_id, error in (await refresh_each(customer_ids)).items():
-            # The customer, or an order, breaks the contract: `crm doctor` tells, and adds up when that is mended.
-            log.error("totals cannot be stored", customer=customer_id, code=error.code)
+        _log_refused(await refresh_each(customer_ids))
         # One that comes back after a crash is settled once more.
         await StatsDue.stored().unjournaled().delete_many(queries.done(marks))
+
+
+def _log_refused(refused: Mapping[str, Exception]) -> None:
+    """The customer, or an order, breaks the contract: ``crm doctor`` tells, and adds up when that is mended."""
+    for customer_id, error in refused.items():
+        log.error("totals cannot be stored", customer=customer_id, error=type(error).__name__)
 
 
 async def _take_over(database: Database) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from crm.errors import CrmError
+from crm.errors import CrmError, Unavailable
 
 log = structlog.get_logger("crm.orders")
 
@@ -20,6 +20,7 @@ _SHORTEST_REST: Final = 0.25
 _LONGEST_REST: Final = 0.5
 _BETWEEN_SWEEPS: Final = 1.0
 _AFTER_FAILURE: Final = 0.5
+_LONGEST_WAIT: Final = 10.0
 #: Marks settled at a time, so that their removal is one small command.
 _MARKS_TOGETHER: Final = 1_000
 
@@ -54,8 +55,16 @@ class Projector:
         self._wake.set()
 
     async def room(self) -> None:
-        """Wait while too much is due."""
-        await self._caught_up.wait()
+        """Wait while too much is due.
+
+        Raises:
+            Unavailable: For too long.
+        """
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT):
+                await self._caught_up.wait()
+        except TimeoutError:
+            raise Unavailable("Too many totals are due; try again.", retry_after=5) from None
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -77,9 +86,9 @@ class Projector:
             began = time.monotonic()
             try:
                 await self._settle_some()
-            except CrmError as exc:
+            except Exception as exc:  # noqa: BLE001  a task that ends would leave all totals as they are, unseen
                 # Marks stay: in memory for the next turn, in the database for another process.
-                log.warning("totals are late", code=exc.code)
+                log.warning("totals are late", error=type(exc).__name__)
                 self._wake.set()
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
@@ -101,5 +110,5 @@ class Projector:
             await asyncio.sleep(_BETWEEN_SWEEPS)
             try:
                 await self._take_over()
-            except CrmError as exc:
-                log.warning("left-over totals are late", code=exc.code)
+            except Exception as exc:  # noqa: BLE001  as above
+                log.warning("left-over totals are late", error=type(exc).__name__)

@@ -17,7 +17,7 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row, Write
 from crm.database.ids import derived_id, for_storage, from_bson, new_id
-from crm.errors import AlreadyExists, Conflict, CrmError, FieldError, InvalidInput, Unavailable
+from crm.errors import Conflict, CrmError, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
 from crm.orders import mapping, projection, queries
 from crm.orders.documents import Order, OrderContent, OrderVersion
@@ -140,7 +140,8 @@ class _Change:
 async def _round(open_: dict[int, Prepared], phone_region: str | None) -> dict[int, Pushed | CrmError]:
     """Read, judge and write; what is missing from the answer has to be done again."""
     answers: dict[int, Pushed | CrmError] = {}
-    changes = _judge(open_, await _stored({push.key for push in open_.values()}), answers)
+    stored = await _stored({push.key for push in open_.values()})
+    changes = _judge(open_, stored, await _repeated(open_, stored), answers)
     changes = await _with_customers(changes, answers, phone_region)
     if not changes:
         return answers
@@ -164,13 +165,20 @@ async def _stored(keys: set[Key]) -> dict[Key, Row]:
     return found
 
 
-def _judge(open_: dict[int, Prepared], stored: dict[Key, Row], answers: dict[int, Pushed | CrmError]) -> list[_Change]:
+def _judge(
+    open_: dict[int, Prepared],
+    stored: dict[Key, Row],
+    repeated: set[tuple[str, str]],
+    answers: dict[int, Pushed | CrmError],
+) -> list[_Change]:
     """Which pushes have to be written; one for each order, later ones of the same order wait for the next round."""
     changes: dict[Key, _Change] = {}
     for index, push in open_.items():
         present = stored.get(push.key)
         if present is not None and (settled := _settled(present, push)):
             answers[index] = Pushed(present, settled)
+        elif present is not None and (present["_id"], push.fields["content_hash"]) in repeated:
+            answers[index] = Pushed(present, "stale")
         elif present is not None and (refused := _refused(present, push)):
             answers[index] = refused
         elif push.key not in changes:
@@ -183,6 +191,28 @@ def _settled(present: Row, push: Prepared) -> Result | None:
         return "unchanged"
     ours, theirs = present.get("source_updated_at"), push.source_updated_at
     return "stale" if ours and theirs and theirs < ours else None
+
+
+async def _repeated(open_: dict[int, Prepared], stored: dict[Key, Row]) -> set[tuple[str, str]]:
+    """Order and content of pushes that were replaced in the very moment that they name: a retry must not undo that.
+
+    Shops' dates have whole seconds, so two states can share one. Of those the later to arrive counts, once.
+    """
+    same_moment = [
+        (stored[push.key]["_id"], push.fields["content_hash"])
+        for push in open_.values()
+        if push.key in stored and push.source_updated_at
+        if stored[push.key].get("source_updated_at") == push.source_updated_at
+        if stored[push.key]["content_hash"] != push.fields["content_hash"]
+    ]
+    if not same_moment:
+        return set()
+    ids, hashes = ([pair[place] for pair in same_moment] for place in (0, 1))
+    rows = await OrderVersion.stored().find(queries.versions_with(ids, hashes))
+    dates = {row["_id"]: row.get("source_updated_at") for row in stored.values()}
+    return {
+        (row["order_id"], row["content_hash"]) for row in rows if row.get("source_updated_at") == dates[row["order_id"]]
+    }
 
 
 def _refused(present: Row, push: Prepared) -> Conflict | None:
@@ -232,6 +262,9 @@ def _next_row(change: _Change, moment: datetime) -> Row:
     if change.customer_id:
         row["customer_id"] = change.customer_id
     if present is not None:
+        if push.source_updated_at is None and "source_updated_at" in present:
+            # Who names no version does not take it away: an older push must not come after.
+            row["source_updated_at"] = present["source_updated_at"]
         head = {"_id": present["_id"], "version": present["version"] + 1, "created_at": present["created_at"]}
         if present.get("refunded") is not None:
             row |= {name: present[name] for name in ("refunds", "refunded")}
@@ -259,6 +292,7 @@ def version_row(row: Row) -> Row:
         "order_id": row["_id"],
         "version": row["version"],
         "changed_at": row["updated_at"],
+        "content_hash": row["content_hash"],
         **{name: row[name] for name in _CONTENT if name in row},
     }
 
@@ -273,8 +307,8 @@ async def _write(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
     for place, change in enumerate(changes):
         error = written.errors.get(place)
         if error is not None:
-            # Somebody else created it a moment ago: look again.
-            if not isinstance(error, AlreadyExists):
+            # Somebody else created it a moment ago, or is changing it now: look again.
+            if not isinstance(error, Conflict):
                 answers[change.index] = error
         elif place in written.created or (change.present is not None and all_matched):
             answers[change.index] = _pushed(change)
@@ -324,4 +358,6 @@ def _naming(push: Push, fields: Row) -> customers.Naming | None:
         return None
     kinds = {"shipping": fields.get("shipping_address"), "billing": fields.get("billing_address")}
     addresses = tuple(for_storage({"kind": kind, **address}) for kind, address in kinds.items() if address)
-    return customers.Naming(push.source, push.order.customer, addresses)
+    # Of whom only a telephone is known is the customer of this order, however often it is pushed.
+    nameless = derived_id("cus", push.source, push.external_id)
+    return customers.Naming(push.source, push.order.customer, addresses, nameless)

@@ -133,6 +133,14 @@ def refund_added(
     return update
 
 
+def versions_with(order_ids: list[str], content_hashes: list[str]) -> Query:
+    """Which of these contents orders had before."""
+    return Query(
+        {"order_id": {"$in": order_ids}, "content_hash": {"$in": content_hashes}},
+        projection=("order_id", "content_hash", "source_updated_at"),
+    )
+
+
 def versions_before(order_id: str, version: int) -> Filter:
     """What an order was before a version."""
     return {"order_id": order_id, "version": {"$lt": version}}

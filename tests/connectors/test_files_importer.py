@@ -309,3 +309,17 @@ async def test_a_refusal_of_the_whole_ends_the_import(service: Service, file: Pa
         await service.run(job(file))
     with pytest.raises(FileNotFoundError):
         await service.run(job(file.with_name("nothing")))
+
+
+async def test_an_id_may_hold_what_ends_a_line_of_text(service: Service, file: Path) -> None:
+    names = ["a\u2028b", "c\u0085d", "e\x0bf"]
+    file.write_text("".join(json.dumps({"sku": name}) + "\n" for name in names), encoding="utf-8")
+    service.script.append(raw)
+    report = await service.run(job(file))
+    assert report.counts["created"] == 3
+
+
+def raw(rows: list[Row]) -> httpx.Response:
+    """As the service writes them: only what JSON must escape is escaped."""
+    said = [*rows, {"done": True, "lines": len(rows)}]
+    return httpx.Response(200, content="".join(json.dumps(row, ensure_ascii=False) + "\n" for row in said).encode())

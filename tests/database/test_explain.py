@@ -106,6 +106,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.version_after": ("order_versions", ("ord_0007", 2)),
     "orders.queries.versions_before": ("order_versions", ("ord_0007", 3)),
     "orders.queries.versions_of_customer": ("order_versions", ("cus_0007",)),
+    "orders.queries.versions_with": ("order_versions", (["ord_0007"], ["0123456789abcdef" * 2])),
     "orders.queries.with_number": ("orders", ("7",)),
     "orders.queries.with_refunds": ("orders", ("cus_0007",)),
     "orders.queries.within": ("orders", ({}, *BOUNDS.values())),
@@ -159,7 +160,9 @@ BY_ID: Final = frozenset(
 SORTS: Final = frozenset({"SORT", "$sort"})
 FINDS_NOTHING: Final = {"orders.queries.not_yet_there": "so that an upsert can only create"}
 #: Looking at more than is found is excused where it is rare and cannot grow beyond one customer.
-LOOKS_AT_MORE: Final = {"orders.queries.with_refunds": "all orders of a customer who is being deleted"}
+LOOKS_AT_MORE: Final = {
+    "orders.queries.with_refunds": "all orders of a customer who is being deleted",
+}
 #: A sort in memory is excused where it cannot grow.
 SORTS_IN_MEMORY: Final = {
     "customers.queries.email_filter": "one customer has an address",

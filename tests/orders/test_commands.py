@@ -124,7 +124,8 @@ async def test_thirty_two_pushes_at_once(process: Counted, order_body: Body) -> 
 
 async def test_an_edit_writes_down_what_was_before(process: Counted, order_body: Body) -> None:
     await known(process, order_body)
-    edits = [push(process.client, order_body, f"first-{n}", customer=customer(n), note="x") for n in range(32)]
+    later = {"source_updated_at": "2026-02-01T00:00:00Z"}
+    edits = [push(process.client, order_body, f"first-{n}", customer=customer(n), **later) for n in range(32)]
     counted = process.begin()
     await asyncio.gather(*edits)
     assert set(counted) == {

@@ -137,7 +137,7 @@ async def test_two_processes_that_add_up_at_once(
     older_sum_is_written: str, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, calls = customers.project_stats, itertools.count()
-    older_is_done = asyncio.Event()
+    older_is_done, newer_has_added_up = asyncio.Event(), asyncio.Event()
     row = customer_row(stats={"orders_count": 0, "totals": [], "revision": 0})
     store.root["customers"].insert_one(row)
     newer: list[asyncio.Task[None]] = []
@@ -155,8 +155,9 @@ async def test_two_processes_that_add_up_at_once(
             if older_sum_is_written == "last":
                 await newer[0]
             else:
-                await asyncio.sleep(0)
+                await newer_has_added_up.wait()
         if call == 1 and older_sum_is_written == "first":
+            newer_has_added_up.set()
             await older_is_done.wait()
         try:
             return await write(found)

@@ -157,6 +157,8 @@ async def run(
         finally:
             await asyncio.gather(reading, return_exceptions=True)  # a thread cannot be stopped
         report.rejects = job.rejects if rejects.size else None
+    if report.rejects is None:
+        job.rejects.unlink(missing_ok=True)  # of an earlier run: what was refused then has been taken now
     job.journal.unlink(missing_ok=True)
     return report
 
@@ -221,7 +223,8 @@ async def _answers(sender: Sender, kind: Kind, entries: Sequence[Entry]) -> list
         problem = problem_of(answer)
         raise InvalidInput(f"The service refused the request ({problem.code}): {problem.detail}")
     rows = []
-    for line in answer.text.splitlines():
+    # By the newline alone: an id may hold what Python takes for the end of a line in text.
+    for line in filter(None, answer.content.split(b"\n")):
         row = json.loads(line)
         if "done" in row:
             break
@@ -243,9 +246,7 @@ class _Rejects:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> _Rejects:
-        if self.size == 0:
-            self._path.unlink(missing_ok=True)
-        else:
+        if self.size:
             self._open()
         return self
 
