@@ -76,10 +76,10 @@ class _Line:
     beside: str = RAW
 
 
-def body(number: int, customers: int) -> dict[str, Any]:
+def body(number: int, customers: int, price: Decimal = _PRICE) -> dict[str, Any]:
     """An order with three items, of one of so many customers."""
     items = [
-        {"sku": f"SKU-{(number + i) % 500}", "title": "Something", "quantity": i + 1, "unit_price": str(_PRICE)}
+        {"sku": f"SKU-{(number + i) % 500}", "title": "Something", "quantity": i + 1, "unit_price": str(price)}
         for i in range(3)
     ]
     return {
@@ -88,8 +88,16 @@ def body(number: int, customers: int) -> dict[str, Any]:
         "placed_at": "2026-01-31T12:00:00Z",
         "status": "paid",
         "items": items,
-        "total": str(_PRICE * 6),
+        "total": str(price * 6),
     }
+
+
+def various(number: int, customers: int) -> dict[str, Any]:
+    """The same with prices, addresses and telephones that hardly repeat: nothing is gained by remembering them."""
+    made = body(number, customers, Decimal(100 + number * 7919 % 900_000) / 100)
+    made["customer"] |= {"phone": f"+44 20 {number % customers:08}", "first_name": "Ann", "last_name": f"No {number}"}
+    made["shipping_address"] = {"line1": f"{number % customers} High Street", "city": "Leeds", "country": "GB"}
+    return made
 
 
 def run(orders: int, connections: int, workers: int, rounds: int, on_progress: Progress | None = None) -> list[Row]:

@@ -8,7 +8,7 @@ import platform
 import sys
 from dataclasses import asdict
 from os import cpu_count
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -36,11 +36,15 @@ def bulk(
     as_json: Json = False,
 ) -> None:
     """Many orders as lines of one request, and what the server's memory does meanwhile."""
+
+    def body(number: int) -> dict[str, Any]:
+        return bench_orders.various(number, customers)
+
     with bench_service.store() as stored, bench_service.serving(stored, workers) as server:
         measured = asyncio.run(
             bench_bulk.stream(
                 bench_service.HOST, server.port, stored.key,
-                source="bench", lines=orders, body=lambda number: bench_orders.body(number, customers), pid=server.pid,
+                source="bench", lines=orders, body=body, pid=server.pid,
             )
         )  # fmt: skip
     if as_json:
