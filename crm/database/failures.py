@@ -40,8 +40,8 @@ _WRITE_CONFLICT: Final = 112
 _NOT_VALID: Final = 121
 _DUPLICATE: Final = 11000
 #: More than 16 MiB after an update, an upsert or on its own; more than the storage engine's cache takes at once.
-#: Stepping down, shutting down, not primary: somebody else will answer in a moment.
-_AWAY: Final = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
+#: Starting, shutting down, stepping down, not primary, no majority or no key yet: in a moment somebody will answer.
+_AWAY: Final = frozenset({6, 7, 91, 94, 133, 134, 189, 211, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
 _TOO_LARGE: Final = frozenset({17419, 17420, 10334, 388})
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
