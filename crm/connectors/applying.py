@@ -9,7 +9,7 @@ from typing import Final
 from crm.connectors.refunds import GivenBack
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerRef
-from crm.errors import Conflict, InvalidInput, NotFound, StaleVersion, Unavailable, Unmappable
+from crm.errors import Conflict, CrmError, InvalidInput, NotFound, StaleVersion, Unavailable, Unmappable
 from crm.identity import INBOX
 from crm.inbox.schemas import Work
 from crm.orders import service as orders
@@ -34,11 +34,22 @@ class Terms:
 
 
 async def put_order(work: Work, external_id: str, order: OrderPut, refunds: Sequence[GivenBack], terms: Terms) -> None:
-    """The order as the source has it, then what was given back of it."""
+    """The order as the source has it, then what was given back of it.
+
+    Raises:
+        CrmError: Why the order, or one of its refunds, cannot be stored; all other refunds are recorded by then. What
+            may pass goes first: the delivery is tried again.
+    """
     region, most_items = terms.phone_region, terms.most_order_items
     await orders.put(INBOX, work.shop.source, external_id, order, phone_region=region, most_items=most_items)
+    refused: list[CrmError] = []
     for refund in refunds:
-        await give_back(work, external_id, refund)
+        try:
+            await give_back(work, external_id, refund)
+        except (Conflict, InvalidInput) as exc:
+            refused.append(exc)
+    if refused:
+        raise next((exc for exc in refused if exc.retry_after is not None), refused[0])
 
 
 async def give_back(work: Work, external_id: str, refund: GivenBack) -> None:
@@ -46,22 +57,23 @@ async def give_back(work: Work, external_id: str, refund: GivenBack) -> None:
 
     Raises:
         Conflict: More than was paid.
+        InvalidInput: The amount does not fit the currency, or the date lies in the future.
         NotFound: The order is not here (yet).
-        Unmappable: The order is not paid here (yet); it is tried again.
+        Unmappable: The order is not paid here (yet), which is tried again; or the refund is here with another amount.
     """
     source, whole = work.shop.source, refund.wire()
     try:
-        await orders.refund_external(INBOX, source, external_id, whole)
+        await orders.refund_external(INBOX, source, external_id, whole, only_money=True)
     except (Conflict, InvalidInput):
         if whole.lines is None:
-            await _later_if_unpaid(source, external_id)
+            await _say_why(source, external_id, refund)
             raise
     else:
         return
     try:
-        await orders.refund_external(INBOX, source, external_id, refund.wire(with_lines=False))
-    except Conflict:
-        await _later_if_unpaid(source, external_id)
+        await orders.refund_external(INBOX, source, external_id, refund.wire(with_lines=False), only_money=True)
+    except (Conflict, InvalidInput):
+        await _say_why(source, external_id, refund)
         raise
 
 
@@ -103,7 +115,11 @@ async def put_product(sku: str, product: ProductPut) -> None:
     await products.put(INBOX, sku, kept)
 
 
-async def _later_if_unpaid(source: str, external_id: str) -> None:
-    """A refund can come before the news that its order was paid."""
-    if (await orders.get_external(INBOX, source, external_id)).source_status == "pending":
+async def _say_why(source: str, external_id: str, refund: GivenBack) -> None:
+    """Why a refund was refused, where the order says more than the refusal."""
+    order = await orders.get_external(INBOX, source, external_id)
+    if any(known.id == refund.id for known in order.refunds):
+        raise Unmappable("This refund is recorded with another amount.", reason="refund_changed")
+    if order.source_status == "pending":
+        # A refund can come before the news that its order was paid.
         raise Unmappable("The order is not paid yet.", reason="order_not_paid", retry_after=1)

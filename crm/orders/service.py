@@ -209,9 +209,14 @@ async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refun
     return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
 
 
-async def refund_external(principal: Principal, source: str, external_id: str, wanted: RefundIn) -> Refunded:
-    """The same, by the sending system's id of the order."""
-    return await refunding.record(principal, queries.by_external_id(source, external_id), wanted)
+async def refund_external(
+    principal: Principal, source: str, external_id: str, wanted: RefundIn, *, only_money: bool = False
+) -> Refunded:
+    """The same, by the sending system's id of the order.
+
+    With ``only_money`` a refund of this id is the same one if its amount is, whatever else was changed of it.
+    """
+    return await refunding.record(principal, queries.by_external_id(source, external_id), wanted, only_money=only_money)
 
 
 async def history(principal: Principal, order_id: str, request: PageRequest) -> Page[OrderChange]:
