@@ -13,7 +13,7 @@ from crm.errors import Conflict, CrmError, InvalidInput, NotFound, StaleVersion,
 from crm.identity import INBOX
 from crm.inbox.schemas import Work
 from crm.orders import service as orders
-from crm.orders.schemas import OrderPut, OrderUpdate
+from crm.orders.schemas import OrderOut, OrderPut, OrderUpdate, RefundIn
 from crm.products import service as products
 from crm.products.schemas import Price, ProductPut
 
@@ -59,22 +59,19 @@ async def give_back(work: Work, external_id: str, refund: GivenBack) -> None:
         Conflict: More than was paid.
         InvalidInput: The amount does not fit the currency, or the date lies in the future.
         NotFound: The order is not here (yet).
-        Unmappable: The order is not paid here (yet), which is tried again; or the refund is here with another amount.
+        Unmappable: The order is not paid here (yet), or its amount is known in another currency only, which is
+            tried again; or it is here with another amount.
     """
-    source, whole = work.shop.source, refund.wire()
-    try:
-        await orders.refund_external(INBOX, source, external_id, whole, only_money=True)
-    except (Conflict, InvalidInput):
-        if whole.lines is None:
-            await _say_why(source, external_id, refund)
-            raise
-    else:
-        return
-    try:
-        await orders.refund_external(INBOX, source, external_id, refund.wire(with_lines=False), only_money=True)
-    except (Conflict, InvalidInput):
-        await _say_why(source, external_id, refund)
-        raise
+    source = work.shop.source
+    refused: CrmError | None = None
+    for wanted in _ways(refund):
+        try:
+            await orders.refund_external(INBOX, source, external_id, wanted, only_money=True)
+        except (Conflict, InvalidInput) as exc:
+            refused = exc
+        else:
+            return
+    _say_why(await orders.get_external(INBOX, source, external_id), refund, refused)
 
 
 async def cancel_order(work: Work, external_id: str) -> bool:
@@ -115,11 +112,27 @@ async def put_product(sku: str, product: ProductPut) -> None:
     await products.put(INBOX, sku, kept)
 
 
-async def _say_why(source: str, external_id: str, refund: GivenBack) -> None:
-    """Why a refund was refused, where the order says more than the refusal."""
-    order = await orders.get_external(INBOX, source, external_id)
-    if any(known.id == refund.id for known in order.refunds):
+def _ways(refund: GivenBack) -> list[RefundIn]:
+    """How a refund may be recorded, the best first; none where nobody says in which currency it was."""
+    if refund.currency is None:
+        return []
+    whole = refund.wire()
+    return [whole] if whole.lines is None else [whole, refund.wire(with_lines=False)]
+
+
+def _say_why(order: OrderOut, refund: GivenBack, refused: CrmError | None) -> None:
+    """Refuse a refund, where the order says more than the refusal with that; but not one that is here already."""
+    is_here = any(known.id == refund.id for known in order.refunds)
+    if refund.currency != order.currency:
+        if is_here:
+            return  # it came inside its order, which says how much that was in the shop's currency
+        raise Unmappable(
+            "What was given back is not known in the order's currency yet.", reason="refund_currency", retry_after=1
+        )
+    if is_here:
         raise Unmappable("This refund is recorded with another amount.", reason="refund_changed")
     if order.source_status == "pending":
         # A refund can come before the news that its order was paid.
         raise Unmappable("The order is not paid yet.", reason="order_not_paid", retry_after=1)
+    if refused is not None:
+        raise refused

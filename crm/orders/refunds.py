@@ -43,9 +43,7 @@ def asked(refund: RefundIn, currency: str) -> dict[str, Any]:
     return {"amount": amount, "lines": lines or None, "reason": refund.reason, "at": refund.at}
 
 
-def recorded(
-    order: Order, refund_id: str, wanted: Mapping[str, Any], compared: Sequence[str] = ASKED
-) -> Refund | None:
+def recorded(order: Order, refund_id: str, wanted: Mapping[str, Any], compared: Sequence[str] = ASKED) -> Refund | None:
     """The refund of that id, where it is stored already.
 
     Args:

@@ -70,3 +70,67 @@ async def test_what_may_pass_is_tried_again_before_anything_is_given_up(
     good(await shopify.shopify("orders/create", shopify_order(financial_status="pending", refunds=given)))
     await sweep()
     assert [row["state"] for row in inbox_of(store)] == ["waiting"], "the order is not paid yet"
+
+
+def in_euros(**changes: Any) -> dict[str, Any]:
+    """Shipping given back to somebody who paid in euros, of an order in pounds: 2.99 GBP, 3.50 EUR."""
+    adjustment = {
+        "id": 1, "kind": "shipping_refund", "amount": "-3.50", "tax_amount": "0.00",
+        "amount_set": {
+            "shop_money": {"amount": "-2.99", "currency_code": "GBP"},
+            "presentment_money": {"amount": "-3.50", "currency_code": "EUR"},
+        },
+    }  # fmt: skip
+    payment = {"id": 2, "kind": "refund", "status": "success", "amount": "3.50", "currency": "EUR"}
+    return shopify_refund(
+        **{"refund_line_items": [], "order_adjustments": [adjustment], "transactions": [payment], **changes}
+    )
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_a_refund_paid_in_the_customers_currency_is_booked_in_the_shops(
+    inside: bool, shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    good(await shopify.shopify("orders/create", shopify_order(refunds=[in_euros()] if inside else []), "o"))
+    if not inside:
+        good(await shopify.shopify("refunds/create", in_euros(), "r"))
+    await sweep()
+    order = good(await shop.get("/api/v1/orders/my-shopify/5001"))
+    assert (order["refunded"], order["currency"]) == ("2.99", "GBP")
+    assert {row["outcome"] for row in inbox_of(store)} == {"applied"}
+
+
+NO_CURRENCY = [{"id": 2, "kind": "refund", "status": "success", "amount": "3.50"}]
+
+
+@pytest.mark.parametrize("unknown", [{"order_adjustments": []}, {"order_adjustments": [], "transactions": NO_CURRENCY}])
+async def test_where_the_shops_amount_cannot_be_known_the_refund_waits_for_the_order(
+    unknown: dict[str, Any], shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    good(await shopify.shopify("orders/create", shopify_order(), "o"))
+    good(await shopify.shopify("refunds/create", in_euros(**unknown), "r"))
+    await sweep()
+    assert good(await shop.get("/api/v1/orders/my-shopify/5001"))["refunded"] == "0.00"
+    (waiting,) = [row for row in inbox_of(store) if row["webhook_id"] == "r"]
+    assert (waiting["state"], waiting["attempts"]) == ("waiting", 1)
+    good(
+        await shopify.shopify("orders/updated", shopify_order(updated_at=later(UPDATED, 9), refunds=[in_euros()]), "u")
+    )
+    store.root["inbox"].update_one({"_id": waiting["_id"]}, {"$set": {"due_at": waiting["received_at"]}})
+    await sweep()
+    await sweep()
+    assert good(await shop.get("/api/v1/orders/my-shopify/5001"))["refunded"] == "2.99"
+    store.root["inbox"].update_many({"state": "waiting"}, {"$set": {"due_at": waiting["received_at"]}}, hint="by_state")
+    await sweep()
+    assert {row.get("outcome") for row in inbox_of(store)} == {"applied"}
+
+
+async def test_an_unknown_amount_inside_an_order_stops_neither_the_order_nor_other_refunds(
+    shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    given = [in_euros(order_adjustments=[]), paid_back("1.00", id=9002)]
+    good(await shopify.shopify("orders/create", shopify_order(refunds=given)))
+    await sweep()
+    order = good(await shop.get("/api/v1/orders/my-shopify/5001"))
+    assert [(r["id"], r["amount"]) for r in order["refunds"]] == [("9002", "1.00")]
+    assert [row["state"] for row in inbox_of(store)] == ["waiting"]

@@ -120,6 +120,7 @@ def refunds(data: Json) -> list[GivenBack]:
         GivenBack(
             id=reading.required_id(one),
             amount=abs(reading.amount(one, "total")),
+            currency=reading.text(data, "currency"),
             reason=reading.text(one, "reason", longest=10_000),
         )
         for one in reading.each(data, "refunds")
