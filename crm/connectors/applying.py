@@ -82,7 +82,8 @@ async def cancel_order(work: Work, external_id: str) -> bool:
     for _ in range(_ROUNDS):
         try:
             order = await orders.get_external(INBOX, work.shop.source, external_id)
-            await orders.update(INBOX, order.id, OrderUpdate(status="cancelled"), order.version)
+            change = OrderUpdate(status="cancelled")
+            await orders.update(INBOX, order.id, change, order.version, withdrawn=True)
         except StaleVersion:
             continue
         except NotFound:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.connectors.conftest import Sweep, inbox_of
-from tests.connectors.fixtures import Sender, shopify_order
+from tests.connectors.fixtures import Sender, shopify_order, woo_order
 from tests.fixtures.answers import good
 from tests.fixtures.store import Store
 
@@ -52,3 +52,34 @@ async def test_a_later_state_of_the_same_second_settles_the_dead_one_before_it(
         await sweep()
     found = {row["webhook_id"]: row.get("outcome") or row["state"] for row in inbox_of(store)}
     assert found == {"1": "superseded", "2": "applied", "3": "dead"}
+
+
+async def test_a_restored_order_is_as_it_was_also_with_the_content_of_before(
+    woo: Sender, shop: httpx.AsyncClient, sweep: Sweep
+) -> None:
+    url = "/api/v1/orders/my-woocommerce/727"
+    good(await woo.woo("order.created", woo_order(), "d-1"))
+    await sweep()
+    before = good(await shop.get(url))
+    good(await woo.woo("order.deleted", {"id": 727}, "d-2"))
+    await sweep()
+    deleted = good(await shop.get(url))
+    assert (before["status"], deleted["status"]) == ("paid", "cancelled")
+    assert deleted["content_hash"] != before["content_hash"]
+    good(await woo.woo("order.restored", woo_order(), "d-3"))
+    await sweep()
+    restored = good(await shop.get(url))
+    assert (restored["status"], restored["content_hash"]) == ("paid", before["content_hash"])
+
+
+async def test_deleted_restored_and_deleted_again(
+    woo: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    good(await woo.woo("order.created", woo_order(), "d-0"))
+    for n, status in enumerate(("cancelled", "paid", "cancelled", "paid"), 1):
+        topic, body = ("order.restored", woo_order()) if status == "paid" else ("order.deleted", {"id": 727})
+        good(await woo.woo(topic, body, f"d-{n}"))
+        await sweep()
+        assert good(await shop.get("/api/v1/orders/my-woocommerce/727"))["status"] == status
+    good(await woo.woo("order.deleted", {"id": 727}, "d-3"))
+    assert len(inbox_of(store)) == 5, "the same delivery again is still one"
