@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from crm.connectors import reading
+from crm.connectors.reading import Json
 from crm.connectors.refunds import GivenBack
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerRef
@@ -31,6 +33,16 @@ class Terms:
 
     phone_region: str | None
     most_order_items: int
+
+
+def refuse_too_many(data: Json, terms: Terms) -> None:
+    """Refuse an order of more lines than are stored, before any of them is looked at.
+
+    Raises:
+        InvalidInput: It has more.
+    """
+    if len(reading.each(data, "line_items")) > terms.most_order_items:
+        raise InvalidInput.at("/line_items", f"An order has at most {terms.most_order_items:,} items.")
 
 
 async def put_order(work: Work, external_id: str, order: OrderPut, refunds: Sequence[GivenBack], terms: Terms) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -22,13 +23,15 @@ async def apply(work: Work, terms: Terms) -> Outcome:
         CrmError: It cannot be carried out, or not now.
     """
     carry = _TOPICS.get(work.topic)
-    return "ignored" if carry is None else await carry(work, reading.parse(work.body), terms)
+    # What is large is read and mapped in a thread: meanwhile others are served.
+    return "ignored" if carry is None else await carry(work, await to_thread(reading.parse, work.body), terms)
 
 
 async def _order(work: Work, data: Json, terms: Terms) -> Outcome:
     if mapping.is_draft(data):
         return "ignored"
-    order, given_back = mapping.order(data), mapping.refunds(data)
+    applying.refuse_too_many(data, terms)
+    order, given_back = await to_thread(mapping.order, data), mapping.refunds(data)
     await applying.put_order(work, reading.required_id(data), order, given_back, terms)
     return "applied"
 
@@ -44,7 +47,8 @@ async def _customer(work: Work, data: Json, terms: Terms) -> Outcome:
 
 
 async def _product(work: Work, data: Json, _terms: Terms) -> Outcome:
-    await applying.put_product(*catalogue.product(data, currency=work.shop.currency))
+    sku, product = await to_thread(catalogue.product, data, currency=work.shop.currency)
+    await applying.put_product(sku, product)
     return "applied"
 
 

@@ -6,6 +6,7 @@ A line's ``price`` is a float that WooCommerce has divided: it is never read. ``
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -145,8 +146,20 @@ def _amounts(data: Json, currency: str) -> dict[str, Any]:
         tax=reading.amount(data, "total_tax"),
         shipping=reading.amount(data, "shipping_total"),
     )
-    shipping, taxes = reading.each(data, "shipping_lines"), reading.each(data, "tax_lines")
-    return balanced(parts, currency, rounded=len(parts.lines) + len(shipping) + len(taxes))
+    return balanced(replace(parts, rounded=_rounded(data, parts)), currency)
+
+
+def _rounded(data: Json, parts: Parts) -> int:
+    """How many amounts WooCommerce may have rounded.
+
+    Taxes, what a coupon left of a line, and prices from which a tax was taken out; nobody rounds a plain price.
+    """
+    if data.get("prices_include_tax") is True:
+        shared = len(parts.lines) + len(reading.each(data, "shipping_lines"))
+    else:
+        shared = sum(bool(line.tax or line.discount) for line in parts.lines)
+        shared += sum(bool(reading.amount(line, "total_tax")) for line in reading.each(data, "shipping_lines"))
+    return shared + len(reading.each(data, "tax_lines"))
 
 
 def _line(data: Json) -> Sold | None:
