@@ -141,11 +141,18 @@ def test_what_was_given_back_is_no_edit() -> None:
         mapped(order)
 
 
+FAILED: Final = [{"kind": "refund", "status": "failure", "amount": "5.40", "currency": "GBP"}]
 STATUSES: Final = [
     ({"financial_status": None}, "pending"),
     ({"financial_status": "pending"}, "pending"),
     ({"financial_status": "authorized"}, "pending"),
     ({"financial_status": "partially_paid"}, "pending"),
+    ({"financial_status": "partially_paid", "refunds": [shopify_refund()]}, "paid"),
+    ({"financial_status": "partially_paid", "refunds": [shopify_refund(transactions=[])]}, "pending"),
+    (
+        {"financial_status": "partially_paid", "refunds": [shopify_refund(transactions=FAILED)]},
+        "pending",
+    ),
     ({"financial_status": "expired"}, "pending"),
     ({"financial_status": "paid"}, "paid"),
     ({"financial_status": "paid", "fulfillment_status": "partial"}, "paid"),
@@ -441,3 +448,11 @@ def test_only_what_can_have_been_rounded_may_be_off() -> None:
     assert (mapped(taxed).total, mapped(taxed).tax) == ("13.80", "0.01"), "the tax can be off"
     with pytest.raises(Unmappable, match="add up"):
         mapped(shopify_order(total_price="13.80", current_total_price="13.80", taxes_included=True, total_tax="0.00"))
+
+
+def test_the_recipients_telephone_is_not_the_buyers() -> None:
+    guest = {"customer": None, "email": None, "contact_email": None, "billing_address": address(phone=None)}
+    assert mapped(shopify_order(**guest)).customer is None
+    mailed = mapped(shopify_order(**{**guest, "email": "a@example.com"})).customer
+    assert mailed is not None
+    assert mailed.phone is None

@@ -134,3 +134,17 @@ async def test_an_unknown_amount_inside_an_order_stops_neither_the_order_nor_oth
     order = good(await shop.get("/api/v1/orders/my-shopify/5001"))
     assert [(r["id"], r["amount"]) for r in order["refunds"]] == [("9002", "1.00")]
     assert [row["state"] for row in inbox_of(store)] == ["waiting"]
+
+
+async def test_an_order_that_was_paid_in_part_and_given_back(
+    shopify: Sender, shop: httpx.AsyncClient, sweep: Sweep, store: Store
+) -> None:
+    good(
+        await shopify.shopify(
+            "orders/updated", shopify_order(financial_status="partially_paid", refunds=[shopify_refund()])
+        )
+    )
+    await sweep()
+    order = good(await shop.get("/api/v1/orders/my-shopify/5001"))
+    assert (order["status"], order["source_status"], order["refunded"]) == ("partially_refunded", "paid", "5.40")
+    assert [row["outcome"] for row in inbox_of(store)] == ["applied"]

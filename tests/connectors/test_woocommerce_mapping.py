@@ -276,3 +276,9 @@ def test_only_what_can_have_been_rounded_may_be_off() -> None:
     assert mapping.order(woo_order(**untaxed, line_items=lines, total="9.01", prices_include_tax=True)).total == "9.01"
     coupons = [{**line, "subtotal": "1.01"} for line in lines]
     assert mapping.order(woo_order(**untaxed, line_items=coupons, total="9.01")).total == "9.01"
+
+
+def test_the_recipients_telephone_is_not_the_buyers() -> None:
+    customer = mapping.order(woo_order(billing=woo_billing(phone=""))).customer
+    assert customer is not None
+    assert customer.phone is None

@@ -78,6 +78,8 @@ def status(data: Json) -> Status:
             reason="unknown_status",
             errors=(FieldError("/financial_status", "This value is not known."),),
         )
+    if paid == "pending" and _was_paid_in_part(data):
+        paid = "paid"
     if paid == "partially_refunded":
         return paid  # the shop kept a part of the money, cancelled or not
     if paid == "cancelled" or reading.has(data, "cancelled_at"):
@@ -91,6 +93,19 @@ def status(data: Json) -> Status:
     return "delivered" if arrived else "fulfilled"
 
 
+def _was_paid_in_part(data: Json) -> bool:
+    """Whether a part was paid, and some of that given back: nothing can be given back of what is pending here."""
+    if reading.text(data, "financial_status") != "partially_paid":
+        return False
+    payments = [t for refund in reading.each(data, "refunds") for t in reading.each(refund, "transactions")]
+    return any(
+        reading.text(t, "kind") in {"refund", None}
+        and reading.text(t, "status") in {"success", None}
+        and reading.amount(t, "amount") > 0
+        for t in payments
+    )
+
+
 def customer_of(data: Json) -> CustomerRef | None:
     """Whose order it is: null for a guest at the till and where the person was erased."""
     person, billing = reading.inner(data, "customer"), reading.inner(data, "billing_address")
@@ -98,7 +113,8 @@ def customer_of(data: Json) -> CustomerRef | None:
     fields = {
         "external_id": reading.identifier(person, "id"),
         "email": reading.email(person.get("email"), data.get("email"), data.get("contact_email")),
-        "phone": reading.phone(person.get("phone"), data.get("phone"), billing.get("phone"), shipping.get("phone")),
+        # Never the recipient's: two guests who send presents to one person are not one.
+        "phone": reading.phone(person.get("phone"), data.get("phone"), billing.get("phone")),
     }
     if not any(fields.values()):
         return None

@@ -89,7 +89,7 @@ def customer_of(data: Json) -> CustomerRef | None:
     fields = {
         "external_id": reading.identifier(data, "customer_id"),
         "email": reading.email(billing.get("email")),
-        "phone": reading.phone(billing.get("phone"), reading.inner(data, "shipping").get("phone")),
+        "phone": reading.phone(billing.get("phone")),  # the recipient's is not the buyer's
     }
     if not any(fields.values()):
         return None
