@@ -357,10 +357,11 @@ async def test_a_later_state_settles_the_dead_ones_before_it(shopify: Sender, sw
 async def test_privacy_requests_are_queued_once_with_all_that_is_needed(
     shopify: Sender, shop: httpx.AsyncClient, connection: dict[str, Any], sweep: Sweep, store: Store
 ) -> None:
+    ids = {"shop_id": 954889, "shop_domain": SHOP}
     person = {"id": 207119551, "email": "Ann@Example.com", "phone": "555"}
     bodies = {
-        "customers/data_request": {"customer": person, "orders_requested": [1, 2], "data_request": {"id": 9999}},
-        "customers/redact": {"customer": person, "orders_to_redact": [5001]},
+        "customers/data_request": {**ids, "customer": person, "orders_requested": [1, 2], "data_request": {"id": 9999}},
+        "customers/redact": {**ids, "customer": person, "orders_to_redact": [5001]},
         "shop/redact": {"shop_id": 954889, "shop_domain": SHOP},
     }
     for topic, body in bodies.items():
@@ -391,7 +392,7 @@ async def test_privacy_requests_are_queued_once_with_all_that_is_needed(
 async def test_removing_the_app_disables_the_connection(
     shopify: Sender, shop: httpx.AsyncClient, connection: dict[str, Any], sweep: Sweep
 ) -> None:
-    good(await shopify.shopify("app/uninstalled", {"id": 1}))
+    good(await shopify.shopify("app/uninstalled", {"id": 1, "myshopify_domain": SHOP}))
     await sweep()
     assert good(await shop.get(f"/api/v1/connections/{connection['id']}"))["disabled_at"]
     refused(await shopify.shopify("orders/create", shopify_order(), "2"), 404, "not_found")
