@@ -54,9 +54,18 @@ def hints_of(connection_ids: list[str]) -> Query:
     return Query({"_id": {"$in": connection_ids}}, projection=_SHOWN)
 
 
-def room_for_a_secret(connection_id: str) -> Filter:
-    """A connection that has fewer secrets than it may."""
-    return {"_id": connection_id, f"secrets.{MOST_SECRETS - 1}": {"$exists": False}}
+def room_for_a_secret(connection_id: str, secret: str) -> Filter:
+    """A connection that has fewer secrets than it may, and not this one."""
+    return {
+        "_id": connection_id,
+        f"secrets.{MOST_SECRETS - 1}": {"$exists": False},
+        "secrets.secret": {"$ne": secret},
+    }
+
+
+def with_secret(connection_id: str, secret: str) -> Query:
+    """A connection that has this secret."""
+    return Query({"_id": connection_id, "secrets.secret": secret}, limit=1, projection=_SHOWN)
 
 
 def secret_added(secret: Mapping[str, Any]) -> Update:

@@ -10,7 +10,8 @@ from litestar.params import FromPath, JSONBody
 from crm.connections import service
 from crm.connections.schemas import ConnectionCreate, ConnectionOut, ConnectionUpdate, SecretCreate
 from crm.web.access import ADMIN_ONLY
-from crm.web.dependencies import AskedPage, Caller
+from crm.web.dependencies import AskedPage, Caller, Ids
+from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
@@ -23,10 +24,12 @@ async def list_connections(
     return listed(request, await service.page(principal, page_request))
 
 
-@post("/", operation_id="CreateConnection", summary="Let a shop deliver webhooks", opt=ADMIN_ONLY)
-async def create_connection(principal: Caller, data: JSONBody[ConnectionCreate]) -> Response[ConnectionOut]:
+@post("/", operation_id="CreateConnection", summary="Let a shop deliver webhooks", opt=creates(ADMIN_ONLY))
+async def create_connection(
+    principal: Caller, new_ids: Ids, data: JSONBody[ConnectionCreate]
+) -> Response[ConnectionOut]:
     """The secret is never shown again, here or anywhere."""
-    out = await service.create(principal, data)
+    out = await service.create(principal, data, connection_id=new_ids.id("con"))
     location = {"Location": f"/api/v1/connections/{out.id}"}
     return with_etag(out, out.version, status=201, headers=location)
 
@@ -54,13 +57,13 @@ async def update_connection(
     "/{connection_id:str}/secrets",
     operation_id="AddConnectionSecret",
     summary="Accept one more secret",
-    opt=ADMIN_ONLY,
+    opt=creates(ADMIN_ONLY),
 )
 async def add_secret(
-    principal: Caller, connection_id: FromPath[str], data: JSONBody[SecretCreate]
+    principal: Caller, new_ids: Ids, connection_id: FromPath[str], data: JSONBody[SecretCreate]
 ) -> Response[ConnectionOut]:
     """Up to five at a time, so that old and new overlap while the shop changes over."""
-    out = await service.add_secret(principal, connection_id, data)
+    out = await service.add_secret(principal, connection_id, data, secret_id=new_ids.id("sec"))
     return with_etag(out, out.version, status=201)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 from crm.fields import Currency, Line, Moment, SourceName
 from crm.web.schemas import Conditional, WireIn, WireOut, example
@@ -15,7 +16,16 @@ MOST_SECRETS: Final = 5
 Kind = Literal["shopify", "woocommerce"]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """The last part of the webhook's URL."""
-Secret = Annotated[str, StringConstraints(pattern=r"^[!-~]{16,200}$")]
+_VISIBLE: Final = r"^[!-~]{16,200}$"
+
+
+def _visible(secret: str) -> str:
+    if re.fullmatch(_VISIBLE.removesuffix("$"), secret) is None:
+        raise ValueError("A secret has 16 to 200 visible characters.")
+    return secret
+
+
+Secret = Annotated[str, AfterValidator(_visible), WithJsonSchema({"type": "string", "pattern": _VISIBLE})]
 """What both sides sign with: printable ASCII without spaces."""
 
 

@@ -30,13 +30,14 @@ from crm.database.paging import Page, PageRequest
 from crm.errors import AlreadyExists, Conflict, FieldError, NotFound, NotSignedIn, StaleVersion
 from crm.identity import Principal
 
+_HAS_IT: Final = "The connection has this secret already."
 log = structlog.get_logger("crm.connections")
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_connection_per_name": "/name", "one_connection_per_source": "/source"}
 
 
-async def create(principal: Principal, new: ConnectionCreate) -> ConnectionOut:
-    """Let a shop deliver webhooks.
+async def create(principal: Principal, new: ConnectionCreate, *, connection_id: str | None = None) -> ConnectionOut:
+    """Let a shop deliver webhooks; once for each ``connection_id`` that is given.
 
     Raises:
         AlreadyExists: Another connection has this name or source.
@@ -45,7 +46,7 @@ async def create(principal: Principal, new: ConnectionCreate) -> ConnectionOut:
     moment = now()
     connection = Connection.from_row(
         {
-            "_id": new_id("con"),
+            "_id": connection_id or new_id("con"),
             **new.model_dump(exclude={"secret"}),
             "source": new.source or new.name,
             "created_at": moment,
@@ -62,6 +63,9 @@ async def create(principal: Principal, new: ConnectionCreate) -> ConnectionOut:
     try:
         await run_transaction(store)
     except AlreadyExists as exc:
+        ours = await Connection.fetch(queries.by_id(connection.id))
+        if ours is not None:
+            return await _shown(ours)  # the same request again, after a crash
         detail = "Another connection has this already."
         errors = (FieldError(_POINTERS.get(exc.index, ""), detail),)
         raise AlreadyExists(detail, index=exc.index, errors=errors) from None
@@ -130,18 +134,25 @@ async def disable(principal: Principal, connection_id: str) -> None:
         raise NotFound("There is no such connection.")
 
 
-async def add_secret(principal: Principal, connection_id: str, new: SecretCreate) -> ConnectionOut:
-    """Accept one more secret from now on.
+async def add_secret(
+    principal: Principal, connection_id: str, new: SecretCreate, *, secret_id: str | None = None
+) -> ConnectionOut:
+    """Accept one more secret from now on; once for each ``secret_id`` that is given.
 
     Raises:
         NotFound: There is no such connection.
-        Conflict: It has as many as it may.
+        Conflict: It has this secret, or as many as it may.
     """
     del principal
-    await _require(connection_id)
-    update_ = queries.secret_added(_live(new.secret, now()))
-    outcome = await ConnectionSecrets.stored().update_one(queries.room_for_a_secret(connection_id), update_)
-    if not outcome.matched:
+    present = await _require(connection_id)
+    secret = _live(new.secret, now(), secret_id)
+    wanted = queries.room_for_a_secret(connection_id, new.secret)
+    if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_added(secret))).matched:
+        known = await ConnectionSecrets.stored().find_one(queries.with_secret(connection_id, new.secret))
+        if known is not None and any(one["id"] == secret["id"] for one in known["secrets"]):
+            return await _shown(present)  # the same request again, after a crash
+        if known is not None:
+            raise Conflict(_HAS_IT, errors=(FieldError("/secret", _HAS_IT),))
         raise Conflict(f"A connection has at most {MOST_SECRETS} secrets; remove one that is no longer used.")
     return await _touched(connection_id)
 
@@ -211,8 +222,8 @@ def _refusal() -> NotSignedIn:
     return NotSignedIn("This is not signed with a secret of a connection of this name.")
 
 
-def _live(secret: str, moment: datetime) -> dict[str, Any]:
-    return {"id": new_id("sec"), "secret": secret, "hint": secret[-4:], "created_at": moment}
+def _live(secret: str, moment: datetime, secret_id: str | None = None) -> dict[str, Any]:
+    return {"id": secret_id or new_id("sec"), "secret": secret, "hint": secret[-4:], "created_at": moment}
 
 
 async def _require(connection_id: str) -> Connection:

@@ -7,8 +7,9 @@ decimals than the currency has. What does not fit is moved, never lost:
   3 pieces for 10.00 are 3 × 3.34 − 0.02.
 - Tax that is not on a line (of shipping, of a fee) is the order's; where the lines have more than the order, all of it
   is the order's.
-- What rounding leaves over, at most one smallest unit for each amount that was rounded, is the order's tax where it is
-  lacking, and the order's discount where it is too much.
+- What rounding leaves over, at most one smallest unit for each amount that can have been rounded (a tax, a share of a
+  discount, one with more decimals than the currency), is the order's tax where it is lacking, and the order's discount
+  where it is too much.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from crm.errors import FieldError, Unmappable
 from crm.orders.schemas import OrderItemIn, OrderPut
 
 _NOTHING: Final = Decimal(0)
-_NO_SUM: Final = "The total is not what its parts add up to."
+NO_SUM: Final = "The total is not what its parts add up to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Parts:
         tax: All tax that is not part of the prices, the lines' included.
         shipping: Before tax, after discounts.
         discount: What the lines do not have already.
+        rounded: How many of these amounts the source may have rounded.
     """
 
     lines: Sequence[Sold]
@@ -66,33 +68,42 @@ class Parts:
     tax: Decimal = _NOTHING
     shipping: Decimal = _NOTHING
     discount: Decimal = _NOTHING
+    rounded: int = 0
 
 
-def balanced(parts: Parts, currency: str, *, rounded: int) -> dict[str, Any]:
+def lacking(parts: Parts, currency: str) -> tuple[Decimal, Decimal]:
+    """What the total has more than its parts (less: below zero), and how much of that can be rounding.
+
+    Raises:
+        InvalidAmount: The currency is not known.
+        Unmappable: The total has more decimals than the currency.
+    """
+    smallest = _smallest(currency)
+    rest = _total(parts, smallest) - _sum(parts, smallest)
+    return rest, (parts.rounded + _cut(parts, smallest)) * smallest
+
+
+def balanced(parts: Parts, currency: str) -> dict[str, Any]:
     """The fields of an ``OrderPut`` that are amounts.
 
     Args:
         parts: The source's amounts.
         currency: ISO 4217.
-        rounded: How many amounts the source may have rounded.
 
     Raises:
         InvalidAmount: The currency is not known.
         Unmappable: They do not add up, or something is negative.
     """
-    smallest = Decimal(1).scaleb(-money.minor_units(currency))
-    total = parts.total.quantize(smallest, ROUND_HALF_UP)
-    if total != parts.total:
-        raise Unmappable("The total has more decimals than its currency.", reason="does_not_add_up")
+    smallest = _smallest(currency)
+    total = _total(parts, smallest)
     lines, discount = _without_negatives(parts, smallest)
-    tax = parts.tax.quantize(smallest, ROUND_HALF_UP)
+    tax, shipping = (amount.quantize(smallest, ROUND_HALF_UP) for amount in (parts.tax, parts.shipping))
     on_lines = sum((line.tax for line in lines), _NOTHING)
     if on_lines > tax:
         lines, on_lines = [replace(line, tax=_NOTHING) for line in lines], _NOTHING
-    shipping = parts.shipping.quantize(smallest, ROUND_HALF_UP)
-    rest = total - (sum((line.price - line.discount for line in lines), _NOTHING) + tax + shipping - discount)
-    if abs(rest) > rounded * smallest:
-        raise Unmappable(_NO_SUM, reason="does_not_add_up")
+    rest, rounding = lacking(parts, currency)
+    if abs(rest) > rounding:
+        raise Unmappable(NO_SUM, reason="does_not_add_up")
     tax, discount = tax + max(rest, _NOTHING), discount + max(-rest, _NOTHING)
     if min(tax - on_lines, shipping, discount, total) < 0:
         raise Unmappable("An amount of the order is negative.", reason="does_not_add_up")
@@ -121,6 +132,33 @@ def refusal(exc: ValidationError) -> Unmappable:
     """What our own schema says of what was mapped, without the values."""
     errors = tuple(FieldError("/" + "/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors(include_input=False))
     return Unmappable("What was sent cannot be stored.", reason="not_acceptable", errors=errors[:20])
+
+
+def _smallest(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-money.minor_units(currency))
+
+
+def _total(parts: Parts, smallest: Decimal) -> Decimal:
+    total = parts.total.quantize(smallest, ROUND_HALF_UP)
+    if total != parts.total:
+        raise Unmappable("The total has more decimals than its currency.", reason="does_not_add_up")
+    return total
+
+
+def _sum(parts: Parts, smallest: Decimal) -> Decimal:
+    """Of all parts as they are stored: each rounded to the currency."""
+    plus = [parts.tax, parts.shipping, *(line.price for line in parts.lines)]
+    minus = [parts.discount, *(line.discount for line in parts.lines)]
+    rounded = ([amount.quantize(smallest, ROUND_HALF_UP) for amount in side] for side in (plus, minus))
+    gained, lost = (sum(side, _NOTHING) for side in rounded)
+    return gained - lost
+
+
+def _cut(parts: Parts, smallest: Decimal) -> int:
+    """How many amounts have more decimals than the currency."""
+    amounts = [parts.tax, parts.shipping, parts.discount]
+    amounts += [amount for line in parts.lines for amount in (line.price, line.discount)]
+    return sum(amount != amount.quantize(smallest, ROUND_HALF_UP) for amount in amounts)
 
 
 def _without_negatives(parts: Parts, smallest: Decimal) -> tuple[list[Sold], Decimal]:

@@ -30,6 +30,8 @@ _MOMENT: Final = TypeAdapter[datetime](Moment)
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _MOST_DIGITS: Final = 40
 _LONGEST_ID: Final = 180
+#: Twice what is kept of it; a parser in Python takes a second for each megabyte or so.
+_LONGEST_HTML: Final = 20_000
 
 
 def parse(body: bytes) -> Json:
@@ -93,10 +95,13 @@ def text(value: Json, *names: str, longest: int = 200) -> str | None:
 
 
 def prose(value: Json, name: str) -> str | None:
-    """HTML as plain text."""
+    """HTML as plain text; of very long HTML the beginning, up to the last whole tag in it."""
     found = value.get(name)
     if not isinstance(found, str):
         return None
+    if len(found) > _LONGEST_HTML:
+        found = found[:_LONGEST_HTML]
+        found = found[: found.rfind("<")] if found.rfind("<") > found.rfind(">") else found
     reader = _Prose()
     reader.feed(found)
     reader.close()

@@ -29,7 +29,8 @@ class GivenBack:
 
     Attributes:
         id: The source's own.
-        amount: In the order's currency.
+        amount: Of all of it together.
+        currency: What the amount was read in; None where nobody says.
         at: When; None where the source does not say.
         reason: Why.
         lines: For which products.
@@ -37,6 +38,7 @@ class GivenBack:
 
     id: str
     amount: Decimal
+    currency: str | None
     at: datetime | None = None
     reason: str | None = None
     lines: Sequence[GivenBackLine] = ()
@@ -49,7 +51,13 @@ class GivenBack:
         """
         lines = [line for line in self.lines if line.amount > 0]
         whole = with_lines and lines and sum(line.amount for line in lines) == self.amount
-        fields: dict[str, Any] = {"id": self.id, "amount": f"{self.amount:f}", "reason": self.reason, "at": self.at}
+        fields: dict[str, Any] = {
+            "id": self.id,
+            "amount": f"{self.amount:f}",
+            "currency": self.currency,
+            "reason": self.reason,
+            "at": self.at,
+        }
         if whole:
             fields["lines"] = [
                 {"sku": line.sku, "quantity": line.quantity or None, "amount": f"{line.amount:f}"} for line in lines

@@ -18,7 +18,7 @@ LISTINGS: Final = Listings(
 )
 _SHOWN: Final = tuple(sorted(Delivery.model_fields.keys() - {"id", "body", "revision_id"}))
 #: What decides the order in which deliveries are carried out; their bodies stay where they are.
-_ORDERED_BY: Final = ("source_version", "received_at")
+_ORDERED_BY: Final = ("source_version", "triggered_at", "received_at")
 
 
 def by_id(delivery_id: str) -> Query:
@@ -97,26 +97,42 @@ def dead_one(delivery_id: str) -> Filter:
     return {"_id": delivery_id, "state": "dead"}
 
 
-def newer_applied(connection_id: str, resource: str, version: datetime) -> Query:
-    """A later state of the same resource that has been carried out."""
+def newer_applied(connection_id: str, resource: str, version: datetime, sent: datetime | None, came: datetime) -> Query:
+    """A later state of the same resource that has been carried out; see ``_beside``."""
     return Query(
         {
             "connection_id": connection_id,
             "resource": resource,
             "state": "done",
-            "source_version": {"$gt": version},
             "outcome": "applied",
+            **_beside("$gt", version, sent, came),
         },
         limit=1,
         projection=("_id",),
     )
 
 
-def older_dead(connection_id: str, resource: str, version: datetime) -> Filter:
-    """Earlier states of the same resource that could not be carried out."""
+def older_dead(connection_id: str, resource: str, version: datetime, sent: datetime | None, came: datetime) -> Filter:
+    """Earlier states of the same resource that could not be carried out; see ``_beside``."""
     return {
         "connection_id": connection_id,
         "resource": resource,
         "state": "dead",
-        "source_version": {"$lt": version},
+        **_beside("$lt", version, sent, came),
+    }
+
+
+def _beside(than: str, version: datetime, sent: datetime | None, came: datetime) -> Filter:
+    """States before or after one: by the source's date, of the same date by when they were sent, then by arrival.
+
+    Sources date to the second, and an order can be made and paid within one. ``came`` counts where neither says when it
+    was sent, or both say the same.
+    """
+    return {
+        "source_version": {f"{than}e": version},
+        "$or": [
+            {"source_version": {than: version}},
+            {"source_version": version, "triggered_at": {than: sent}},
+            {"source_version": version, "triggered_at": sent, "received_at": {than: came}},
+        ],
     }

@@ -105,6 +105,7 @@ class Work:
         resource: What it is about.
         version: The source's own date of that state.
         overrides: As in ``Arrival``.
+        triggered_at: When the source sent it first.
         received_at: When it arrived.
     """
 
@@ -116,4 +117,5 @@ class Work:
     resource: str | None
     version: datetime | None
     overrides: bool
+    triggered_at: datetime | None
     received_at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from crm.clock import now
@@ -128,7 +128,7 @@ async def discard(principal: Principal, delivery_id: str) -> None:
 async def due(limit: int) -> list[str]:
     """Ids of deliveries to carry out now: of those that have waited longest, in the order of the source's own dates."""
     rows = await Delivery.stored().find(queries.due(now(), limit))
-    return [row["_id"] for row in sorted(rows, key=lambda row: row.get("source_version") or row["received_at"])]
+    return [row["_id"] for row in sorted(rows, key=_in_order)]
 
 
 async def claim(delivery_id: str) -> Work | None:
@@ -152,7 +152,8 @@ async def is_superseded(work: Work) -> bool:
     """Whether a later state of the same resource has been carried out already."""
     if work.resource is None or work.version is None or work.overrides:
         return False
-    newer = queries.newer_applied(work.shop.connection_id, work.resource, work.version)
+    sent, came = work.triggered_at, work.received_at
+    newer = queries.newer_applied(work.shop.connection_id, work.resource, work.version, sent, came)
     return await Delivery.stored().find_one(newer) is not None
 
 
@@ -162,7 +163,8 @@ async def settle(work: Work, outcome: Outcome) -> None:
     ours = queries.claimed_by_us(work.id, work.attempt)
     found = await Delivery.stored().update_one(ours, queries.done(outcome, expires))
     if found.matched and outcome == "applied" and work.resource is not None and work.version is not None:
-        older = queries.older_dead(work.shop.connection_id, work.resource, work.version)
+        sent, came = work.triggered_at, work.received_at
+        older = queries.older_dead(work.shop.connection_id, work.resource, work.version, sent, came)
         await Delivery.stored().update_many(older, queries.done("superseded", expires))
 
 
@@ -182,6 +184,11 @@ async def _refuse(delivery_id: str) -> None:
         raise NotFound("There is no such delivery.")
 
 
+def _in_order(row: Mapping[str, Any]) -> tuple[datetime, datetime, datetime]:
+    came: datetime = row["received_at"]
+    return row.get("source_version") or came, row.get("triggered_at") or came, came
+
+
 def _work(row: Mapping[str, Any], shop: Shop) -> Work:
     return Work(
         id=row["_id"],
@@ -192,6 +199,7 @@ def _work(row: Mapping[str, Any], shop: Shop) -> Work:
         resource=row.get("resource"),
         version=row.get("source_version"),
         overrides=row.get("overrides", False),
+        triggered_at=row.get("triggered_at"),
         received_at=row["received_at"],
     )
 

@@ -69,6 +69,11 @@ def content_hash(stored: dict[str, Any], customer: dict[str, Any] | None) -> str
     return blake2b(canonical, digest_size=16).hexdigest()
 
 
+def withdrawn_hash(stored_hash: str) -> str:
+    """The hash of an order that its source took back: another one, so that the same order sent again is a change."""
+    return blake2b(f"withdrawn {stored_hash}".encode(), digest_size=16).hexdigest()
+
+
 def given_back(row: Mapping[str, Any]) -> Decimal:
     """What was given back of a stored order: its refunds, or all of it where its shop says no more than that."""
     if row["status"] == "refunded":

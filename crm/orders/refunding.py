@@ -45,8 +45,22 @@ class Refunded:
         return {**order, "refund": mapping.refund_out(self.refund.model_dump(), self.order.currency)}
 
 
-async def record(principal: Principal, wanted_order: Query, refund: RefundIn, refund_id: str | None = None) -> Refunded:
+async def record(
+    principal: Principal,
+    wanted_order: Query,
+    refund: RefundIn,
+    refund_id: str | None = None,
+    *,
+    only_money: bool = False,
+) -> Refunded:
     """Record a refund once.
+
+    Args:
+        principal: Who gives it back.
+        wanted_order: Of which order.
+        refund: The refund.
+        refund_id: Its id where the sender gave none.
+        only_money: Of one that is stored already, nothing but the amount must be the same.
 
     Raises:
         NotFound: There is no such order.
@@ -65,7 +79,7 @@ async def record(principal: Principal, wanted_order: Query, refund: RefundIn, re
         if order is None:
             raise NotFound("There is no such order.")
         wanted = refunds.asked(refund, order.currency)
-        present = refunds.recorded(order, refund_id, wanted)
+        present = refunds.recorded(order, refund_id, wanted, refunds.MONEY if only_money else refunds.ASKED)
         if present is not None:
             return Refunded(order, present, new=False)
         refunds.check(order, wanted)

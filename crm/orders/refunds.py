@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,9 @@ from crm.orders.schemas import MOST_REFUNDS, RefundIn
 from crm.orders.totals import Line
 
 #: Of what is asked for: the rest of a stored refund (who recorded it, when) is not the sender's.
-_ASKED: Final = ("amount", "lines", "reason", "at")
+ASKED: Final = ("amount", "lines", "reason", "at")
+#: The same where the sender is known to change the rest: shops let staff write another reason later.
+MONEY: Final = ("amount",)
 
 
 def asked(refund: RefundIn, currency: str) -> dict[str, Any]:
@@ -41,8 +43,14 @@ def asked(refund: RefundIn, currency: str) -> dict[str, Any]:
     return {"amount": amount, "lines": lines or None, "reason": refund.reason, "at": refund.at}
 
 
-def recorded(order: Order, refund_id: str, wanted: Mapping[str, Any]) -> Refund | None:
+def recorded(order: Order, refund_id: str, wanted: Mapping[str, Any], compared: Sequence[str] = ASKED) -> Refund | None:
     """The refund of that id, where it is stored already.
+
+    Args:
+        order: As it is stored.
+        refund_id: The sender's own.
+        wanted: What is asked for now.
+        compared: What of it must be as it is stored.
 
     Raises:
         Conflict: It is stored with other content.
@@ -51,7 +59,7 @@ def recorded(order: Order, refund_id: str, wanted: Mapping[str, Any]) -> Refund 
     if found is None:
         return None
     stored = found.model_dump()
-    if any(stored[name] != wanted[name] for name in _ASKED if wanted[name] is not None):
+    if any(stored[name] != wanted[name] for name in compared if wanted[name] is not None):
         raise Conflict("A refund of this id is stored with other content.")
     return found
 

@@ -160,8 +160,17 @@ async def require_customer(customer_id: str) -> None:
     await customers.require(customer_id)
 
 
-async def update(principal: Principal, order_id: str, change: OrderUpdate, version: int) -> OrderOut:
+async def update(
+    principal: Principal, order_id: str, change: OrderUpdate, version: int, *, withdrawn: bool = False
+) -> OrderOut:
     """Move an order to another state, attach it to a customer or detach it, or change its note.
+
+    Args:
+        principal: Who changes it.
+        order_id: Which.
+        change: What of it.
+        version: That was read before.
+        withdrawn: It is the source's word, not ours: if the source sends the order of before again, that counts.
 
     Raises:
         NotFound: There is none.
@@ -177,6 +186,8 @@ async def update(principal: Principal, order_id: str, change: OrderUpdate, versi
         fields.pop("status", None)
     else:
         fields |= _moved(present, fields["status"])
+    if withdrawn and fields.get("status", present.status) != present.status:
+        fields["content_hash"] = mapping.withdrawn_hash(present.content_hash)
     if fields.get("customer_id") is not None:
         try:
             await customers.require(fields["customer_id"])
@@ -209,9 +220,14 @@ async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refun
     return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
 
 
-async def refund_external(principal: Principal, source: str, external_id: str, wanted: RefundIn) -> Refunded:
-    """The same, by the sending system's id of the order."""
-    return await refunding.record(principal, queries.by_external_id(source, external_id), wanted)
+async def refund_external(
+    principal: Principal, source: str, external_id: str, wanted: RefundIn, *, only_money: bool = False
+) -> Refunded:
+    """The same, by the sending system's id of the order.
+
+    With ``only_money`` a refund of this id is the same one if its amount is, whatever else was changed of it.
+    """
+    return await refunding.record(principal, queries.by_external_id(source, external_id), wanted, only_money=only_money)
 
 
 async def history(principal: Principal, order_id: str, request: PageRequest) -> Page[OrderChange]:

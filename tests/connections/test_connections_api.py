@@ -95,3 +95,40 @@ def test_mongodb_itself_keeps_the_secrets_from_them(role: Role, store: Store) ->
     with store.client(role) as client, pytest.raises(Exception, match="not authorized") as caught:
         client[store.root.name]["connection_secrets"].find_one({"_id": "con_1"})
     assert getattr(caught.value, "code", None) == 13
+
+
+async def test_the_same_secret_is_not_added_twice(admin: httpx.AsyncClient) -> None:
+    made = await make(admin)
+    url = f"{URL}/{made['id']}/secrets"
+    refused(await admin.post(url, json={"secret": SECRET}), 409, "conflict", "/secret")
+    other = {"secret": "another-0123456789"}
+    answers = await asyncio.gather(*(admin.post(url, json=other) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    assert len(good(await admin.get(f"{URL}/{made['id']}"))["secrets"]) == 2
+
+
+@pytest.mark.parametrize(
+    "secret", ["short", "x" * 201, "with a space 0123456789", "ümlaut-0123456789", "0123456789abcdef\n"]
+)
+async def test_a_secret_that_cannot_be_one(secret: str, admin: httpx.AsyncClient) -> None:
+    said = refused(await admin.post(URL, json=connection_body(secret=secret)), 422, "invalid_input", "/secret")
+    assert said["errors"][0]["detail"] == "A secret has 16 to 200 visible characters."
+    assert secret not in str(said)
+
+
+async def test_an_idempotency_key_makes_one_connection_and_one_secret(admin: httpx.AsyncClient, store: Store) -> None:
+    async def twice(url: str, body: Any, key: str) -> dict[str, Any]:
+        first, again = [await admin.post(url, json=body, headers={"Idempotency-Key": key}) for _ in range(2)]
+        assert good(first, 201) == good(again, 201)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        # As if the process had ended before the answer was stored.
+        store.root["idempotency_keys"].delete_many({"_id": {"$gt": ""}})
+        after = await admin.post(url, json=body, headers={"Idempotency-Key": key})
+        assert good(after, 201)["id"] == first.json()["id"]
+        made: dict[str, Any] = after.json()
+        return made
+
+    made = await twice(URL, connection_body(), "a")
+    added = await twice(f"{URL}/{made['id']}/secrets", {"secret": "another-0123456789"}, "b")
+    assert len(added["secrets"]) == 2
+    assert store.root["connections"].count_documents({}) == 1

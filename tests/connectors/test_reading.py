@@ -99,3 +99,7 @@ def test_addresses_of_shops(one: str, other: str, same: bool) -> None:
 
 def test_waits_double_up_to_five_minutes() -> None:
     assert [backoff(n).total_seconds() for n in (1, 2, 3, 9, 10, 50)] == [1, 2, 4, 256, 300, 300]
+
+
+def test_of_very_long_html_only_the_beginning_is_read() -> None:
+    assert reading.prose({"a": "Tea" + "<b></b>" * 3_000 + "milk"}, "a") == "Tea"

@@ -141,11 +141,18 @@ def test_what_was_given_back_is_no_edit() -> None:
         mapped(order)
 
 
+FAILED: Final = [{"kind": "refund", "status": "failure", "amount": "5.40", "currency": "GBP"}]
 STATUSES: Final = [
     ({"financial_status": None}, "pending"),
     ({"financial_status": "pending"}, "pending"),
     ({"financial_status": "authorized"}, "pending"),
     ({"financial_status": "partially_paid"}, "pending"),
+    ({"financial_status": "partially_paid", "refunds": [shopify_refund()]}, "paid"),
+    ({"financial_status": "partially_paid", "refunds": [shopify_refund(transactions=[])]}, "pending"),
+    (
+        {"financial_status": "partially_paid", "refunds": [shopify_refund(transactions=FAILED)]},
+        "pending",
+    ),
     ({"financial_status": "expired"}, "pending"),
     ({"financial_status": "paid"}, "paid"),
     ({"financial_status": "paid", "fulfillment_status": "partial"}, "paid"),
@@ -410,3 +417,42 @@ def test_whatever_comes_is_mapped_or_refused_by_name(changes: Json, data: st.Dat
     ):
         with suppress(InvalidInput):  # anything else would be a fault of ours
             work(order)
+
+
+def test_a_description_is_read_once_for_all_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(reading, "prose", lambda _data, name: read.append(name))
+    variants = [{"id": n, "sku": f"S{n}", "title": f"V{n}"} for n in range(1, 6)]
+    assert len(catalogue.products(shopify_product(variants=variants), currency=None, shop=None)) == 5
+    assert read == ["body_html"]
+
+
+def test_what_cannot_add_up_is_refused_by_its_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(mapping, "balanced", lambda *args, **_: tried.append(args))
+    money = {"shop_money": {"amount": "3.00", "currency_code": "GBP"}}
+    more = {"total_tip_received": "2.00", "original_total_duties_set": money, "total_discounts": "1.00",
+            "original_total_additional_fees_set": money}  # fmt: skip
+    with pytest.raises(Unmappable) as caught:
+        mapping.order(shopify_order(total_price="99.00", current_total_price="99.00", **more))
+    assert (caught.value.reason, tried) == ("does_not_add_up", [])
+
+
+def test_only_what_can_have_been_rounded_may_be_off() -> None:
+    lines = [plain_line(id=n, sku=f"S{n}", quantity=1, price="1.00") for n in range(1, 201)]
+    plain = {"line_items": lines, "shipping_lines": [], "tax_lines": [], "total_tax": "0.00"}
+    for total in ("200.01", "202.00", "199.99"):
+        with pytest.raises(Unmappable, match="add up"):
+            mapped(shopify_order(**plain, total_price=total, current_total_price=total))
+    taxed = shopify_order(total_price="13.80", current_total_price="13.80")
+    assert (mapped(taxed).total, mapped(taxed).tax) == ("13.80", "0.01"), "the tax can be off"
+    with pytest.raises(Unmappable, match="add up"):
+        mapped(shopify_order(total_price="13.80", current_total_price="13.80", taxes_included=True, total_tax="0.00"))
+
+
+def test_the_recipients_telephone_is_not_the_buyers() -> None:
+    guest = {"customer": None, "email": None, "contact_email": None, "billing_address": address(phone=None)}
+    assert mapped(shopify_order(**guest)).customer is None
+    mailed = mapped(shopify_order(**{**guest, "email": "a@example.com"})).customer
+    assert mailed is not None
+    assert mailed.phone is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from litestar import Litestar
 
 from crm.app import create_app
 from crm.clock import now
+from crm.connectors.shopify import mapping as shopify_mapping
+from crm.connectors.woocommerce import mapping as woo_mapping
 from crm.database.driver import Database, acting_as
 from crm.errors import Unavailable
 from crm.identity import Role
@@ -25,10 +28,12 @@ from tests.connectors.fixtures import (
     SHOP,
     Sender,
     later,
+    shopify_line,
     shopify_order,
     shopify_product,
     shopify_refund,
     woo_billing,
+    woo_line,
     woo_order,
     woo_product,
 )
@@ -352,10 +357,11 @@ async def test_a_later_state_settles_the_dead_ones_before_it(shopify: Sender, sw
 async def test_privacy_requests_are_queued_once_with_all_that_is_needed(
     shopify: Sender, shop: httpx.AsyncClient, connection: dict[str, Any], sweep: Sweep, store: Store
 ) -> None:
+    ids = {"shop_id": 954889, "shop_domain": SHOP}
     person = {"id": 207119551, "email": "Ann@Example.com", "phone": "555"}
     bodies = {
-        "customers/data_request": {"customer": person, "orders_requested": [1, 2], "data_request": {"id": 9999}},
-        "customers/redact": {"customer": person, "orders_to_redact": [5001]},
+        "customers/data_request": {**ids, "customer": person, "orders_requested": [1, 2], "data_request": {"id": 9999}},
+        "customers/redact": {**ids, "customer": person, "orders_to_redact": [5001]},
         "shop/redact": {"shop_id": 954889, "shop_domain": SHOP},
     }
     for topic, body in bodies.items():
@@ -386,7 +392,7 @@ async def test_privacy_requests_are_queued_once_with_all_that_is_needed(
 async def test_removing_the_app_disables_the_connection(
     shopify: Sender, shop: httpx.AsyncClient, connection: dict[str, Any], sweep: Sweep
 ) -> None:
-    good(await shopify.shopify("app/uninstalled", {"id": 1}))
+    good(await shopify.shopify("app/uninstalled", {"id": 1, "myshopify_domain": SHOP}))
     await sweep()
     assert good(await shop.get(f"/api/v1/connections/{connection['id']}"))["disabled_at"]
     refused(await shopify.shopify("orders/create", shopify_order(), "2"), 404, "not_found")
@@ -543,3 +549,42 @@ async def test_lists_are_pages_and_only_what_an_index_serves(shopify: Sender, sh
     refused(await shop.get("/api/v1/inbox", params={"state": "lost"}), 400, "unreadable_request")
     refused(await shop.get("/api/v1/inbox/dlv_none"), 404, "not_found")
     refused(await shop.post("/api/v1/inbox/dlv_none/replay"), 404, "not_found")
+
+
+@pytest.mark.parametrize("kind", ["shopify", "woo"])
+async def test_an_order_of_too_many_lines_is_refused_before_it_is_looked_at(
+    kind: str, shopify: Sender, woo: Sender, sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_at(_data: Any) -> None:
+        raise AssertionError("mapped all the same")
+
+    monkeypatch.setattr(shopify_mapping, "order", looked_at)
+    monkeypatch.setattr(woo_mapping, "order", looked_at)
+    many = store.settings.most_order_items + 1
+    if kind == "shopify":
+        good(await shopify.shopify("orders/create", shopify_order(line_items=[shopify_line()] * many)))
+    else:
+        good(await woo.woo("order.created", woo_order(line_items=[woo_line()] * many)))
+    await sweep()
+    (row,) = inbox_of(store)
+    assert (row["state"], row["reason"]) == ("dead", "invalid_input")
+    assert "/line_items" in row["detail"]
+
+
+async def test_others_are_served_while_a_delivery_is_mapped(
+    shopify: Sender, sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = threading.get_ident()
+    threads: list[int] = []
+    mapped = shopify_mapping.order
+
+    def noting(data: Any) -> Any:
+        threads.append(threading.get_ident())
+        return mapped(data)
+
+    monkeypatch.setattr(shopify_mapping, "order", noting)
+    good(await shopify.shopify("orders/create", shopify_order()))
+    await sweep()
+    assert outcomes(store) == ["applied"]
+    assert len(threads) == 1
+    assert loops not in threads

@@ -266,3 +266,19 @@ def test_whatever_comes_is_mapped_or_refused_by_name(changes: Json, data: st.Dat
     for work in (mapped, mapping.refunds, lambda o: catalogue.product(o, currency="GBP"), catalogue.customer):
         with suppress(InvalidInput):  # anything else would be a fault of ours
             work(order)
+
+
+def test_only_what_can_have_been_rounded_may_be_off() -> None:
+    untaxed = {"total_tax": "0.00", "tax_lines": [], "shipping_lines": [], "shipping_total": "0.00"}
+    lines = [woo_line(id=n, sku=f"S{n}", quantity=1, subtotal="1.00", total="1.00", total_tax="0.00") for n in range(9)]
+    with pytest.raises(Unmappable, match="add up"):
+        mapping.order(woo_order(**untaxed, line_items=lines, total="9.01"))
+    assert mapping.order(woo_order(**untaxed, line_items=lines, total="9.01", prices_include_tax=True)).total == "9.01"
+    coupons = [{**line, "subtotal": "1.01"} for line in lines]
+    assert mapping.order(woo_order(**untaxed, line_items=coupons, total="9.01")).total == "9.01"
+
+
+def test_the_recipients_telephone_is_not_the_buyers() -> None:
+    customer = mapping.order(woo_order(billing=woo_billing(phone=""))).customer
+    assert customer is not None
+    assert customer.phone is None

@@ -41,8 +41,9 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "connections.queries.by_name": ("connections", ("shop-7",)),
     "connections.queries.everything": ("connections", ()),
     "connections.queries.hints_of": ("connection_secrets", (["con_7", "con_8"],)),
-    "connections.queries.room_for_a_secret": ("connection_secrets", ("con_7",)),
+    "connections.queries.room_for_a_secret": ("connection_secrets", ("con_7", "secret-0123456789")),
     "connections.queries.secrets_of": ("connection_secrets", ("con_7",)),
+    "connections.queries.with_secret": ("connection_secrets", ("con_7", "secret-0123456789")),
     "customers.queries.at_stats_revision": ("customers", ("cus_0007", 1)),
     "customers.queries.at_version": ("customers", ("cus_0007", 1)),
     "customers.queries.by_id": ("customers", ("cus_0007",)),
@@ -69,9 +70,9 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "inbox.queries.dead_one": ("inbox", ("dlv_0007",)),
     "inbox.queries.due": ("inbox", (at(100), PAGE)),
     "inbox.queries.in_state": ("inbox", ("dead",)),
-    "inbox.queries.newer_applied": ("inbox", ("con_3", "order/3", at(250))),
+    "inbox.queries.newer_applied": ("inbox", ("con_3", "order/3", at(250), at(250), at(251))),
     "inbox.queries.of_connection": ("inbox", ("con_3", "done")),
-    "inbox.queries.older_dead": ("inbox", ("con_3", "order/3", at(50))),
+    "inbox.queries.older_dead": ("inbox", ("con_3", "order/3", at(50), at(50), at(51))),
     "inbox.queries.still_due": ("inbox", ("dlv_0000", at(0))),
     "inbox.queries.without_body": ("inbox", (Query({"_id": "dlv_0007"}),)),
     "idempotency.queries.by_id": ("idempotency_keys", (f"idk_{'A' * 26}",)),
@@ -146,7 +147,8 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
-        "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of",
+        "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
+        "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
         "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions "
         "without_consent",

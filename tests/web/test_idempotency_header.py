@@ -95,9 +95,8 @@ def test_every_post_of_the_api_takes_it_but_signing_in(operations: dict[str, dic
     posts = {name for name in operations if name.startswith("POST /api/v1/")}
     assert len(posts) >= 5
     lines = {name for name in posts if name.endswith("/bulk")}  # each line has a natural key: sending again is safe
-    # A connection has its name for a natural key, and no trace of a secret is kept with a request; to replay what is
-    # waiting already changes nothing.
-    without = {name for name in posts if name.startswith(("POST /api/v1/connections", "POST /api/v1/inbox/"))}
+    # To replay what is waiting already changes nothing.
+    without = {name for name in posts if name.startswith("POST /api/v1/inbox/")}
     assert keyed == posts - lines - without - {"POST /api/v1/auth/token"}
 
 

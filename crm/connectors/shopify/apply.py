@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crm.connections import service as connections
-from crm.connectors import applying, reading
+from crm.connectors import applying, reading, shapes
 from crm.connectors.applying import Terms
 from crm.connectors.reading import Json
 from crm.connectors.shopify import catalogue, deliveries, mapping, privacy, refunds
@@ -26,11 +27,25 @@ async def apply(work: Work, terms: Terms) -> Outcome:
         CrmError: It cannot be carried out, or not now.
     """
     carry = _TOPICS.get(work.topic)
-    return "ignored" if carry is None else await carry(work, reading.parse(work.body), terms)
+    if carry is None:
+        return "ignored"
+    data = await to_thread(reading.parse, work.body)  # as is the mapping, so that others are served meanwhile
+    shapes.check(data, *deliveries.SHAPES[work.topic])
+    _check_shop(work, data)
+    return await carry(work, data, terms)
+
+
+def _check_shop(work: Work, data: Json) -> None:
+    """Refuse what is signed as of another shop: one app has the same secret for all its shops."""
+    names = [name for name in deliveries.NAMES_OF_SHOP.get(work.topic, ()) if reading.text(data, name)]
+    named = {connections.same_place(str(data[name])) for name in names}
+    if work.shop.address and names and connections.same_place(work.shop.address) not in named:
+        raise shapes.wrong(names[0], "This is another shop than the connection's.")
 
 
 async def _order(work: Work, data: Json, terms: Terms) -> Outcome:
-    order, given_back = mapping.order(data), refunds.of_order(data)
+    applying.refuse_too_many(data, terms)
+    order, given_back = await to_thread(mapping.order, data), refunds.of_order(data)
     await applying.put_order(work, reading.required_id(data), order, given_back, terms)
     return "applied"
 
@@ -54,7 +69,7 @@ async def _customer(work: Work, data: Json, terms: Terms) -> Outcome:
 
 
 async def _product(work: Work, data: Json, _terms: Terms) -> Outcome:
-    found = catalogue.products(data, currency=work.shop.currency, shop=work.shop.address)
+    found = await to_thread(catalogue.products, data, currency=work.shop.currency, shop=work.shop.address)
     for sku, product in found.items():
         await applying.put_product(sku, product)
     return "applied"

@@ -28,14 +28,14 @@ def products(data: Json, *, currency: str | None, shop: str | None) -> dict[str,
     handle = reading.text(data, "handle")
     published = reading.has(data, "published_at") and handle and shop
     pictures = {reading.identifier(image, "id"): image.get("src") for image in reading.each(data, "images")}
-    title = reading.text(data, "title")
+    title, description = reading.text(data, "title"), reading.prose(data, "body_html")
     out = {}
     for variant in reading.each(data, "variants"):
         name = reading.text(variant, "title")
         out[sku_of(variant, reading.required_id(variant))] = _put(
             {
                 "title": title if title is None or name in {None, _ONLY_VARIANT} else f"{title} - {name}"[:200],
-                "description": reading.prose(data, "body_html"),
+                "description": description,
                 "price": _price(variant, currency),
                 "category": reading.text(data, "product_type"),
                 "url": reading.url(f"https://{shop}/products/{handle}") if published else None,

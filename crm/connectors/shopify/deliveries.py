@@ -9,6 +9,7 @@ from typing import Final
 from crm.connectors import reading
 from crm.connectors.reading import Json
 from crm.connectors.receiving import digest, glance, version
+from crm.connectors.shapes import Shape
 from crm.errors import UnreadableRequest
 from crm.inbox.schemas import Arrival
 
@@ -26,6 +27,33 @@ PRIVACY: Final = frozenset({"customers/data_request", "customers/redact", "shop/
 
 _RESOURCES: Final = {**dict.fromkeys(ORDERS, "order"), ORDER_DELETED: "order", REFUND: "refund"}
 _RESOURCES.update({**dict.fromkeys(CUSTOMERS, "customer"), **dict.fromkeys(PRODUCTS, "product")})
+
+_OF_A_SHOP: Final = Shape(one_of=("shop_id", "shop_domain"), none_of=("line_items", "variants"))
+_OF_A_PERSON: Final = Shape(one_of=("customer",))
+#: What tells their bodies apart; of each topic that is carried out.
+SHAPES: Final[dict[str, tuple[Shape, ...]]] = {
+    **dict.fromkeys(ORDERS, (Shape(one_of=("line_items",)),)),
+    # Nothing but the id.
+    ORDER_DELETED: (Shape(none_of=("line_items", "order_id", "variants", "email", "created_at")),),
+    REFUND: (Shape(one_of=("order_id",), none_of=("line_items",)),),
+    **dict.fromkeys(
+        CUSTOMERS, (Shape(none_of=("line_items", "variants", "order_id", "customer", "myshopify_domain")),)
+    ),
+    **dict.fromkeys(PRODUCTS, (Shape(one_of=("variants",), none_of=("line_items",)),)),
+    UNINSTALLED: (Shape(one_of=("myshopify_domain", "domain"), none_of=("line_items", "variants")),),
+    "customers/data_request": (
+        _OF_A_SHOP, _OF_A_PERSON, Shape(one_of=("data_request", "orders_requested"), none_of=("orders_to_redact",)),
+    ),
+    "customers/redact": (_OF_A_SHOP, _OF_A_PERSON, Shape(none_of=("data_request", "orders_requested"))),
+    "shop/redact": (
+        _OF_A_SHOP, Shape(none_of=("customer", "data_request", "orders_requested", "orders_to_redact")),
+    ),
+}  # fmt: skip
+#: Where such a body names the shop that it is of.
+NAMES_OF_SHOP: Final[dict[str, tuple[str, ...]]] = {
+    UNINSTALLED: ("myshopify_domain", "domain"),
+    **dict.fromkeys(PRIVACY, ("shop_domain",)),
+}
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:

@@ -6,14 +6,15 @@ the customer saw them, and the tax in them is not shown apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Final
 
 from crm import money
 from crm.connectors import reading
-from crm.connectors.balancing import Parts, Sold, balanced, order_put
+from crm.connectors.balancing import NO_SUM, Parts, Sold, balanced, lacking, order_put
 from crm.connectors.reading import Json
 from crm.customers.schemas import CustomerRef, PostalAddress
 from crm.errors import FieldError, Unmappable
@@ -77,6 +78,8 @@ def status(data: Json) -> Status:
             reason="unknown_status",
             errors=(FieldError("/financial_status", "This value is not known."),),
         )
+    if paid == "pending" and _was_paid_in_part(data):
+        paid = "paid"
     if paid == "partially_refunded":
         return paid  # the shop kept a part of the money, cancelled or not
     if paid == "cancelled" or reading.has(data, "cancelled_at"):
@@ -90,6 +93,19 @@ def status(data: Json) -> Status:
     return "delivered" if arrived else "fulfilled"
 
 
+def _was_paid_in_part(data: Json) -> bool:
+    """Whether a part was paid, and some of that given back: nothing can be given back of what is pending here."""
+    if reading.text(data, "financial_status") != "partially_paid":
+        return False
+    payments = [t for refund in reading.each(data, "refunds") for t in reading.each(refund, "transactions")]
+    return any(
+        reading.text(t, "kind") in {"refund", None}
+        and reading.text(t, "status") in {"success", None}
+        and reading.amount(t, "amount") > 0
+        for t in payments
+    )
+
+
 def customer_of(data: Json) -> CustomerRef | None:
     """Whose order it is: null for a guest at the till and where the person was erased."""
     person, billing = reading.inner(data, "customer"), reading.inner(data, "billing_address")
@@ -97,7 +113,8 @@ def customer_of(data: Json) -> CustomerRef | None:
     fields = {
         "external_id": reading.identifier(person, "id"),
         "email": reading.email(person.get("email"), data.get("email"), data.get("contact_email")),
-        "phone": reading.phone(person.get("phone"), data.get("phone"), billing.get("phone"), shipping.get("phone")),
+        # Never the recipient's: two guests who send presents to one person are not one.
+        "phone": reading.phone(person.get("phone"), data.get("phone"), billing.get("phone")),
     }
     if not any(fields.values()):
         return None
@@ -155,23 +172,47 @@ def _by(data: Json, currency: str, quantity: str, total: str) -> dict[str, Any]:
     shipping = _shipping(data)
     on_lines = sum((line.tax for line in lines), _NOTHING)
     tax = _NOTHING if included else (reading.amount(data, "total_tax") if "total_tax" in data else on_lines)
-    parts = Parts(lines, reading.amount(data, total), tax, shipping)
-    rounded = len(lines) + len(reading.each(data, "shipping_lines")) + len(reading.each(data, "tax_lines"))
+    rounded = _rounded(data, included=included)
+    parts = Parts(lines, reading.amount(data, total), tax, shipping, rounded=rounded)
+    rest, rounding = lacking(parts, currency)
+    more = _what_may_belong(data, parts)
     refused: Unmappable | None = None
-    for slack in (0, rounded):
-        for with_more in _with_what_may_belong(data, parts):
-            try:
-                return balanced(with_more, currency, rounded=slack)
-            except Unmappable as exc:
-                refused = refused or exc
-    raise refused or Unmappable("The order has no total.", reason="does_not_add_up")
+    for slack in (_NOTHING, rounding):
+        for chosen in _some_of(more):
+            if abs(rest - sum((one.worth() for one in chosen), _NOTHING)) <= slack:
+                try:
+                    return balanced(_with(parts, chosen), currency)
+                except Unmappable as exc:
+                    refused = refused or exc
+    raise refused or Unmappable(NO_SUM, reason="does_not_add_up")
 
 
-def _with_what_may_belong(data: Json, parts: Parts) -> Iterator[Parts]:
-    """The order with none, some or all of what Shopify counts into the total under some conditions only.
+def _rounded(data: Json, *, included: bool) -> int:
+    """How many amounts Shopify may have rounded: taxes beside the prices, and shares of discounts; never a price."""
+    lines = [*reading.each(data, "line_items"), *reading.each(data, "shipping_lines")]
+    shares = sum(len(reading.each(line, "discount_allocations")) for line in lines)
+    taxes = [] if included else [tax for line in [data, *lines] for tax in reading.each(line, "tax_lines")]
+    return shares + sum(bool(reading.amount(tax, "price")) for tax in taxes)
 
-    A tip is part of it, but in some versions also a line; duties and fees may be there or not; discounts that are on no
-    line are the order's.
+
+@dataclass(frozen=True, slots=True)
+class _More:
+    """What Shopify counts into the total under some conditions only."""
+
+    lines: tuple[Sold, ...] = ()
+    tax: Decimal = _NOTHING
+    discount: Decimal = _NOTHING
+
+    def worth(self) -> Decimal:
+        """What it adds to the sum of an order's parts."""
+        return sum((line.price for line in self.lines), _NOTHING) + self.tax - self.discount
+
+
+def _what_may_belong(data: Json, parts: Parts) -> list[_More]:
+    """What of it the order has.
+
+    A tip is part of the total, but in some versions also a line; duties and fees may be there or not; discounts that
+    are on no line are the order's.
     """
     on_lines = sum((line.discount for line in parts.lines), _NOTHING)
     on_shipping = sum((_allocated(line) for line in reading.each(data, "shipping_lines")), _NOTHING)
@@ -179,21 +220,26 @@ def _with_what_may_belong(data: Json, parts: Parts) -> Iterator[Parts]:
     fees = _shop_money(data, "original_total_additional_fees_set")
     discount = reading.amount(data, "total_discounts") - on_lines - on_shipping
     possible = [
-        Parts([Sold("tip", "Tip", 1, tip)], _NOTHING),
-        Parts([], _NOTHING, tax=duties),
-        Parts([Sold("fee", "Additional fees", 1, fees)], _NOTHING),
-        Parts([], _NOTHING, discount=discount),
+        _More((Sold("tip", "Tip", 1, tip),)),
+        _More(tax=duties),
+        _More((Sold("fee", "Additional fees", 1, fees),)),
+        _More(discount=discount),
     ]
-    there = [more for more, amount in zip(possible, (tip, duties, fees, discount), strict=True) if amount > 0]
-    for number in range(len(there) + 1):
-        for chosen in combinations(there, number):
-            yield Parts(
-                [*parts.lines, *(line for more in chosen for line in more.lines)],
-                parts.total,
-                parts.tax + sum((more.tax for more in chosen), _NOTHING),
-                parts.shipping,
-                sum((more.discount for more in chosen), _NOTHING),
-            )
+    return [more for more, amount in zip(possible, (tip, duties, fees, discount), strict=True) if amount > 0]
+
+
+def _some_of(more: Sequence[_More]) -> Iterator[tuple[_More, ...]]:
+    """None, some or all of it."""
+    return chain.from_iterable(combinations(more, number) for number in range(len(more) + 1))
+
+
+def _with(parts: Parts, chosen: Sequence[_More]) -> Parts:
+    return replace(
+        parts,
+        lines=[*parts.lines, *(line for more in chosen for line in more.lines)],
+        tax=parts.tax + sum((more.tax for more in chosen), _NOTHING),
+        discount=sum((more.discount for more in chosen), _NOTHING),
+    )
 
 
 def _line(line: Json, quantity_field: str, *, included: bool) -> Sold | None:

@@ -44,13 +44,16 @@ def arrival(headers: Mapping[str, str], body: bytes, now: datetime) -> Arrival:
     modified = version(data, "date_modified_gmt", reading.naive_utc)
     # A deletion has nothing but the id, and a restored order may have the date of before.
     overrides = event in {"deleted", "restored"}
+    delivery_id = reading.plain(headers.get("x-wc-webhook-delivery-id"))
+    # Its Delivery-ID is only good to the second, but a second deletion of an order has the topic and body of the first.
+    own_key = (delivery_id or "",) if overrides else ()
     return Arrival(
         topic=topic,
         body=body,
-        key=(topic, own_id or "", modified.isoformat() if modified else "", digest(body)),
+        key=(topic, own_id or "", modified.isoformat() if modified else "", digest(body), *own_key),
         resource=f"{kind}/{own_id}" if kind in _KNOWN and own_id else None,
         version=modified or (now if overrides else None),
         overrides=overrides,
         webhook_id=reading.plain(headers.get("x-wc-webhook-id")),
-        event_id=reading.plain(headers.get("x-wc-webhook-delivery-id")),
+        event_id=delivery_id,
     )

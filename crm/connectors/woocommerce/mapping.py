@@ -6,6 +6,7 @@ A line's ``price`` is a float that WooCommerce has divided: it is never read. ``
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -88,7 +89,7 @@ def customer_of(data: Json) -> CustomerRef | None:
     fields = {
         "external_id": reading.identifier(data, "customer_id"),
         "email": reading.email(billing.get("email")),
-        "phone": reading.phone(billing.get("phone"), reading.inner(data, "shipping").get("phone")),
+        "phone": reading.phone(billing.get("phone")),  # the recipient's is not the buyer's
     }
     if not any(fields.values()):
         return None
@@ -120,6 +121,7 @@ def refunds(data: Json) -> list[GivenBack]:
         GivenBack(
             id=reading.required_id(one),
             amount=abs(reading.amount(one, "total")),
+            currency=reading.text(data, "currency"),
             reason=reading.text(one, "reason", longest=10_000),
         )
         for one in reading.each(data, "refunds")
@@ -144,8 +146,20 @@ def _amounts(data: Json, currency: str) -> dict[str, Any]:
         tax=reading.amount(data, "total_tax"),
         shipping=reading.amount(data, "shipping_total"),
     )
-    shipping, taxes = reading.each(data, "shipping_lines"), reading.each(data, "tax_lines")
-    return balanced(parts, currency, rounded=len(parts.lines) + len(shipping) + len(taxes))
+    return balanced(replace(parts, rounded=_rounded(data, parts)), currency)
+
+
+def _rounded(data: Json, parts: Parts) -> int:
+    """How many amounts WooCommerce may have rounded.
+
+    Taxes, what a coupon left of a line, and prices from which a tax was taken out; nobody rounds a plain price.
+    """
+    if data.get("prices_include_tax") is True:
+        shared = len(parts.lines) + len(reading.each(data, "shipping_lines"))
+    else:
+        shared = sum(bool(line.tax or line.discount) for line in parts.lines)
+        shared += sum(bool(reading.amount(line, "total_tax")) for line in reading.each(data, "shipping_lines"))
+    return shared + len(reading.each(data, "tax_lines"))
 
 
 def _line(data: Json) -> Sold | None:
