@@ -43,7 +43,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "connections.queries.hints_of": ("connection_secrets", (["con_7", "con_8"],)),
     "connections.queries.room_for_a_secret": ("connection_secrets", ("con_7", "secret-0123456789")),
     "connections.queries.secrets_of": ("connection_secrets", ("con_7",)),
-    "connections.queries.with_secret": ("connection_secrets", ("con_7", "secret-0123456789")),
+    "connections.queries.with_secret": ("connection_secrets", ("con_7", "0123456789abcdef-secret")),
     "customers.queries.at_stats_revision": ("customers", ("cus_0007", 1)),
     "customers.queries.at_version": ("customers", ("cus_0007", 1)),
     "customers.queries.by_id": ("customers", ("cus_0007",)),
