@@ -204,6 +204,8 @@ async def _repeated(open_: dict[int, Prepared], stored: dict[Key, Row]) -> set[t
         if push.key in stored and push.source_updated_at
         if stored[push.key].get("source_updated_at") == push.source_updated_at
         if stored[push.key]["content_hash"] != push.fields["content_hash"]
+        # The source took back this very content, and now sends it again.
+        if stored[push.key]["content_hash"] != mapping.withdrawn_hash(push.fields["content_hash"])
     ]
     if not same_moment:
         return set()

@@ -89,8 +89,7 @@ def settle(exc: Exception) -> CrmError:
     error = _as_ours(exc)
     if error is None or error.status >= 500:
         # The exception's text may hold what a person sent, so only its type and place are logged.
-        ours = {"detail": error.detail} if isinstance(error, OperatorError) else {}  # written by us, not from data
-        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **ours, **_place(exc))
+        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
     return error or InternalError("This is a fault of the service; its log says where.")
 
 

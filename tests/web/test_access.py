@@ -20,7 +20,7 @@ from crm.web.access import allow
 from crm.web.dependencies import Caller
 from tests.fixtures.answers import good, refused
 from tests.fixtures.api import client_of, running
-from tests.fixtures.store import Store
+from tests.fixtures.store import Store, totals_settled
 
 pytestmark = pytest.mark.mongo
 
@@ -172,6 +172,7 @@ async def test_mongodb_refuses_what_a_careless_route_lets_through(
     event = {"source": "web", "message_id": "1", "type": "page", "occurred_at": "2026-01-01T00:00:00Z"}
     good(await admin.post("/api/v1/events", json={"events": [{**event, "customer": {"id": customer_id}}]}))
     good(await admin.post("/api/v1/interactions", json={"customer_id": customer_id, "kind": "note", "body": "b"}), 201)
+    await totals_settled(store)
     before = everything(store)
     assert all(len(rows) == 1 for rows in before.values())
     careless = create_app(store.settings, database=database, extra_routes=[careless_profile, careless_customer])
