@@ -162,9 +162,9 @@ def stats_projected(stats: Mapping[str, Any], revision: int) -> UpdatePipeline:
     document without planning a query, which makes this a quarter cheaper (measured on 6.0.5).
     """
     unchanged = {"$eq": [{"$ifNull": ["$stats.revision", 0]}, revision]}
-    written = {"$literal": {**for_storage(stats), "revision": revision + 1}}
-    kept = {"last_seen_at": "$stats.last_seen_at"}
-    return [{"$set": {"stats": {"$cond": [unchanged, {"$mergeObjects": [written, kept]}, "$stats"]}}}]
+    fields = {name: {"$literal": value} for name, value in for_storage(stats).items()}
+    written = {**fields, "revision": {"$literal": revision + 1}, "last_seen_at": "$stats.last_seen_at"}
+    return [{"$set": {"stats": {"$cond": [unchanged, written, "$stats"]}}}]
 
 
 def seen(at: datetime) -> Update:
