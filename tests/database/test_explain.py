@@ -102,6 +102,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.of_source": ("orders", ("shop-1",)),
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
     "orders.queries.owners_behind": ("orders", ("cus_0007", PAGE)),
+    "orders.queries.refunded_behind": ("orders", ("cus_0007", at(0))),
     "orders.queries.stats": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.unattached": ("orders", ()),
     "orders.queries.version_after": ("order_versions", ("ord_0007", 2)),
