@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from crm.database.failures import driver_errors, duplicate_ids, matched_and_created, refused_writes
-from crm.database.query import Filter, Pipeline, Query, Update
+from crm.database.failures import driver_errors, duplicate_ids, matched_and_modified, refused_writes
+from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
 from crm.errors import AlreadyExists, CrmError, InvalidInput
 
 if TYPE_CHECKING:
@@ -21,11 +21,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One change of a batch: of at most one document, which it creates with ``upsert``."""
+    """One change of a batch, of at most one document."""
 
     filter: Filter
-    update: Update
-    upsert: bool = False
+    update: Update | UpdatePipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,12 @@ class Written:
 
     Attributes:
         matched: How many changes found their document; MongoDB does not say which.
-        created: Places of those that created one.
+        modified: How many made another one of it.
         errors: Those that were refused, by place.
     """
 
     matched: int
-    created: frozenset[int]
+    modified: int
     errors: Mapping[int, CrmError]
 
 
@@ -142,7 +141,7 @@ class Collection:
         """Make each change in one unordered batch: one that is refused does not harm its neighbours."""
         if len(writes) == 1:
             return await self._write_one(writes[0])
-        updates = [UpdateOne(write.filter, write.update, upsert=write.upsert) for write in writes]
+        updates = [UpdateOne(write.filter, write.update) for write in writes]
         try:
             with driver_errors():
                 result = await self.raw.bulk_write(updates, ordered=False)
@@ -150,15 +149,16 @@ class Collection:
             errors = refused_writes(exc.__cause__)
             if errors is None:
                 raise
-            return Written(*matched_and_created(exc.__cause__), errors)
-        return Written(result.matched_count, frozenset(result.upserted_ids or ()), {})
+            return Written(*matched_and_modified(exc.__cause__), errors)
+        return Written(result.matched_count, result.modified_count, {})
 
     async def _write_one(self, write: Write) -> Written:
         try:
-            outcome = await self.update_one(write.filter, write.update, upsert=write.upsert)
+            with driver_errors():
+                result = await self.raw.update_one(write.filter, write.update)
         except (AlreadyExists, InvalidInput) as exc:
-            return Written(0, frozenset(), {0: exc})
-        return Written(outcome.matched, frozenset({0} if outcome.created else ()), {})
+            return Written(0, 0, {0: exc})
+        return Written(result.matched_count, result.modified_count, {})
 
     async def update_one(
         self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None

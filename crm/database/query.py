@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 Filter = Mapping[str, Any]
 Update = dict[str, Any]
 Pipeline = list[dict[str, Any]]
+UpdatePipeline = Sequence[Update]
 Sort = tuple[tuple[str, int], ...]
 
 

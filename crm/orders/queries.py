@@ -98,19 +98,6 @@ def refunded_behind(customer_id: str, latest: datetime | None) -> Query:
     return Query(filter_ if latest is None else {**filter_, "refunds.at": {"$lte": latest}})
 
 
-def not_yet_there(source: str, external_id: str) -> Filter:
-    """Matches no stored order (versions start at 1), so that an upsert can only create.
-
-    The range is not copied into the new document, as an equality would be.
-    """
-    return {"source": source, "external_id": external_id, "version": {"$lt": 1}}
-
-
-def created(row: Mapping[str, Any]) -> Update:
-    """Create an order as it is to be stored; ``recorded_at`` is the server's own time."""
-    return {"$setOnInsert": row, "$currentDate": {"recorded_at": True}}
-
-
 def at_version(order_id: str, version: int) -> Filter:
     """An order that nobody has changed since."""
     return {"_id": order_id, "version": version}
@@ -122,7 +109,7 @@ def replaced(content: Mapping[str, Any], now: datetime) -> Update:
     update: Update = {
         "$set": {**for_storage(dict(content)), "updated_at": now},
         "$inc": {"version": 1},
-        "$currentDate": {"recorded_at": True},
+        "$currentDate": {"recorded_at": {"$type": "timestamp"}},
     }
     if gone:
         update["$unset"] = gone
