@@ -117,10 +117,11 @@ def fit(properties: dict[str, Any]) -> dict[str, Any]:
     """Make what somebody else's client sent fit, as far as that is possible without losing anything.
 
     Names are stored as ``stored_name`` says; what is deeper than ``DEEPEST`` is kept as its JSON text; whole numbers
-    beyond ±2^53, and numbers beyond the largest float, as text.
+    beyond ±2^53 as text.
 
     Args:
-        properties: As read from JSON, without NUL or halves of characters; they may be changed.
+        properties: As read from JSON, without NUL, halves of characters and numbers beyond the largest float; Decimals
+            become floats. They may be changed.
 
     Raises:
         ValueError: A name is too long. Whether there are too many values only ``check`` tells.
@@ -153,6 +154,5 @@ def _fit_value(value: Any, depth: int) -> Any:
             return _fit_object(value, depth + 1)
         return [item if type(item) in _FITTING else _fit_value(item, depth + 1) for item in value]
     if isinstance(value, Decimal):
-        rounded = float(value)
-        return rounded if math.isfinite(rounded) else str(value)
+        return float(value)
     return str(value) if abs(value) > LARGEST_INTEGER else value

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from crm.connectors.segment.items import Context
 from crm.events.commerce import LONGEST_LINE, LONGEST_URL
-
-_OBJECTS: Final = {"page": LONGEST_URL, "campaign": LONGEST_LINE, "library": LONGEST_LINE}
-_TEXTS: Final = {"locale": LONGEST_LINE, "timezone": LONGEST_LINE, "user_agent": LONGEST_URL}
 
 
 def kept_of(context: Context | None) -> dict[str, Any]:
@@ -18,14 +15,19 @@ def kept_of(context: Context | None) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if context is None:
         return kept
-    for name, longest in _OBJECTS.items():
-        part = getattr(context, name)
+    for name, part, longest in (
+        ("page", context.page, LONGEST_URL),
+        ("campaign", context.campaign, LONGEST_LINE),
+        ("library", context.library, LONGEST_LINE),
+    ):
         if part is not None:
-            texts = {field: text[:longest] for field, text in msgspec.structs.asdict(part).items() if text}
+            texts = {field: text[:longest] for field, text in asdict(part).items() if text}
             if texts:
                 kept[name] = texts
-    for name, longest in _TEXTS.items():
-        text = getattr(context, name)
-        if text:
-            kept[name] = text[:longest]
+    if context.locale:
+        kept["locale"] = context.locale[:LONGEST_LINE]
+    if context.timezone:
+        kept["timezone"] = context.timezone[:LONGEST_LINE]
+    if context.user_agent:
+        kept["user_agent"] = context.user_agent[:LONGEST_URL]
     return kept

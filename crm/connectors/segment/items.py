@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -11,8 +12,12 @@ from msgspec import Raw
 
 from crm.connectors.segment.refusals import Refusal
 from crm.connectors.segment.times import Sent
+from crm.events.commerce import MOST_DIGITS
+from crm.money import LARGEST
 
 _NONE: Final = Raw(b"null")
+#: A number nearer to nothing has too many digits behind the point to be an amount.
+_SMALLEST: Final = 10.0**-MOST_DIGITS
 
 
 class Page(msgspec.Struct, gc=False):
@@ -75,12 +80,17 @@ class Item(msgspec.Struct, rename="camel"):
     write_key: str | None = None
 
 
-def _exact(text: str) -> Decimal | str:
-    """A number to the last digit; as text where it is larger than any number here."""
-    try:
+def _exact(text: str) -> Decimal | float | str:
+    """A number to the last digit where it can be an amount; else as near as a float comes, or its text."""
+    if len(text) <= MOST_DIGITS and "e" not in text and "E" not in text:
         return Decimal(text)
-    except InvalidOperation:
+    rounded = float(text)
+    if not math.isfinite(rounded):
         return text
+    if abs(rounded) > LARGEST or abs(rounded) < _SMALLEST:
+        return rounded
+    plain = f"{Decimal(text):f}"
+    return Decimal(plain) if len(plain) <= MOST_DIGITS else rounded
 
 
 _AS_DOCUMENTED: Final = msgspec.json.Decoder(Item)
@@ -116,7 +126,12 @@ def read_item(raw: Raw | bytes) -> Item:
 
 
 def read_object(raw: Raw, *, exact: bool) -> dict[str, Any] | None:
-    """Properties or traits; with ``exact`` numbers with a point are Decimals. None where they are null.
+    """Properties or traits; None where they are null.
+
+    Args:
+        raw: Their JSON.
+        exact: Numbers with a point or an exponent are Decimals where they can be amounts: at most ``MOST_DIGITS``
+            digits, no exponent.
 
     Raises:
         ValueError: They are no object, or hold what nobody can read.

@@ -5,8 +5,9 @@ Version 2, with the names of version 1. What does not fit its field stays in the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from crm.events.commerce import (
@@ -52,6 +53,7 @@ _ABOUT_ONE_PRODUCT: Final = frozenset(
 _THIRD_PARTYS: Final = dict.fromkeys(("product_shared", "cart_shared"), ("recipient", "share_message"))
 
 _Reader = Callable[[Any], Any]
+_PLAIN: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 def _line(value: Any) -> str | None:
@@ -71,21 +73,14 @@ def _currency(value: Any) -> str | None:
 
 
 def _amount(value: Any) -> Decimal | None:
-    """Exact, from a number or a text; without exponent, as it is read again."""
+    """Exact, from a number or a text."""
     if type(value) is str:
-        try:
-            value = Decimal(value) if len(value) <= MOST_DIGITS + 2 and value.isascii() and "_" not in value else None
-        except InvalidOperation:
-            return None
+        value = Decimal(value) if len(value) <= MOST_DIGITS and _PLAIN.fullmatch(value) else None
     elif type(value) is int:
-        value = Decimal(value)
-    # No comparison before it is known to be a number: NaN is none.
-    if type(value) is not Decimal or not value.is_finite() or value.is_signed() or value > LARGEST:
+        value = Decimal(value) if abs(value) <= LARGEST else None
+    if type(value) is not Decimal or value.is_signed() or value > LARGEST:
         return None
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or len(digits) > MOST_DIGITS or exponent < -MOST_DIGITS:
-        return None
-    return value.quantize(Decimal(1)) if exponent > 0 else value
+    return value
 
 
 def _whole(value: Any) -> int | None:
@@ -93,7 +88,7 @@ def _whole(value: Any) -> int | None:
         return value
     if type(value) is str:
         return int(value) if len(value) <= 7 and value.isascii() and value.isdecimal() else None
-    if type(value) is Decimal and value.is_finite() and value <= LAST_POSITION and value == value.to_integral_value():
+    if type(value) is Decimal and value == value.to_integral_value():
         return int(value)
     return None
 
@@ -174,11 +169,10 @@ def _take(fields: dict[str, tuple[str, _Reader]], source: dict[str, Any], into: 
     """Move what fits into the typed fields; returns the rest."""
     rest: dict[str, Any] = {}
     for name, value in source.items():
-        found = fields.get(name)
-        if found is not None and found[0] not in into:
-            read = found[1](value)
-            if read is not None:
-                into[found[0]] = read
+        if name in fields:
+            field, read = fields[name]
+            if field not in into and (fitting := read(value)) is not None:
+                into[field] = fitting
                 continue
         rest[name] = value
     return rest
