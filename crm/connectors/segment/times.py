@@ -13,6 +13,7 @@ Sent = str | int | float | None
 _SECOND: Final = timedelta(seconds=1)
 #: Numbers from here on are milliseconds: as seconds they would lie beyond the year 5138.
 _MILLISECONDS: Final = 10**11
+#: The last second of the year 9999.
 _MOST: Final = 253_402_300_799
 _AFTER_ALL: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -49,8 +50,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 def _since_1970(number: float) -> datetime:
     seconds = number / 1000 if abs(number) >= _MILLISECONDS else number
-    if not abs(seconds) <= _MOST:
-        raise ValueError("out of range")
+    if not 0 <= seconds <= _MOST:
+        raise ValueError("before 1970, after the year 9999, or no number")
     return EARLIEST + timedelta(seconds=seconds)
 
 
