@@ -49,7 +49,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
-_KEY: Final = msgspec.json.Decoder(str)
+_TEXT: Final = msgspec.json.Decoder(str)
 _TIME: Final = msgspec.json.Decoder(times.Sent)
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
         ahead=times.skew(sent_at, received_at),
         context=kept_of(_lenient(read_context, envelope.context)),
     )
-    found = Read(write_key=_lenient(_KEY.decode, envelope.write_key))
+    found = Read(write_key=_lenient(_TEXT.decode, envelope.write_key))
     for index, raw in enumerate(envelope.batch[:MOST_MESSAGES]):
         try:
             if len(raw) > MOST_MESSAGE_BYTES:
@@ -105,7 +105,7 @@ def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits
     try:
         item = _decoded(_readable, body)
     except Refusal as refusal:
-        return Read(rejected=[_rejected(0, refusal, body, path_type)], write_key=_named(body, "writeKey"))
+        return Read(rejected=[_rejected(0, refusal, body, path_type)], write_key=_text_of(_parts(body), "writeKey"))
     found = Read(write_key=item.write_key)
     shared = Circumstances(
         event_types=limits.event_types,
@@ -135,15 +135,13 @@ def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     except msgspec.ValidationError:
         raise
     except (ValueError, RecursionError):
-        better = repaired(body)
+        pass
     try:
-        if better != body:
-            return decode(better)
+        return decode(repaired(body))
     except msgspec.ValidationError:
         raise
     except (ValueError, RecursionError):
-        pass
-    raise UnreadableRequest("The body is not JSON that can be read.")
+        raise UnreadableRequest("The body is not JSON that can be read.") from None
 
 
 def _readable(body: bytes) -> Item:
@@ -176,19 +174,31 @@ def _too_many(batch: list[Raw]) -> list[Rejected]:
 
 
 def _rejected(index: int, refusal: Refusal, raw: Raw | bytes, path_type: str | None = None) -> Rejected:
-    message_id = _named(raw, "messageId")
+    parts = _parts(raw)
+    message_id = _text_of(parts, "messageId")
     return Rejected(
         index=index,
         message_id=message_id if message_id and len(message_id) <= LONGEST_MESSAGE_ID else None,
         code=refusal.code,
         message=str(refusal),
-        raw=bytes(memoryview(raw)[:MOST_MESSAGE_BYTES]).decode("utf-8", "replace"),
+        raw=_without_key(raw, parts)[:MOST_MESSAGE_BYTES].decode("utf-8", "replace"),
         pointer=refusal.pointer,
         type=cast(MessageType | None, path_type),
     )
 
 
-def _named(raw: Raw | bytes, name: str) -> str | None:
-    """A text of a message that is not read further."""
-    found = _lenient(_OBJECT.decode, Raw(raw)) or {}
-    return _lenient(_KEY.decode, found[name]) if name in found else None
+def _without_key(raw: Raw | bytes, parts: dict[str, Raw]) -> bytes:
+    """A message as it can be kept for people to read: a key may be a secret one, and it is not theirs."""
+    if parts.pop("writeKey", None) is not None:
+        return msgspec.json.encode(parts)
+    written = bytes(raw)
+    return written if parts or b"writeKey" not in written else b""
+
+
+def _parts(raw: Raw | bytes) -> dict[str, Raw]:
+    """The parts of a message that is not read further; none where it cannot be read at all."""
+    return _lenient(_OBJECT.decode, Raw(raw)) or {}
+
+
+def _text_of(parts: dict[str, Raw], name: str) -> str | None:
+    return _lenient(_TEXT.decode, parts[name]) if name in parts else None
