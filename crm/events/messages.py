@@ -65,3 +65,26 @@ class Sender:
     source: str
     trusted: bool = False
     phone_region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that cannot be taken.
+
+    Attributes:
+        index: Its place in the request.
+        message_id: As it was sent; None where there is none that can be read.
+        code: Why, for programs: lower case, with underscores.
+        message: Why, in words that do not repeat what was sent.
+        raw: The message's own JSON text; of one that is too long, the beginning.
+        pointer: Which part of it.
+        type: What the route says that it is; None where the message says so itself.
+    """
+
+    index: int
+    message_id: str | None
+    code: str
+    message: str
+    raw: str
+    pointer: str | None = None
+    type: MessageType | None = None

@@ -27,10 +27,11 @@ async def list_events(
     principal: Caller,
     page_request: AskedPage,
     customer_id: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
+    source: Annotated[str | None, QueryParameter(min_length=1, max_length=64)] = None,
     anonymous_id: Annotated[str | None, QueryParameter(min_length=1, max_length=200)] = None,
 ) -> Response[Listed[EventOut]]:
-    """The latest first."""
-    return listed(request, await service.page(principal, customer_id, anonymous_id, page_request))
+    """The latest first; a visitor is named by source and anonymous_id together."""
+    return listed(request, await service.page(principal, customer_id, source, anonymous_id, page_request))
 
 
 @post(
