@@ -76,6 +76,11 @@ def reject_by_id(reject_id: str) -> Query:
     return Query({"_id": reject_id}, limit=1)
 
 
+def rejects_by_ids(reject_ids: Sequence[str]) -> Filter:
+    """Several rejected messages."""
+    return {"_id": {"$in": list(reject_ids)}}
+
+
 def rejects_behind(code: str | None, position: Position | None, limit: int) -> Query:
     """Rejected messages of one reason, or of any, the latest first, behind a position in time."""
     return beyond(every_reject() if code is None else rejects_with(code), "-received_at", position, limit)

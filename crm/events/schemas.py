@@ -14,6 +14,7 @@ from crm.web.schemas import WireIn, WireOut, example
 
 MOST_EVENTS: Final = 500
 MOST_PRODUCTS: Final = 100
+LONGEST_MESSAGE_ID: Final = 100
 LONGEST_URL: Final = 2000
 EventType = Literal["page", "screen", "track"]
 #: What happens in a shop: the events of Segment's e-commerce specification, version 2, by their names.
@@ -26,7 +27,7 @@ Action = Literal[
     "cart_shared", "product_reviewed",
 ]  # fmt: skip
 Properties = Annotated[dict[str, Any], AfterValidator(properties.check)]
-MessageId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+MessageId = Annotated[str, Field(min_length=1, max_length=LONGEST_MESSAGE_ID, pattern=r"^[^\x00]*$")]
 AnonymousId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 UserId = AnonymousId
 Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL, pattern=r"^[^\x00]*$")]
@@ -258,7 +259,7 @@ class RejectOut(WireOut):
     replayed_at: Moment | None
 
 
-class Replay(WireIn):
+class RejectedReplay(WireIn):
     """Which rejected messages to try again: those with a code, or all."""
 
     model_config = example(code="too_large")
@@ -266,7 +267,7 @@ class Replay(WireIn):
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")] | None = None
 
 
-class ReplayOut(WireOut):
+class RejectedReplayOut(WireOut):
     """What became of them: taken now, or rejected as before."""
 
     replayed: int

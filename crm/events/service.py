@@ -17,15 +17,19 @@ from crm.events import queries, reading, rows, storing
 from crm.events.documents import Event
 from crm.events.messages import Message, Sender
 from crm.events.reading import commerce_of, identities_received_between, latest_of
+from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
 from crm.events.schemas import CommerceIn, EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
-from crm.events.tracking import Tracked, heard, tell, track
+from crm.events.tracking import Listener, Tracked, heard, tell, track
 from crm.identities import names
 from crm.identities import service as identities
 from crm.identity import Principal, Role
 
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
-__all__ = ["Tracked", "commerce_of", "heard", "identities_received_between", "latest_of", "track"]  # for other features
+__all__ = [  # of this feature's other files, for routes and other features
+    "Listener", "ReadAgain", "Tracked", "commerce_of", "heard", "identities_received_between", "keep_rejects",
+    "latest_of", "page_of_rejects", "replay", "replay_all", "track",
+]  # fmt: skip
 
 
 async def store(principal: Principal, batch: EventBatch, *, phone_region: str | None = None) -> EventBatchOut:

@@ -70,6 +70,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.received_between": ("events", (at(100), at(50), "", 1000)),
     "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
     "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
+    "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
     "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
     "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
@@ -161,7 +162,7 @@ BY_ID: Final = frozenset(
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
         "customers": "at_stats_revision at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions "
         "without_consent",
-        "events": "reject_by_id stored_ids",
+        "events": "reject_by_id rejects_by_ids stored_ids",
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",
