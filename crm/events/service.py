@@ -142,8 +142,7 @@ async def _store(
     senders = {event.source: Sender(principal.id, event.source, trusted=True) for event in events}
     made: list[Row] = []
     for event, customer_id in zip(events, named, strict=True):
-        identity_id = customer_id or names.of_visitor(event.source, event.anonymous_id or "")
-        made.append(rows.of_message(senders[event.source], _message(event), identity_id, moment))
+        made.append(rows.of_message(senders[event.source], _message(event), moment, customer_id))
     outcomes = await storing.store(made)
     stored = [place for place, outcome in enumerate(outcomes) if not isinstance(outcome, CrmError)]
     tell({made[place]["identity_id"] for place in stored}, moment)

@@ -20,6 +20,12 @@ from crm.events import queries
 from crm.events.documents import Event
 from crm.identity import Role
 
+#: Rows of one insert.
+MOST_TOGETHER: Final = 1_000
+#: While one insert waits for the disk the next is encoded.
+AT_ONCE: Final = 2
+#: Rows that may wait, some 2 KB each; beyond these the service says so.
+MOST_WAITING: Final = 20_000
 Rows = Sequence[Row]
 Outcome = bool | CrmError
 """Whether a row is new, or why it was refused."""
@@ -40,7 +46,9 @@ async def store(rows: Rows) -> list[Outcome]:
     key = ("events.storing", acting.role)
     commit: GroupCommit[Rows, list[Outcome]] | None = acting.database.kept.get(key)
     if commit is None:
-        commit = acting.database.kept[key] = GroupCommit(partial(_write, acting))
+        commit = acting.database.kept[key] = GroupCommit(
+            partial(_write, acting), weight=len, largest=MOST_TOGETHER, most_waiting=MOST_WAITING, at_once=AT_ONCE
+        )
     return await commit.submit(rows)
 
 

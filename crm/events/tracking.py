@@ -8,6 +8,7 @@ from datetime import datetime
 
 from crm.clock import now
 from crm.database import driver
+from crm.database.collection import Row
 from crm.database.driver import Database
 from crm.errors import CrmError, InvalidInput
 from crm.events import rows, storing
@@ -62,24 +63,22 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
         Unavailable: The database is away or too much waits; what was done is unknown.
     """
     received_at = now()
-    owners = [rows.identity_of(sender, message) for message in messages]
-    gone = await identities.erased({owner for owner in owners if owner})
-    refused: dict[int, CrmError] = {
-        place: InvalidInput.at("/userId", "A message names a user or a visitor.")
-        for place, owner in enumerate(owners)
-        if owner is None
-    }
-    kept = [place for place, owner in enumerate(owners) if owner is not None and owner not in gone]
-    made = [rows.of_message(sender, messages[place], owners[place] or "", received_at) for place in kept]
-    outcomes = await storing.store(made)
+    made: dict[int, Row] = {}
+    refused: dict[int, CrmError] = {}
+    for place, message in enumerate(messages):
+        try:
+            made[place] = rows.of_message(sender, message, received_at)
+        except InvalidInput as exc:
+            refused[place] = exc
+    gone = await identities.erased({rows.whose(row) for row in made.values()})
+    kept = [place for place, row in made.items() if not gone or rows.whose(row) not in gone]
+    outcomes = await storing.store([made[place] for place in kept])
     refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
     stored = [place for place in kept if place not in refused]
-    tell({owners[place] or "" for place in stored}, received_at)
-    touched = await _tell_identities(sender, [messages[place] for place in stored])
-    tell(touched, received_at)
+    tell({rows.whose(made[place]) for place in stored}, received_at)
+    tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
     duplicates = sum(outcome is False for outcome in outcomes)
-    dropped = len(messages) - len(kept) - sum(owner is None for owner in owners)
-    return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped)
+    return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
 
 
 async def _tell_identities(sender: Sender, messages: Sequence[Message]) -> Collection[str]:
