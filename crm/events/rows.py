@@ -81,7 +81,7 @@ def _row(sender: Sender, message: Message, identity_id: str, received_at: dateti
 
 def _exact(commerce: Mapping[str, Any]) -> Row:
     """With amounts as the database has them; three times as quick as ``for_storage``, which does not know the shape."""
-    row = {name: to_bson(value) if isinstance(value, Decimal) else value for name, value in commerce.items()}
+    row: Row = {name: to_bson(value) if isinstance(value, Decimal) else value for name, value in commerce.items()}
     if products := row.get("products"):
         row["products"] = [
             {**product, "price": to_bson(price)} if isinstance(price := product.get("price"), Decimal) else product
