@@ -67,6 +67,33 @@ async def test_what_is_sent_is_read_again(ingest: httpx.AsyncClient, sales: http
     assert abs(datetime.fromisoformat(read["received_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+async def test_what_happened_in_a_shop_is_typed_and_exact(
+    ingest: httpx.AsyncClient, sales: httpx.AsyncClient, analyst: httpx.AsyncClient, store: Store
+) -> None:
+    customer = await new_customer(sales)
+    mug = {"sku": "MUG", "name": "Mug", "price": "4.50", "quantity": 2, "position": 0, "url": "/mug"}
+    sold = {"action": "product_added", "currency": "GBP", "value": "9.0000", "cart_id": "c-1", "query": "cups"}
+    added = event("1", type="track", name="Product Added", customer={"id": customer})
+    assert await send(ingest, {**added, "commerce": {**sold, "products": [mug]}}) == (1, 0)
+    assert await send(ingest, event("2", type="track", name="Ordered", commerce={"action": "order_completed"})) == (
+        1,
+        0,
+    )
+    (read,) = good(await sales.get(URL, params={"customer_id": customer}))["items"]
+    assert (read["retention"], read["customer_id"], read["identity_id"]) == ("commerce", customer, customer)
+    shown = {name: value for name, value in read["commerce"].items() if value is not None}
+    (product,) = shown.pop("products")
+    assert shown == sold, "with all its decimals"
+    assert {name: value for name, value in product.items() if value is not None} == mug
+    (read,) = good(await sales.get(URL, params=VISITOR))["items"]
+    assert (read["commerce"]["action"], read["commerce"]["products"]) == ("order_completed", None)
+    row = store.root["events"].find_one({"_id": read["id"]})
+    assert row is not None
+    assert row["commerce"] == {"action": "order_completed"}
+    (read,) = good(await analyst.get(URL, params={"customer_id": customer}))["items"]
+    assert (read["commerce"]["value"], read["commerce"]["query"], read["user_id"]) == ("9.0000", None, None)
+
+
 async def test_a_repeat_is_recognised_within_a_batch_and_later(ingest: httpx.AsyncClient, store: Store) -> None:
     batch = [event("1"), event("2"), event("1", type="screen"), event("1", source="app")]
     assert await send(ingest, *batch) == (3, 1)
