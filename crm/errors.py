@@ -16,6 +16,7 @@ CrmError
 │   └── RequestInProgress       409  the first request with this key has no answer yet; with ``retry_after``
 ├── StaleVersion                412  If-Match names an older version
 ├── VersionRequired             428  a change without If-Match or "version"
+├── TooLarge                    413  the body, or what it holds, is larger than is accepted
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
@@ -187,6 +188,14 @@ class VersionRequired(CrmError):
     code = "version_required"
     status = 428
     title = "Precondition required"
+
+
+class TooLarge(CrmError):
+    """The body is larger than is accepted from this client."""
+
+    code = "payload_too_large"
+    status = 413
+    title = "Payload too large"
 
 
 class UnsupportedMediaType(CrmError):
