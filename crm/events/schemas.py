@@ -8,31 +8,21 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 
 from crm.customers.schemas import CustomerRef
 from crm.events import properties
+from crm.events.commerce import LAST_POSITION, LONGEST_LINE, LONGEST_URL, MOST_PRODUCTS, Action
 from crm.events.messages import Clock, Retention
 from crm.fields import AmountText, Line, Moment, Quantity, SourceName
 from crm.web.schemas import WireIn, WireOut, example
 
 MOST_EVENTS: Final = 500
-MOST_PRODUCTS: Final = 100
 LONGEST_MESSAGE_ID: Final = 100
-LONGEST_URL: Final = 2000
 EventType = Literal["page", "screen", "track"]
-#: What happens in a shop: the events of Segment's e-commerce specification, version 2, by their names.
-Action = Literal[
-    "products_searched", "product_list_viewed", "product_list_filtered", "promotion_viewed", "promotion_clicked",
-    "product_clicked", "product_viewed", "product_added", "product_removed", "cart_viewed", "checkout_started",
-    "checkout_step_viewed", "checkout_step_completed", "payment_info_entered", "order_updated", "order_completed",
-    "order_refunded", "order_cancelled", "coupon_entered", "coupon_applied", "coupon_denied", "coupon_removed",
-    "product_added_to_wishlist", "product_removed_from_wishlist", "wishlist_product_added_to_cart", "product_shared",
-    "cart_shared", "product_reviewed",
-]  # fmt: skip
 Properties = Annotated[dict[str, Any], AfterValidator(properties.check)]
 MessageId = Annotated[str, Field(min_length=1, max_length=LONGEST_MESSAGE_ID, pattern=r"^[^\x00]*$")]
 AnonymousId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 UserId = AnonymousId
 Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL, pattern=r"^[^\x00]*$")]
 """An address as a browser sends it; nothing opens it, so nothing else is asked of it."""
-Position = Annotated[int, Field(ge=0, le=1_000_000)]
+Position = Annotated[int, Field(ge=0, le=LAST_POSITION)]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """Three letters; browsers send what they send, so it need not be a currency that there is."""
 
@@ -107,7 +97,7 @@ class CommerceOut(CommerceFields[str, ProductOut], WireOut):
 
 
 # Neither a least length nor a pattern: with them the validator takes a third longer for an event (measured).
-Text = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=LONGEST_LINE)]
 LongerText = Annotated[str, Field(max_length=LONGEST_URL)]
 
 

@@ -14,6 +14,7 @@ from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest, Position
 from crm.errors import CrmError, Forbidden, InvalidInput
 from crm.events import queries, reading, rows, storing
+from crm.events.commerce import RETENTION
 from crm.events.documents import Event
 from crm.events.messages import Message, Sender
 from crm.events.reading import commerce_of, identities_received_between, latest_of
@@ -172,7 +173,7 @@ def _message(event: EventIn) -> Message:
         type=event.type,
         message_id=event.message_id,
         occurred_at=event.occurred_at,
-        retention="commerce" if event.commerce else "browsing",
+        retention=RETENTION[event.commerce.action] if event.commerce else "browsing",
         anonymous_id=event.anonymous_id,
         name=event.name,
         commerce=_exact(event.commerce),
