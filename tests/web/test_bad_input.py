@@ -131,9 +131,9 @@ ROUTES = {
         "/events/0/anonymous_id": [*NOT_TEXT, "", "a" * 201], "/events/0/customer": [5, MARKER, {}],
         "/events/0/customer/email": ["leak"], "/events/0/customer/external_source": ["a b"],
         "/events/0/properties": [
-            5, None, MARKER, {"$set": 1}, {"a.b": 1}, {"": 1}, {"a\x00": 1}, {"k" * 101: 1}, {"a": {"$ne": MARKER}},
-            {"a": "v" * 2001}, {"a": "\x00"}, {"a": 2**53 + 1}, {"a": -(2**60)}, {"a": 10**30}, {"a": [0] * 501},
-            {"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": [[[[[]]]]]}, {f"k{n}": n for n in range(501)},
+            5, None, MARKER, {"$set": 1}, {"a.b": 1}, {"a\x00": 1}, {"k" * 201: 1}, {"a": {"$ne": MARKER}},
+            {"a": "v" * 32_769}, {"a": "\x00"}, {"a": 2**53 + 1}, {"a": -(2**60)}, {"a": 10**30}, {"a": [0] * 2_001},
+            {"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": [[[[[]]]]]}, {f"k{n}": n for n in range(2_001)},
         ], "/events/0/received_at": ["2026-01-31T12:00:00Z"], "/events/0/identity_id": ["cus_1"],
     }, ("/events", "/events/0/source", "/events/0/message_id", "/events/0/type", "/events/0/occurred_at")),
     "store commerce": Route("POST", "events", {"events": [SOLD]}, {
@@ -144,7 +144,7 @@ ROUTES = {
         "/events/0/commerce/products": [5, MARKER, {}, [], [5], [{}] * 101],
         "/events/0/commerce/products/0/price": NOT_AMOUNTS, "/events/0/commerce/products/0/sku": NOT_LINES,
         "/events/0/commerce/products/0/quantity": [0, -1, 1.5, 1.0, "1", True, 2**60],
-        "/events/0/commerce/products/0/url": [*NOT_TEXT, "", "u" * 2001, "\x00"],
+        "/events/0/commerce/products/0/url": [*NOT_TEXT, "", "u" * 8001, "\x00"],
         "/events/0/commerce/price": ["1"], "/events/0/commerce/products/0/value": ["1"],
     }, ("/events/0/commerce/action",)),
     "create connection": Route(
