@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from litestar import Litestar, Router
@@ -26,6 +27,7 @@ from crm.database import apply
 from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
+from crm.events.messages import Message, MessageType, Rejected, Sender
 from crm.events.routes import router as events_router
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identity import Principal
@@ -107,6 +109,7 @@ def create_app(
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
+        app.state.read_again = _read_again
         try:
             async with orders.adding_up(own), worker.running(wanted=work_inbox):
                 yield
@@ -163,6 +166,12 @@ def create_app(
     _close_routes(app)
     app.open_hot_routes(settings, surrounded)
     return app
+
+
+def _read_again(sender: Sender, raw: str, type_: MessageType | None, received_at: datetime) -> Message | Rejected:
+    """No connector for tracking clients is joined yet."""
+    del sender, received_at
+    return Rejected(0, None, "unreadable", "Nothing here reads such messages.", raw, type=type_)
 
 
 def _database(scope: Scope) -> Database:

@@ -11,7 +11,7 @@ from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
 from crm.errors import ContractError
-from crm.events.contract import CONTRACT as EVENTS
+from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
@@ -19,7 +19,7 @@ from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
+_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, *EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
 
 
 @cache

@@ -24,13 +24,15 @@ MOST_WAITING: Final = 5_000
 
 
 class GroupCommit(Generic[T, R]):
-    """Collects what callers submit and writes it in batches, one after the other.
+    """Collects what callers submit and writes it in batches, one after the other or a few at once.
 
     Args:
         write: Writes a batch; returns for each item its result, or an error of ours for that item alone. Raises where
             the batch as a whole failed: a batch is then tried item by item, unless the database is away.
         largest: Items of one batch.
         most_waiting: Items that may wait.
+        weight: How many an item counts for, where it is itself a list. One that is heavier than a batch goes alone.
+        at_once: Batches that may be written at the same time.
     """
 
     def __init__(
@@ -39,12 +41,17 @@ class GroupCommit(Generic[T, R]):
         *,
         largest: int = LARGEST_BATCH,
         most_waiting: int = MOST_WAITING,
+        weight: Callable[[T], int] = lambda _: 1,
+        at_once: int = 1,
     ) -> None:
         self._write = write
         self._largest = largest
         self._most_waiting = most_waiting
+        self._weight = weight
+        self._weight_waiting = 0
+        self._at_once = at_once
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: T) -> R:
         """Return the item's result once its batch is written.
@@ -55,28 +62,41 @@ class GroupCommit(Generic[T, R]):
             Unavailable: Too many wait already, or the database is away.
             CrmError: What ``write`` gave for this item.
         """
-        if len(self._waiting) >= self._most_waiting:
+        if self._weight_waiting >= self._most_waiting:
             raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._runner is None:
+        self._weight_waiting += self._weight(item)
+        if len(self._runners) < self._at_once:
             self._start()
         return await future
 
     def _start(self) -> None:
         # In a context of its own: a batch belongs to no single request.
-        self._runner = asyncio.create_task(self._run(), context=Context())
+        runner = asyncio.create_task(self._run(), context=Context())
+        self._runners.add(runner)
+        runner.add_done_callback(self._ended)
 
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                size = min(self._largest, len(self._waiting))
-                await self._settle([self._waiting.popleft() for _ in range(size)])
-        finally:
-            self._runner = None
-            # Only after it was ended from outside; nobody may wait for a submission that never comes.
-            if any(not future.done() for _, future in self._waiting):
-                self._start()
+        while self._waiting:
+            await self._settle(self._next())
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        self._runners.discard(runner)
+        # After it was ended from outside, or for who came in this very turn: nobody may wait for a submission that
+        # never comes.
+        if len(self._runners) < self._at_once and any(not future.done() for _, future in self._waiting):
+            self._start()
+
+    def _next(self) -> list[tuple[T, asyncio.Future[R]]]:
+        """Those who have waited longest, as many as fit into a batch."""
+        batch = [self._waiting.popleft()]
+        weight = self._weight(batch[0][0])
+        while self._waiting and weight + self._weight(self._waiting[0][0]) <= self._largest:
+            batch.append(self._waiting.popleft())
+            weight += self._weight(batch[-1][0])
+        self._weight_waiting -= weight
+        return batch
 
     async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         """Write a batch and answer everybody in it, whatever happens."""

@@ -14,6 +14,7 @@ from crm.database.paging import Page, PageRequest, Position, cursor_position, pa
 from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.idempotency import service as idempotency
+from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
 from crm.orders import service as orders
@@ -74,7 +75,9 @@ async def delete(principal: Principal, customer_id: str) -> None:
     """
     del principal
     await customers.require(customer_id)
-    await events.remove_all(customer_id)
+    theirs = await identities.identities_of(customer_id)
+    await events.remove_all(theirs)
+    await identities.forget(customer_id)
 
     async def together(session: Any) -> None:
         await customers.remove(customer_id, session=session)

@@ -17,16 +17,22 @@ SPEAKER: ContextVar[str] = ContextVar("speaker", default="nobody")
 
 
 class Writer:
-    """Writes batches of texts: upper case is the result. Remembers what it was given, and never overlaps.
+    """Writes batches of texts: upper case is the result. Remembers what it was given, and overlaps only as it may.
 
     Args:
         gate: Wait for ``open`` before a batch is written.
         answer: What a batch is answered with, or raises.
+        at_once: Batches that may be written at the same time.
     """
 
     def __init__(
-        self, *, gate: bool = False, answer: Callable[[Sequence[str]], Sequence[str | CrmError]] | None = None
+        self,
+        *,
+        gate: bool = False,
+        answer: Callable[[Sequence[str]], Sequence[str | CrmError]] | None = None,
+        at_once: int = 1,
     ) -> None:
+        self.most = at_once
         self.batches: list[list[str]] = []
         self.at_once = 0
         self.open = asyncio.Event()
@@ -37,7 +43,7 @@ class Writer:
     async def __call__(self, batch: Sequence[str]) -> Sequence[str | CrmError]:
         self.batches.append(list(batch))
         self.at_once += 1
-        assert self.at_once == 1, "two batches at once"
+        assert self.at_once <= self.most, "too many batches at once"
         try:
             await self.open.wait()
             await asyncio.sleep(0)
@@ -150,6 +156,36 @@ async def test_only_so_many_wait() -> None:
     assert await outcomes(first + waiting) == list("ABCD")
     assert await outcomes(submit(commit, "f")) == ["F"]
     assert ["e"] not in writer.batches
+
+
+async def test_what_is_a_list_itself_counts_for_as_much_as_it_holds() -> None:
+    writer = Writer(gate=True)
+    commit = GroupCommit(writer, weight=len, largest=4, most_waiting=7)
+    tasks = submit(commit, "a")
+    await turns()
+    tasks += submit(commit, "bb", "cc", "d", "eeeeee")
+    await turns()
+    with pytest.raises(Unavailable):
+        await commit.submit("f")
+    writer.open.set()
+    assert await outcomes(tasks) == ["A", "BB", "CC", "D", "EEEEEE"]
+    assert writer.batches == [["a"], ["bb", "cc"], ["d"], ["eeeeee"]], "the heavy one goes alone"
+    assert await outcomes(submit(commit, "f")) == ["F"], "what was written weighs nothing any more"
+
+
+async def test_a_few_batches_may_be_written_at_once() -> None:
+    writer = Writer(gate=True, at_once=2)
+    commit = GroupCommit(writer, at_once=2)
+    tasks = []
+    for item in "abcde":
+        tasks += submit(commit, item)
+        await turns()
+    assert writer.batches == [["a"], ["b"]]
+    writer.open.set()
+    assert await outcomes(tasks) == list("ABCDE")
+    assert sorted(map(len, writer.batches)) in ([1, 1, 3], [1, 1, 1, 2]), writer.batches
+    for item in "fg":
+        assert await outcomes(submit(commit, item)) == [item.upper()]
 
 
 async def test_who_is_cancelled_stops_waiting_and_harms_nobody() -> None:

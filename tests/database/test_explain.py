@@ -61,9 +61,17 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
     "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
-    "events.queries.customer_behind": ("events", ("cus_0007", (at(100), "evt_0300"), PAGE)),
-    "events.queries.of_customer": ("events", ("cus_0007",)),
-    "events.queries.of_visitor": ("events", ("visitor-7",)),
+    "events.queries.about_identities": ("events", (["idn_0007", "idn_0008"],)),
+    "events.queries.commerce_of": ("events", (["idn_0007", "idn_0008"], at(200), PAGE)),
+    "events.queries.every_reject": ("event_rejects", ()),
+    "events.queries.latest_of": ("events", (["idn_0007", "idn_0008"], (at(100), "evt_0300"), PAGE)),
+    "events.queries.of_identities": ("events", (["idn_0007", "idn_0008"],)),
+    "events.queries.received_between": ("events", (at(100), at(50), "", 1000)),
+    "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
+    "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
+    "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
+    "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
+    "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
     "inbox.queries.claimed_by_us": ("inbox", ("dlv_0100", 1)),
     "inbox.queries.dead_one": ("inbox", ("dlv_0007",)),
@@ -128,8 +136,10 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("customers", frozenset({"tag"})): "customers.queries.tag_filter",
     ("customers", frozenset({"last_name"})): "customers.queries.last_name_filter",
     ("customers", frozenset({"external_source", "external_id"})): "customers.queries.external_filter",
-    ("events", frozenset({"customer_id"})): "events.queries.of_customer",
-    ("events", frozenset({"anonymous_id"})): "events.queries.of_visitor",
+    ("events", frozenset({"customer_id"})): "events.queries.of_identities",
+    ("events", frozenset({"source", "anonymous_id"})): "events.queries.of_identities",
+    ("events", frozenset()): "events.queries.every_reject",
+    ("events", frozenset({"code"})): "events.queries.rejects_with",
     ("interactions", frozenset({"customer_id"})): "interactions.queries.of_customer",
     ("interactions", frozenset({"assignee", "status"})): "interactions.queries.tasks_of",
     ("orders", frozenset()): "orders.queries.everything",
@@ -150,6 +160,7 @@ BY_ID: Final = frozenset(
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
         "customers": "at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions without_consent",
+        "events": "reject_by_id rejects_by_ids stored_ids",
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",
@@ -166,6 +177,7 @@ LOOKS_AT_MORE: Final = {
 SORTS_IN_MEMORY: Final = {
     "customers.queries.email_filter": "one customer has an address",
     "customers.queries.external_filter": "one customer has an external id",
+    "events.queries.received_between": "it sorts identities, after grouping by them",
     "orders.queries.stats": "it sorts currencies, after grouping by them",
 }
 
@@ -202,9 +214,10 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 def listings() -> Iterator[tuple[str, Listings, Listing]]:
     for path in sorted(Path("crm").glob("*/queries.py")):
-        declared = getattr(importlib.import_module(f"crm.{path.parent.name}.queries"), "LISTINGS", None)
-        if isinstance(declared, Listings):
-            yield from ((path.parent.name, declared, listing) for listing in declared.allowed)
+        module = importlib.import_module(f"crm.{path.parent.name}.queries")
+        for declared in vars(module).values():
+            if isinstance(declared, Listings):
+                yield from ((path.parent.name, declared, listing) for listing in declared.allowed)
 
 
 def cases() -> dict[str, Case]:
@@ -214,7 +227,7 @@ def cases() -> dict[str, Case]:
         made = known[name](*arguments)
         if made:  # all of a collection is read page by page
             found[name] = Case(name, collection, Query(made) if isinstance(made, Mapping) else made)
-        if name.endswith(".customer_behind"):
+        if name.endswith((".customer_behind", ".latest_of", ".rejects_behind")):
             found[f"{name}, first page"] = Case(name, collection, known[name](arguments[0], None, PAGE))
     for feature, declared, listing in listings():
         function = LISTED[feature, listing.filters]
@@ -324,7 +337,7 @@ VIEWED: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "customers": "by_id by_ids everyone tag_filter",
-        "events": "customer_behind of_customer",
+        "events": "latest_of of_identities",
         "orders": "by_external_id by_id customer_behind everything in_status of_customer of_source unattached "
         "with_number",
     }.items()

@@ -22,10 +22,12 @@ from tests.fixtures.rows import (
     amount,
     customer_row,
     event_row,
+    identify_row,
     interaction_row,
     item_row,
     keyed_request_row,
     order_row,
+    page_row,
     plain_order_row,
     product_row,
     sign_in_failures_row,
@@ -45,7 +47,9 @@ DECIMALS = "no amount has more decimals than its currency"
 DISCOUNT = "no item's discount is larger than its price"
 FUTURE = "placed_at is not in the future (5 minutes of skew allowed)"
 EMAIL_KEY = "email and email_key go together, and the key of an ASCII address is that address in lower case"
-SOMEBODY = "an event names a customer or an anonymous_id"
+SOMEBODY = "an event is somebody's: identity_id says who did it, or identifies who is meant"
+FITS = "identify, alias and group messages have identifies and the retention identity; others have neither"
+TRACKED = "a track event has a name, and nothing else has commerce"
 RECEIVED = "occurred_at is not later than received_at"
 STATUS = "a task has a status, and nothing else has one"
 PHONE_KEY = "phone_key comes with phone"
@@ -86,6 +90,10 @@ def item(pointer: str, says: str, **changes: Any) -> Refused:
 
 def event(pointer: str, says: str, **changes: Any) -> Refused:
     return Refused("events", event_row(**changes), pointer, says)
+
+
+def said(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("events", identify_row(**changes), pointer, says)
 
 
 def talk(pointer: str, says: str, **changes: Any) -> Refused:
@@ -219,7 +227,22 @@ REFUSED = {
     "an order that is lost": order("/status", NOT_ALLOWED, status=MARK),
     "a parcel without an address": order("/shipping_address", NOT_ALLOWED, shipping_address={}),
     # events
-    "an event of nobody": event("", SOMEBODY, customer_id=ABSENT, anonymous_id=ABSENT),
+    "an event of nobody": event("", SOMEBODY, identity_id=ABSENT),
+    "an event of one about another": event("", SOMEBODY, identifies="idn_1"),
+    "an event that says who": event("", FITS, identity_id=ABSENT, identifies="idn_1"),
+    "an event kept like what says who": event("", FITS, retention="identity"),
+    "somebody identified by what they do": said("", FITS, identity_id="idn_1", identifies=ABSENT),
+    "somebody identified for longer": said("", FITS, retention="commerce"),
+    "an event without a name": event("", TRACKED, name=ABSENT),
+    "a page in a cart": event("", TRACKED, type="page"),
+    "an event of a customer as orders name them": event("/customer_id", UNKNOWN, customer_id="cus_1"),
+    "an event of no identity": event("/identity_id", NOT_ALLOWED, identity_id="usr_1"),
+    "an event's price as a float": event(
+        "/commerce/value", NOT_ALLOWED, commerce={"action": "product_viewed", "value": 4.5}
+    ),
+    "an event's action that is none": event("/commerce/action", NOT_ALLOWED, commerce={"action": MARK}),
+    "an event's unknown context": event("/context/ip", UNKNOWN, context={"ip": MARK}),
+    "an event kept for ever": event("/received_at", REQUIRED, received_at=ABSENT),
     "an event before it happened": event("", RECEIVED, occurred_at=MOMENT + timedelta(seconds=2)),
     "an event of a kind that is none": event("/type", NOT_ALLOWED, type=MARK),
     "an event's properties as a text": event("/properties", NOT_ALLOWED, properties=MARK),
@@ -299,7 +322,9 @@ ACCEPTED = {
         "orders",
         order_row(placed_at=MOMENT + timedelta(minutes=4), recorded_at=MOMENT),
     ),
-    "an event of a visitor": ("events", event_row(customer_id=ABSENT)),
+    "a page of a visitor": ("events", page_row()),
+    "who somebody is": ("events", identify_row()),
+    "who somebody was": ("events", identify_row(type="alias", properties={"previous_id": "a"})),
     "a task": ("interactions", interaction_row(kind="task", status="open", due_at=MOMENT, assignee="usr_1")),
 }
 

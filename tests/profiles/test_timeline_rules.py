@@ -124,8 +124,10 @@ def an_order(**changes: Any) -> OrderOut:
 
 def an_event(**changes: Any) -> EventOut:
     given: dict[str, Any] = {
-        "id": "evt_1", "source": "web", "message_id": "m", "type": "page", "name": None, "customer_id": "cus_1",
-        "anonymous_id": None, "occurred_at": NOON, "received_at": NOON, "properties": {"path": "/"},
+        **dict.fromkeys(("name", "user_id", "anonymous_id", "clock", "commerce")),
+        "id": "evt_1", "source": "web", "message_id": "m", "type": "page", "customer_id": "cus_1",
+        "identity_id": "cus_1", "occurred_at": NOON, "received_at": NOON, "retention": "browsing", "context": {},
+        "properties": {"path": "/"},
     }  # fmt: skip
     return EventOut(**{**given, **changes})
 
