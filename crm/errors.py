@@ -10,6 +10,7 @@ CrmError
 ├── NotSignedIn                 401
 │   └── WrongCredentials        401
 ├── Forbidden                   403  the role may not; also MongoDB's own refusal
+│   └── OriginNotAllowed        403  a key that may not be used on this web site
 ├── NotFound                    404
 ├── Conflict                    409
 │   ├── AlreadyExists           409  a unique index refused it
@@ -19,6 +20,7 @@ CrmError
 ├── TooLarge                    413  the body, or what it holds, is larger than is accepted
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
+│   └── RateLimited             429  a key has sent more than it may
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
 ├── InternalError               500  a fault of this program
 └── OperatorError               500  for whoever runs the service; never caused by a request
@@ -140,6 +142,12 @@ class Forbidden(CrmError):
     title = "Forbidden"
 
 
+class OriginNotAllowed(Forbidden):
+    """A write key that may not be used on this web site."""
+
+    code = "origin_not_allowed"
+
+
 class NotFound(CrmError):
     """There is no such resource."""
 
@@ -212,6 +220,13 @@ class TooManyAttempts(CrmError):
     code = "too_many_attempts"
     status = 429
     title = "Too many attempts"
+
+
+class RateLimited(TooManyAttempts):
+    """A key has sent more than it may."""
+
+    code = "rate_limited"
+    title = "Rate limited"
 
 
 class Unavailable(CrmError):
