@@ -18,8 +18,21 @@ from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
+from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, *EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
+_COLLECTIONS = (
+    CUSTOMERS,
+    PRODUCTS,
+    *ORDERS,
+    *EVENTS,
+    INTERACTIONS,
+    *CONNECTIONS,
+    INBOX,
+    PRIVACY,
+    *AUTH,
+    RATE_LIMITS,
+    IDEMPOTENCY,
+)
 
 
 @cache

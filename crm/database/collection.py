@@ -174,7 +174,7 @@ class Collection:
             return int((await self.raw.update_many(filter_, update, **_optional(session))).matched_count)
 
     async def find_and_update(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | UpdatePipeline, *, upsert: bool = False, session: Any = None
     ) -> Row | None:
         """Change at most one document and return it as it is afterwards."""
         with driver_errors():

@@ -123,6 +123,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "products.queries.by_sku": ("products", ("SKU-007",)),
     "products.queries.category_filter": ("products", ("c7",)),
     "products.queries.everything": ("products", ()),
+    "rate_limits.queries.limit": ("rate_limits", ("key_7:100",)),
 }
 #: Feature and filters of a list → the function that makes its filter.
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
@@ -165,6 +166,7 @@ BY_ID: Final = frozenset(
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",
         "products": "at_version by_sku everything",
+        "rate_limits": "limit",
     }.items()
     for name in names.split()
 )

@@ -30,6 +30,7 @@ from tests.fixtures.rows import (
     page_row,
     plain_order_row,
     product_row,
+    rate_limit_row,
     sign_in_failures_row,
     user_row,
 )
@@ -260,6 +261,19 @@ REFUSED = {
     "a key that is not hashed": Refused(
         "api_keys", {**ROWS["api_keys"](), "key_hash": f"crm_ingest_{MARK}"}, "/key_hash", NOT_ALLOWED
     ),
+    "a key for half an origin": Refused(
+        "api_keys",
+        {**ROWS["api_keys"](), "origins": [f"https://{MARK}.example.com/path"]},
+        "/origins/0",
+        "This item is not allowed.",
+    ),
+    "a key for events that there are not": Refused(
+        "api_keys", {**ROWS["api_keys"](), "event_types": [MARK]}, "/event_types/0", "This item is not allowed."
+    ),
+    "a key for no event a second": Refused(
+        "api_keys", {**ROWS["api_keys"](), "events_per_second": 0}, "/events_per_second", NOT_ALLOWED
+    ),
+    "a limit without a date": Refused("rate_limits", rate_limit_row(spent_until=ABSENT), "/spent_until", REQUIRED),
     "fewer failures than none": Refused(
         "sign_in_failures", sign_in_failures_row(failures=-1), "/failures", NOT_ALLOWED
     ),
