@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 from litestar import Litestar, Router
@@ -20,6 +19,8 @@ from crm.config import Settings
 from crm.connections.routes import router as connections_router
 from crm.connectors import webhooks
 from crm.connectors.applying import Terms
+from crm.connectors.segment.replaying import read_again
+from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
 from crm.contracts import contract, documents
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
@@ -27,7 +28,6 @@ from crm.database import apply
 from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
-from crm.events.messages import Message, MessageType, Rejected, Sender
 from crm.events.routes import router as events_router
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identity import Principal
@@ -109,7 +109,7 @@ def create_app(
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
-        app.state.read_again = _read_again
+        app.state.read_again = read_again
         try:
             async with orders.adding_up(own), worker.running(wanted=work_inbox):
                 yield
@@ -133,6 +133,7 @@ def create_app(
         route_handlers=[
             Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
             *webhooks.ROUTERS,
+            *TRACKING_ROUTERS,
             health.live,
             health.ready,
             metrics.Exposition,
@@ -166,12 +167,6 @@ def create_app(
     _close_routes(app)
     app.open_hot_routes(settings, surrounded)
     return app
-
-
-def _read_again(sender: Sender, raw: str, type_: MessageType | None, received_at: datetime) -> Message | Rejected:
-    """No connector for tracking clients is joined yet."""
-    del sender, received_at
-    return Rejected(0, None, "unreadable", "Nothing here reads such messages.", raw, type=type_)
 
 
 def _database(scope: Scope) -> Database:

@@ -13,7 +13,7 @@ from crm.database.collection import Row
 from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest, Position
 from crm.errors import CrmError, Forbidden, InvalidInput
-from crm.events import queries, reading, rows, storing
+from crm.events import queries, reading, rows, storing, terms
 from crm.events.commerce import RETENTION
 from crm.events.documents import Event
 from crm.events.messages import Message, Sender
@@ -42,7 +42,8 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
         phone_region: Country of phone numbers without a country code.
 
     Raises:
-        Forbidden: A tracking key names a customer.
+        Forbidden: A tracking key names a customer or another source, or a key may not send such events.
+        RateLimited: A key has sent too many.
         InvalidInput: An event lies in the future, or names a customer id that does not exist; nothing is stored.
     """
     moment = now()
@@ -51,6 +52,7 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
             raise Forbidden("A tracking key is public: it may not name customers.")
         if event.occurred_at > moment + _ALLOWED_SKEW:
             raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
+    await terms.heed(principal, batch.events)
     await _require_named(batch)
     found = await _owners_of_each(batch.events, phone_region)
     owners: dict[tuple[str, str], str] = {}
