@@ -142,7 +142,8 @@ async def _store(
     principal: Principal, events: Sequence[EventIn], named: Sequence[str | None], moment: datetime
 ) -> list[storing.Outcome]:
     """Store events of which it is known whose they are."""
-    senders = {event.source: Sender(principal.id, event.source, trusted=True) for event in events}
+    trusted = principal.role is not Role.TRACKING
+    senders = {event.source: Sender(principal.id, event.source, trusted) for event in events}
     made: list[Row] = []
     for event, customer_id in zip(events, named, strict=True):
         made.append(rows.of_message(senders[event.source], _message(event), moment, customer_id))

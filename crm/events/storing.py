@@ -22,6 +22,8 @@ from crm.identity import Role
 
 #: Rows of one insert.
 MOST_TOGETHER: Final = 1_000
+#: Ids of a request that are asked for first.
+_PROBES: Final = 3
 #: While one insert waits for the disk the next is encoded.
 AT_ONCE: Final = 2
 #: Rows that may wait, some 2 KB each; beyond these the service says so.
@@ -55,26 +57,21 @@ async def store(rows: Rows) -> list[Outcome]:
 async def _write(acting: Acting, batch: Sequence[Rows]) -> list[list[Outcome]]:
     known = await _stored(acting, batch)
     fresh: dict[str, Row] = {}
-    outcomes: list[list[Outcome]] = []
-    places: list[list[str | None]] = []
     for rows in batch:
-        mine: list[str | None] = []
         for row in rows:
-            id_ = row["_id"]
-            if id_ in known or id_ in fresh:
-                mine.append(None)
-            else:
-                fresh[id_] = row
-                mine.append(id_)
-        places.append(mine)
+            if row["_id"] not in known:
+                fresh.setdefault(row["_id"], row)
     with driver.acting_as(acting.database, acting.role):
         refused = await _insert(list(fresh.values())) if fresh else {}
-    for mine in places:
-        outcomes.append([False if id_ is None else refused.get(id_, True) for id_ in mine])
-    return outcomes
 
+    def outcome(row: Row) -> Outcome:
+        first = fresh.get(row["_id"])
+        if first is None:
+            return False
+        # Of rows with the same id the first is written; the others are repeats of it, or refused like it.
+        return refused.get(row["_id"], first is row)
 
-_PROBES: Final = 3
+    return [[outcome(row) for row in rows] for rows in batch]
 
 
 async def _stored(acting: Acting, batch: Sequence[Rows]) -> set[str]:
