@@ -13,13 +13,26 @@ from crm.database.documents import CrmDocument
 from crm.errors import ContractError
 from crm.events.contract import CONTRACT as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
+from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
+_COLLECTIONS = (
+    CUSTOMERS,
+    PRODUCTS,
+    *ORDERS,
+    EVENTS,
+    IDENTITIES,
+    INTERACTIONS,
+    *CONNECTIONS,
+    INBOX,
+    PRIVACY,
+    *AUTH,
+    IDEMPOTENCY,
+)
 
 
 @cache

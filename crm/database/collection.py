@@ -24,7 +24,7 @@ class Write:
     """One change of a batch: of at most one document, which it creates with ``upsert``."""
 
     filter: Filter
-    update: Update
+    update: Update | Pipeline
     upsert: bool = False
 
 
@@ -161,7 +161,7 @@ class Collection:
         return Written(outcome.matched, frozenset({0} if outcome.created else ()), {})
 
     async def update_one(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | Pipeline, *, upsert: bool = False, session: Any = None
     ) -> Outcome:
         """Change (or with ``upsert`` create) at most one document."""
         with driver_errors():
