@@ -217,7 +217,7 @@ def changes(row: Row, said: Told, found: Found, *, trusted: bool) -> dict[str, A
         fields["addresses"] = [*(row.get("addresses") or ()), *map(dict, new)]
     left = claims.left(row, confirmed if trusted else fields, () if trusted else fields.keys() & set(claims.CLAIMABLE))
     if left != list(claims.claimed(row)):
-        fields["unverified"] = left
+        fields["unverified"] = left or None
     return fields
 
 

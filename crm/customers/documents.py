@@ -89,7 +89,7 @@ class Customer(VersionedDocument):
     attributes: Attributes = {}
     external_ids: Annotated[list[ExternalIdentity], Field(max_length=MOST_EXTERNAL_IDS)] = []
     consents: Annotated[list[LedgerEntry], Field(max_length=1000)] = []
-    unverified: Annotated[list[Claimable], Field(max_length=5)] = []
+    unverified: Annotated[list[Claimable], Field(max_length=5)] | None = None
     stats: Stats = Stats()
 
     class Settings:

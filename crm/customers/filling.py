@@ -64,10 +64,11 @@ async def create_or_fill_in(
 def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
     """The fields that a stored customer would have to change to hold all that is new in a line. Pure."""
     fields: dict[str, Any] = {}
+    unverified = found.unverified or []
     confirmed: dict[str, Any] = {}
     for name in ("email", "phone", "first_name", "last_name"):
         value, known = getattr(new, name), getattr(found, name)
-        if value is not None and (known is None or name in found.unverified):
+        if value is not None and (known is None or name in unverified):
             confirmed[name] = value
             fields |= {name: value} if value != known else {}
     if new.addresses and not found.addresses:
@@ -76,7 +77,7 @@ def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
         fields["tags"] = [*found.tags, *tags]
     if attributes := {key: value for key, value in new.attributes.items() if key not in found.attributes}:
         fields["attributes"] = {**found.attributes, **attributes}
-    claimed = found.external_ids if "external_ids" in found.unverified else []
+    claimed = found.external_ids if "external_ids" in unverified else []
     own = [external for external in found.external_ids if external not in claimed or external in new.external_ids]
     if claimed and own:
         confirmed["external_ids"] = own
@@ -86,9 +87,8 @@ def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
     recorded = {consent.channel for consent in found.consents}
     if consents := [consent for consent in new.consents if consent.channel not in recorded]:
         fields["consents"] = [c.model_dump() for c in (*found.consents, *consents)]
-    if found.unverified:
-        left = claims.left(found.as_stored(), fields | confirmed)
-        fields |= {"unverified": left} if left != found.unverified else {}
+    if unverified and (left := claims.left(found.as_stored(), fields | confirmed)) != unverified:
+        fields["unverified"] = left or None
     return fields
 
 
@@ -99,7 +99,7 @@ async def _find(new: CustomerCreate, phone_region: str | None) -> Customer | Non
         found = await _meant(filter_, "external_ids", phone_region)
         if found is not None:
             break
-    if new.email is None or (found is not None and found.email and "email" not in found.unverified):
+    if new.email is None or (found is not None and found.email and "email" not in (found.unverified or ())):
         return found
     with_email = queries.email_filter(contact.email_key(new.email))
     return await _meant(with_email, "email", phone_region, found=found)
@@ -115,8 +115,8 @@ async def _meant(
     row = holder.as_stored()
     if found is None and claims.leads(row, name):
         return holder
-    if name in holder.unverified and claims.known_without(row, name):
+    if name in claims.claimed(row) and claims.known_without(row, name):
         without: dict[str, Any] = {name: [] if name == "external_ids" else None}
-        fields = with_keys({**without, "unverified": claims.left(row, without)}, phone_region)
+        fields = with_keys({**without, "unverified": claims.left(row, without) or None}, phone_region)
         await Customer.change(queries.at_version(holder.id, holder.version), queries.changed(fields, now()))
     return found

@@ -19,7 +19,6 @@ def blank() -> dict[str, Any]:
         "attributes": {},
         "external_ids": [],
         "consents": [],
-        "unverified": [],
         "stats": {"orders_count": 0, "totals": [], "revision": 0},
     }
 
@@ -56,7 +55,7 @@ def shape(customer: Customer) -> CustomerOut:
         attributes=customer.attributes,
         external_ids=customer.external_ids,
         consents=[Consent(**entry.model_dump(exclude={"key"})) for entry in customer.consents],
-        unverified=customer.unverified,
+        unverified=customer.unverified or [],
         stats=StatsOut(
             orders_count=stats.orders_count,
             first_order_at=stats.first_order_at,

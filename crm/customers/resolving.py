@@ -283,7 +283,7 @@ def _completion(person: _Person, phone_region: str | None, moment: datetime) -> 
     if "external_ids" in fields:  # one update cannot both set a list and add to it
         fields["external_ids"], external_ids = [*fields["external_ids"], *external_ids], []
     if claims.claimed(row):
-        fields["unverified"] = claims.left(row, person.fields | dict.fromkeys(person.confirmed))
+        fields["unverified"] = claims.left(row, person.fields | dict.fromkeys(person.confirmed)) or None
     update = queries.completed(fields, external_ids, person.addresses, moment)
     return Write(queries.at_version(person.id, row["version"]), update)
 

@@ -10,7 +10,7 @@ from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from crm.database.failures import driver_errors, duplicate_ids, matched_and_created, refused_writes
-from crm.database.query import Filter, Pipeline, Query, Update
+from crm.database.query import Filter, Pipeline, Query, Rewriting, Update
 from crm.errors import AlreadyExists, CrmError, InvalidInput
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Write:
     """One change of a batch: of at most one document, which it creates with ``upsert``."""
 
     filter: Filter
-    update: Update | Pipeline
+    update: Update | Rewriting
     upsert: bool = False
 
 
@@ -161,7 +161,7 @@ class Collection:
         return Written(outcome.matched, frozenset({0} if outcome.created else ()), {})
 
     async def update_one(
-        self, filter_: Filter, update: Update | Pipeline, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | Rewriting, *, upsert: bool = False, session: Any = None
     ) -> Outcome:
         """Change (or with ``upsert`` create) at most one document."""
         with driver_errors():

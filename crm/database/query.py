@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 Filter = Mapping[str, Any]
 Update = dict[str, Any]
 Pipeline = list[dict[str, Any]]
+Rewriting = Sequence[Mapping[str, Any]]
+"""An update that computes the document afterwards from the one before. It evaluates texts: what a client sent must be
+a ``$literal``."""
 Sort = tuple[tuple[str, int], ...]
 
 

@@ -30,6 +30,7 @@ idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f    
 stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f      idmxb
 order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
+identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
