@@ -58,12 +58,11 @@ async def test_the_server_merges_as_the_rules_do(
     said, arriving, together = case
     store.empty()
     with acting_as(database, Role.INGEST):
-        telling = [tell(heard(batch).told) for batch in arriving]
         if together:
-            await asyncio.gather(*telling)
+            await asyncio.gather(*(tell(heard(batch).told) for batch in arriving))
         else:
-            for one in telling:
-                await one
+            for batch in arriving:
+                await tell(heard(batch).told)
     told = heard(said).told
     assert documents(store) == {key: encode(folded(None, about)) for key, about in told.items()}
 

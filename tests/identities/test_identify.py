@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from crm.customers import service as customers
 from crm.database.driver import Database
 from crm.identities import names, service
 from crm.identities.messages import Sighting
+from tests.fixtures.rows import customer_row
 from tests.fixtures.store import Store
-from tests.identities.speaking import BROWSER, at, identify, tracking
+from tests.identities.speaking import BACKEND, BROWSER, at, identify, tracking
 
 pytestmark = pytest.mark.mongo
 USER = names.of_user("web", "u-1")
@@ -54,3 +57,67 @@ async def test_64_browsers_at_once_make_one_customer(store: Store, database: Dat
     (customer,) = store.root["customers"].find()
     assert customer["first_name"] == "Ann 63"
     assert customer["external_ids"] == [{"source": "web", "id": "u-1"}]
+
+
+async def test_what_was_out_of_date_when_it_was_written_is_written_again(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = customers.learn
+    overtaken = False
+
+    async def overtaken_learn(*args: Any, **kwargs: Any) -> Any:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            await service.identify(BACKEND, [identify("u-1", None, at(9), firstName="Ann")])
+            # Whoever was quicker has changed the customer; the slower one has read the customer only now.
+            args = (await customers.find_named([customer_id]), *args[1:])
+        return await learn(*args, **kwargs)
+
+    with tracking(database):
+        await service.identify(BACKEND, [identify("u-1", None, at(0), firstName="Anna")])
+        (customer,) = store.root["customers"].find()
+        customer_id = customer["_id"]
+        monkeypatch.setattr(customers, "learn", overtaken_learn)
+        await service.identify(BACKEND, [identify("u-1", None, at(5), firstName="Anne")])
+    assert overtaken
+    (customer,) = store.root["customers"].find()
+    assert customer["first_name"] == "Ann"
+
+
+async def test_two_people_in_one_batch_who_name_one_address(store: Store, database: Database) -> None:
+    with tracking(database):
+        await service.identify(
+            BROWSER,
+            [
+                identify("u-1", None, email="ann@example.com", firstName="Ann"),
+                identify("u-2", None, email="ann@example.com", city="Leeds"),
+                identify(None, "a-3", email="ann@example.com", plan="gold"),
+            ],
+        )
+    (customer,) = store.root["customers"].find()
+    assert customer["attributes"] == {"city": "Leeds", "plan": "gold"}
+
+
+async def test_a_sighting_by_a_backend_names_our_customer(store: Store, database: Database) -> None:
+    store.root["customers"].insert_one(customer_row(_id="cus_1"))
+    seen = Sighting(None, "a-1", at(), customer_id="cus_1")
+    with tracking(database):
+        assert await service.observe(BROWSER, [seen]) == set()  # a public key names none
+        assert await service.owners([VISITOR]) == {}
+        assert await service.observe(BACKEND, [seen]) == {VISITOR}
+        assert await service.owners([VISITOR, "cus_1", "cus_2"]) == {VISITOR: "cus_1", "cus_1": "cus_1"}
+        assert VISITOR in await service.identities_of("cus_1")
+
+
+async def test_more_attributes_than_fit_hold_nobody_up(store: Store, database: Database) -> None:
+    many: dict[str, Any] = {f"city_{n:02}": n for n in range(45)}
+    said = identify("u-2", None, plan="gold", **many)
+    with tracking(database):
+        await service.identify(BROWSER, [identify("u-1", None, plan="gold")])
+        (customer,) = store.root["customers"].find()
+        full = {f"trait_{n}": n for n in range(99)}
+        store.root["customers"].update_one({"_id": customer["_id"]}, {"$set": {"attributes": full}})
+        await service.identify(BROWSER, [identify("u-1", None, a=1, b=2), said])
+    counts = sorted(len(row["attributes"]) for row in store.root["customers"].find())
+    assert counts == [46, 99]
