@@ -60,7 +60,7 @@ class Identity(CrmDocument):
         linked_at: When the first link was made.
         traits: By name; those of a customer's own fields stand first.
         erased_at: Its customer was erased then: nothing else is kept, and nothing is taken up again.
-        created_at: When it was first seen, by the server's clock.
+        created_at: When it was first seen.
     """
 
     id: Annotated[str, Field(alias="_id", pattern=r"^idn_[0-9A-Z]{26}$")]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+from crm.clock import now
 from crm.customers import service as customers
 from crm.customers.service import Found
 from crm.database.collection import Write
-from crm.errors import AlreadyExists, Unavailable
+from crm.errors import AlreadyExists, CrmError, Unavailable
 from crm.identities import queries
 from crm.identities.documents import Identity
 from crm.identities.graph import Told, folded
@@ -31,15 +32,17 @@ async def tell(told: Mapping[str, Told]) -> tuple[dict[str, Row], set[str]]:
     rows: dict[str, Row] = {}
     changed: set[str] = set()
     asked: Collection[str] = told.keys()
-    for _ in range(_ROUNDS):
-        if asked:
-            rows |= await read(asked)
-        new = {key: about for key, about in told.items() if rows.get(key) != folded(rows.get(key), about)}
-        if not new:
-            return rows, changed
+    for attempt in range(_ROUNDS):
+        rows |= await read(asked)
+        new = {key: told[key] for key in asked if rows.get(key) != folded(rows.get(key), told[key])}
         changed |= new.keys()
-        asked = new.keys()
-        await _write(new)
+        # In a tenth of the time of an upsert. Whom somebody else has created meanwhile, a read may not show yet.
+        created = await _create({key: new[key] for key in new.keys() - rows.keys()}) if attempt == 0 else {}
+        rows |= created
+        asked = new.keys() - created.keys()
+        if not asked:
+            return rows, changed
+        await _merge({key: new[key] for key in asked})
     raise Unavailable("Too many senders tell of the same people at once; try again.", retry_after=1)
 
 
@@ -50,10 +53,24 @@ async def read(ids: Iterable[str]) -> dict[str, Row]:
     return {row["_id"]: row for row in found}
 
 
-async def _write(new: Mapping[str, Told]) -> None:
+async def _create(new: Mapping[str, Told]) -> dict[str, Row]:
+    """Store identities that nobody has seen; returns those that nobody else has stored first."""
+    if not new:
+        return {}
+    moment = now()
+    rows = {key: {**folded(None, about), "created_at": moment} for key, about in new.items()}
+    refused = await Identity.stored().insert_each(list(rows.values()))
+    _raise_all_but_races(refused)
+    return {key: row for index, (key, row) in enumerate(rows.items()) if index not in refused}
+
+
+async def _merge(new: Mapping[str, Told]) -> None:
     writes = [Write(queries.by_id(key), queries.told(about), upsert=True) for key, about in new.items()]
-    written = await Identity.stored().write_each(writes)
-    for error in written.errors.values():
+    _raise_all_but_races((await Identity.stored().write_each(writes)).errors)
+
+
+def _raise_all_but_races(errors: Mapping[int, CrmError]) -> None:
+    for error in errors.values():
         if not isinstance(error, AlreadyExists):
             raise error
 

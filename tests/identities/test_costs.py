@@ -86,7 +86,7 @@ async def test_a_visitor_who_was_seen_a_moment_ago_costs_nothing(process: Counte
     seen = [Sighting("u-1", "a-1", at(5)), Sighting("u-1", None, at(5)), Sighting(None, "a-1", at(5))]
     with process.counting() as cost:
         await service.observe(BROWSER, seen)
-    assert cost == {"find identities": 2, "update identities": 1}
+    assert cost == {"find identities": 1, "insert identities": 1}
     with process.counting() as cost:
         await service.observe(BROWSER, seen)
         await service.observe(BROWSER, [Sighting("u-1", "a-1", at(6))])
