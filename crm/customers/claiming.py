@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ from crm.database.collection import Row, Write
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, CrmError, Unavailable
 
+T = TypeVar("T")
 log = structlog.get_logger("crm.customers")
 
 #: Each round loses only to somebody who made progress.
@@ -135,31 +136,41 @@ async def learn(
 
     Args:
         found: Everybody with one of their ids, addresses and external ids.
-        told: Whose it is (None is nobody's yet), and what; no customer, address or external id twice.
+        told: Whose it is (None is nobody's yet), and what.
         trusted: Whether a backend says it.
         phone_region: Country of phone numbers without a country code.
 
     Returns:
         The places of those of whom all is written. Of the others somebody else has written meanwhile: look again.
-
-    Raises:
-        CrmError: A trusted sender's customer cannot be resolved.
     """
     learnt = Learnt()
     new: dict[int, Row] = {}
-    writes: dict[int, Write] = {}
+    fields: dict[str, dict[str, Any]] = {}
+    places: dict[str, set[int]] = {}
     moment = now()
     for place, (customer_id, said) in enumerate(told):
-        if customer_id is None:
-            new[place] = _created(said, found, phone_region) | {"created_at": moment, "updated_at": moment}
-        elif fields := changes(found.rows[customer_id], said, found, trusted=trusted):
-            update = queries.changed(with_keys(fields, phone_region), moment)
-            writes[place] = Write(queries.at_version(customer_id, found.rows[customer_id]["version"]), update)
+        if customer_id is not None:
+            own = fields.setdefault(customer_id, {})
+            more = changes({**found.rows[customer_id], **own}, said, found, trusted=trusted)
+            own |= more
+            learnt.changed |= {place} if more else set()
+            places.setdefault(customer_id, set()).add(place)
+        elif row := _created(said, found, phone_region):
+            new[place] = row | {"created_at": moment, "updated_at": moment}
         else:
             learnt.done.add(place)
-    learnt.changed |= new.keys() | writes.keys()
-    learnt.done |= await _create(new) | await _change(writes)
-    return learnt
+    learnt.changed |= new.keys()
+    learnt.done |= await _create(new)
+    writes = {
+        customer_id: Write(
+            queries.at_version(customer_id, found.rows[customer_id]["version"]),
+            queries.changed(with_keys(own, phone_region), moment),
+        )
+        for customer_id, own in fields.items()
+        if own
+    }
+    written = (places.keys() - writes.keys()) | await _change(writes)
+    return Learnt(learnt.done.union(*(places[customer_id] for customer_id in written)), learnt.changed)
 
 
 async def resolve(found: Found, told: Sequence[Told], phone_region: str | None) -> list[str | None]:
@@ -170,7 +181,7 @@ async def resolve(found: Found, told: Sequence[Told], phone_region: str | None) 
     Raises:
         CrmError: One of them cannot be resolved.
     """
-    owners: list[str | None] = [_settled(found, said) for said in told]
+    owners: list[str | None] = [_known_before(found, said) for said in told]
     named = [place for place, said in enumerate(told) if said.external or said.email]
     asked = [place for place in named if owners[place] is None]
     if asked:
@@ -226,7 +237,7 @@ def _same_address(name: str, said: Told, row: Row) -> bool:
     return name == "email" and said.email_key() == row.get("email_key")
 
 
-def _settled(found: Found, said: Told) -> str | None:
+def _known_before(found: Found, said: Told) -> str | None:
     """Who is meant, where a trusted source has said so before: nothing about their names is open."""
     key = said.email_key()
     holder = found.with_email(key) if key else None
@@ -241,16 +252,19 @@ def _naming(said: Told) -> Naming:
     return Naming(source, CustomerRef.model_construct(external_id=external_id, **named), said.addresses)
 
 
-def _created(said: Told, found: Found, phone_region: str | None) -> Row:
+def _created(said: Told, found: Found, phone_region: str | None) -> Row | None:
+    """Somebody new who claims to be this; nobody, where nothing that is theirs alone tells who they are."""
     fields: dict[str, Any] = {name: getattr(said, name) for name in _PERSONAL if getattr(said, name)}
     if said.email and found.with_email(said.email_key() or "") is None:
         fields["email"] = said.email
     external = [{"source": said.external[0], "id": said.external[1]}] if said.external else []
+    if not external and "email" not in fields:
+        return None
     unverified = [name for name in claims.CLAIMABLE if name in fields or (name == "external_ids" and external)]
     keyed = {name: value for name, value in with_keys(fields, phone_region).items() if value is not None}
     lists = {
         "external_ids": external,
-        "addresses": [dict(address) for address in said.addresses],
+        "addresses": [dict(address) for address in addresses.missing((), said.addresses)],
         "attributes": dict(said.attributes),
         "unverified": unverified,
     }
@@ -262,21 +276,22 @@ async def _create(new: Mapping[int, Row]) -> set[int]:
     if not new:
         return set()
     errors = await Customer.stored().insert_each(list(new.values()))
-    return _settled_places(list(new), errors)
+    return _settled(list(new), errors)
 
 
-async def _change(writes: Mapping[int, Write]) -> set[int]:
+async def _change(writes: Mapping[str, Write]) -> set[str]:
+    """Returns the ids of those who are as they should be; an address of the others was taken a moment ago."""
     if not writes:
         return set()
     written = await Customer.stored().write_each(list(writes.values()))
     # The driver does not say which of a batch matched nothing. To tell the others again changes nothing.
     lost = written.matched + len(written.errors) < len(writes)
-    return set() if lost else _settled_places(list(writes), written.errors)
+    return set() if lost else _settled(list(writes), written.errors)
 
 
-def _settled_places(places: Sequence[int], errors: Mapping[int, CrmError]) -> set[int]:
+def _settled(written: Sequence[T], errors: Mapping[int, CrmError]) -> set[T]:
     for error in errors.values():
         if not isinstance(error, AlreadyExists):
             # A rule refuses it, and would again: the others' traits, and the events, are not to wait for it.
             log.error("traits were refused", error=type(error).__name__, rules=[e.detail for e in error.errors])
-    return {place for index, place in enumerate(places) if not isinstance(errors.get(index), AlreadyExists)}
+    return {one for index, one in enumerate(written) if not isinstance(errors.get(index), AlreadyExists)}

@@ -118,9 +118,16 @@ class Statements:
 
 def named(source: str, message: Saying) -> set[str]:
     """The ids of all identities that a message names."""
-    statements = Statements(source)
-    statements.message(message)
-    return set(statements.told)
+    ids = set()
+    if message.user_id:
+        ids.add(names.of_user(source, message.user_id))
+    if message.anonymous_id:
+        ids.add(names.of_visitor(source, message.anonymous_id))
+    if message.type == "alias" and message.user_id and message.previous_id:
+        ids |= {names.of_user(source, message.previous_id), names.of_visitor(source, message.previous_id)}
+    if message.type == "identify" and ids and (key := traits.email_key(message.traits)):
+        ids.add(names.of_email(key))
+    return ids
 
 
 def folded(row: Mapping[str, Any] | None, told: Told) -> Mapping[str, Any]:

@@ -97,26 +97,20 @@ async def learn(sender: Speaker, about: Mapping[str, Subject], rows: Mapping[str
 
 
 async def _round(sender: Speaker, told: Mapping[str, Told], rows: Mapping[str, Row]) -> tuple[set[str], set[str]]:
-    """Tell each customer at most one thing; returns those that are settled, and those who had to be changed."""
+    """Tell the customers; returns the identities of those that are settled, and of those who had to be changed."""
     found = await customers_of(rows, emails=_addresses(told))
     owners = {key: owner(key, rows, found) for key in told}
     if sender.trusted:
         owners, found = await _resolved(sender, told, owners, found)
-    settled = {key for key, said in told.items() if owners[key] is None and not (said.external or said.email)}
-    chosen: list[str] = []
-    taken: set[str | None] = set()
-    for key, said in told.items():
-        customer_id = owners[key]
-        own = {customer_id or key, said.email_key()} - {None}
-        gone = customer_id is not None and not found.exists(customer_id)
-        if not (key in settled or gone or own & taken):
-            chosen.append(key)
-            taken |= own
+    nobody = {key for key, said in told.items() if owners[key] is None and not (said.external or said.email)}
+    # Who was deleted a moment ago is looked for again.
+    there = {key for key, customer_id in owners.items() if customer_id is None or found.exists(customer_id)}
+    chosen = sorted(there - nobody)
     learnt = await customers.learn(
         found, [(owners[key], told[key]) for key in chosen], trusted=sender.trusted, phone_region=sender.phone_region
     )
     wrote = {chosen[place] for place in learnt.changed}
-    return settled | {chosen[place] for place in learnt.done}, wrote
+    return nobody | {chosen[place] for place in learnt.done}, wrote
 
 
 async def _resolved(

@@ -20,6 +20,7 @@ from crm.identities.documents import MOST_TRAITS
 LONGEST_TEXT: Final = 500
 _LARGEST_NUMBER: Final = 2**53
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_HALF_A_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 #: Traits that are fields of a customer. They are kept before any others.
 RESERVED: Final = ("email", "first_name", "last_name", "name", "phone")
 _SPELLINGS: Final = {"firstName": "first_name", "lastName": "last_name", "createdAt": "created_at"}
@@ -147,7 +148,7 @@ def _is_text(value: Any, longest: int, shortest: int = 1) -> bool:
         isinstance(value, str)
         and shortest <= len(value) <= longest
         and "\x00" not in value
-        and not any("\ud800" <= c <= "\udfff" for c in value)
+        and _HALF_A_CHARACTER.search(value) is None
     )
 
 

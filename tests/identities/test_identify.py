@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from crm.customers import service as customers
+from crm.customers.documents import MOST_EXTERNAL_IDS
 from crm.database.driver import Database
+from crm.events.messages import Sender
 from crm.identities import names, service
 from crm.identities.messages import Sighting
 from tests.fixtures.rows import customer_row
@@ -121,3 +123,29 @@ async def test_more_attributes_than_fit_hold_nobody_up(store: Store, database: D
         await service.identify(BROWSER, [identify("u-1", None, a=1, b=2), said])
     counts = sorted(len(row["attributes"]) for row in store.root["customers"].find())
     assert counts == [46, 99]
+
+
+@pytest.mark.parametrize("sender", [BROWSER, BACKEND], ids=["public", "trusted"])
+async def test_hundreds_who_name_one_address_in_one_batch(sender: Sender, store: Store, database: Database) -> None:
+    """As a form does that is tested with one address: every one of them is a claim, or an id, of one customer."""
+    with tracking(database):
+        said = [identify(f"u-{n}", f"a-{n}", at(n % 60), email="test@example.com", plan=n) for n in range(300)]
+        await service.identify(sender, said)
+        await service.identify(sender, said[:10])
+    customers_of_it = list(store.root["customers"].find())
+    (with_address,) = (row for row in customers_of_it if "email" in row)
+    assert len(with_address["external_ids"]) == (1 if sender is BROWSER else MOST_EXTERNAL_IDS)
+
+
+async def test_nobody_is_made_of_a_name_beside_somebody_elses_address(store: Store, database: Database) -> None:
+    with tracking(database):
+        await service.identify(BROWSER, [identify(None, "a-1", at(0), email="gone@example.com")])
+        (customer,) = store.root["customers"].find()
+        await service.forget(customer["_id"])
+        store.root["customers"].delete_many({})
+        await service.identify(BROWSER, [identify("u-2", None, email="ann@example.com")])
+        for _ in range(2):
+            await service.identify(BROWSER, [identify(None, "a-1", at(1), email="ann@example.com", name="Eve")])
+            await service.identify(BROWSER, [identify(None, "a-2", at(1), email="ann@example.com", name="Eve")])
+    (customer,) = store.root["customers"].find()
+    assert customer["first_name"] == "Eve"
