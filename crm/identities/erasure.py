@@ -35,12 +35,12 @@ _TOGETHER: Final = 10_000
 
 @asynccontextmanager
 async def watching(database: Database) -> AsyncIterator[None]:
-    """Know within the block whom to forget; the set is complete when it begins."""
+    """Know within the block whom to forget; the set is complete when it begins, if the database is there."""
     if _ERASED in database.kept:
         yield  # another application on the same connection does it
         return
     known = _Known()
-    await known.refresh(database)
+    await known.try_refresh(database)
     task = asyncio.create_task(known.keep_up(database), context=Context())
     database.kept[_ERASED] = known
     try:
@@ -55,7 +55,7 @@ async def erased(ids: Iterable[str]) -> set[str]:
     """Those of some identities that were erased; nothing is read while ``watching``."""
     asked = set(ids)
     known: _Known | None = driver.present().database.kept.get(_ERASED)
-    if known is not None:
+    if known is not None and known.complete:
         return asked & known.ids
     with driver.acting_within(Role.INGEST):
         return {row["_id"] for row in await Identity.stored().find(queries.erased_among(sorted(asked)))}
@@ -73,18 +73,22 @@ class _Known:
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
+        self.complete = False
         self._last: Position = (EARLIEST, "")
         self._came = time.monotonic()
 
     async def keep_up(self, database: Database) -> None:
         while True:
             await asyncio.sleep(_EVERY)
-            try:
-                await self.refresh(database)
-            except Exception as exc:  # noqa: BLE001  a task that ends would let erased people come back, unseen
-                log.warning("erased people are known late", error=type(exc).__name__)
+            await self.try_refresh(database)
 
-    async def refresh(self, database: Database) -> None:
+    async def try_refresh(self, database: Database) -> None:
+        try:
+            await self._refresh(database)
+        except Exception as exc:  # noqa: BLE001  a task that ends would let erased people come back, unseen
+            log.warning("erased people are known late", error=type(exc).__name__)
+
+    async def _refresh(self, database: Database) -> None:
         last, last_id = self._last
         quiet = time.monotonic() - self._came > _OVERLAP.total_seconds()
         position = (last, last_id) if quiet else (max(last - _OVERLAP, EARLIEST), "")
@@ -95,4 +99,5 @@ class _Known:
                 if position > self._last:
                     self._last, self._came = position, time.monotonic()
                 if len(rows) < _TOGETHER:
-                    return
+                    break
+        self.complete = True

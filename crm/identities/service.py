@@ -188,8 +188,9 @@ async def _reached(customer_id: str, roots: Iterable[str], limit: int) -> dict[s
         for start in range(0, len(frontier), _TOGETHER):
             query = queries.leading_to(frontier[start : start + _TOGETHER], limit)
             rows |= {row["_id"]: row for row in await Identity.stored().find(query)}
-        frontier = [key for key in await _not_elsewhere(customer_id, rows) if key not in reached and key not in roots]
-        reached |= {key: rows[key] for key in frontier}
+        new = [key for key in await _not_elsewhere(customer_id, rows) if key not in reached and key not in roots]
+        reached |= {key: rows[key] for key in new}
+        frontier = [key for key in new if rows[key]["kind"] != "visitor"]  # nothing ever leads to a browser
         if not frontier or 0 < limit <= len(reached):
             break
     return dict(list(reached.items())[:limit]) if limit else reached

@@ -118,6 +118,11 @@ async def test_whose_hundreds_of_visitors_are_costs_a_read_for_each_link_and_one
     with process.counting() as cost:
         whose = await service.owners(visitors)
     assert len(set(whose.values())) == number
+    (mine, *_) = whose.values()
+    with process.counting() as theirs:
+        assert len(await service.identities_of(mine)) == 4
+    # The customer; where the user id leads, since it is only claimed; and what leads to all of these.
+    assert theirs == {"find customers": 2, "find identities": 3}
     # From browser to user, from user to address; and the customers.
     assert {name: count for name, count in cost.items() if not name.startswith("getMore")} == {
         "find identities": 3,

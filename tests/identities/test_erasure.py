@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
-from crm.identities import names, service
+from crm.errors import Unavailable
+from crm.identities import erasure, names, service
 from crm.identities.messages import Sighting
 from crm.identity import Role
 from tests.fixtures.answers import good
@@ -110,4 +112,21 @@ async def test_another_process_hears_of_it(store: Store, database: Database) -> 
             assert await service.erased(EVERYTHING) == EVERYTHING
         async with service.watching(second):
             with acting_as(second, Role.TRACKING):
+                assert await service.erased(EVERYTHING) == EVERYTHING
+
+
+async def test_as_long_as_the_set_is_not_there_the_store_is_asked(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise Unavailable("away")
+
+    customer_id = await known(store, database)
+    process = Database(database.clients, database.name)
+    with acting_as(database, Role.ADMIN):
+        await service.forget(customer_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure._Known, "_refresh", away)
+        async with service.watching(process):
+            with acting_as(process, Role.TRACKING):
                 assert await service.erased(EVERYTHING) == EVERYTHING
