@@ -30,6 +30,7 @@ from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
 from crm.idempotency.middleware import IdempotentRequests
+from crm.identities import service as identities
 from crm.identity import Principal
 from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
@@ -111,7 +112,7 @@ def create_app(
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
         try:
-            async with orders.adding_up(own), worker.running(wanted=work_inbox):
+            async with identities.watching(own), orders.adding_up(own), worker.running(wanted=work_inbox):
                 yield
         finally:
             if database is None:

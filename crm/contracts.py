@@ -13,6 +13,7 @@ from crm.database.documents import CrmDocument
 from crm.errors import ContractError
 from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
+from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.orders.contract import CONTRACTS as ORDERS
@@ -25,6 +26,7 @@ _COLLECTIONS = (
     PRODUCTS,
     *ORDERS,
     *EVENTS,
+    IDENTITIES,
     INTERACTIONS,
     *CONNECTIONS,
     INBOX,

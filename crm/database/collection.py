@@ -21,10 +21,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One change of a batch, of at most one document."""
+    """One change of a batch: of at most one document, which it creates with ``upsert``."""
 
     filter: Filter
     update: Update | UpdatePipeline
+    upsert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Collection:
         """Make each change in one unordered batch: one that is refused does not harm its neighbours."""
         if len(writes) == 1:
             return await self._write_one(writes[0])
-        updates = [UpdateOne(write.filter, write.update) for write in writes]
+        updates = [UpdateOne(write.filter, write.update, upsert=write.upsert) for write in writes]
         try:
             with driver_errors():
                 result = await self.raw.bulk_write(updates, ordered=False)
@@ -155,13 +156,13 @@ class Collection:
     async def _write_one(self, write: Write) -> Written:
         try:
             with driver_errors():
-                result = await self.raw.update_one(write.filter, write.update)
+                result = await self.raw.update_one(write.filter, write.update, upsert=write.upsert)
         except (AlreadyExists, InvalidInput) as exc:
             return Written(0, 0, {0: exc})
         return Written(result.matched_count, result.modified_count, {})
 
     async def update_one(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | UpdatePipeline, *, upsert: bool = False, session: Any = None
     ) -> Outcome:
         """Change (or with ``upsert`` create) at most one document."""
         with driver_errors():

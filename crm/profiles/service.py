@@ -66,8 +66,9 @@ async def read_timeline(
 async def delete(principal: Principal, customer_id: str) -> None:
     """Remove a customer for good: the record, the interactions, the browsing events and the answers kept for repeats.
 
-    Orders stay for the books: detached, without addresses and notes. Events go first and outside the transaction, of
-    which there may be too many for one; interrupted, the call can be made again.
+    Orders stay for the books: detached, without addresses and notes. Events and identities go first and outside the
+    transaction, for which there may be too many; interrupted, the call can be made again. Identities are marked as
+    erased, so that a browser that goes on sending leaves no trace.
 
     Raises:
         NotFound: There is no such customer.
@@ -75,9 +76,7 @@ async def delete(principal: Principal, customer_id: str) -> None:
     """
     del principal
     await customers.require(customer_id)
-    theirs = await identities.identities_of(customer_id)
-    await events.remove_all(theirs)
-    await identities.forget(customer_id)
+    await events.remove_all([customer_id, *await identities.forget(customer_id)])
 
     async def together(session: Any) -> None:
         await customers.remove(customer_id, session=session)

@@ -18,7 +18,7 @@ from crm.database.query import Filter, Pipeline, Query
 from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
-from tests.fixtures.seed import at, seed
+from tests.fixtures.seed import at, identity_id, seed
 
 pytestmark = pytest.mark.mongo
 PAGE: Final = 10
@@ -51,6 +51,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
+    "customers.queries.named_by_any": (
+        "customers",
+        (["cus_0007", "cus_0008"], ["customer9@example.com"], {"pos": ["p7", "p200"], "shop-7": ["x0"]}),
+    ),
     "customers.queries.named_by_email_keys": ("customers", (["customer7@example.com", "customer9@example.com"],)),
     "customers.queries.named_by_external_ids": ("customers", ("pos", ["p7", "p200", "none"])),
     "customers.queries.named_by_id": ("customers", (["cus_0007", "cus_0008"],)),
@@ -82,6 +86,12 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "inbox.queries.older_dead": ("inbox", ("con_3", "order/3", at(50), at(50), at(51))),
     "inbox.queries.still_due": ("inbox", ("dlv_0000", at(0))),
     "inbox.queries.without_body": ("inbox", (Query({"_id": "dlv_0007"}),)),
+    "identities.queries.by_id": ("identities", (identity_id(7),)),
+    "identities.queries.by_ids": ("identities", ([identity_id(7), identity_id(8)],)),
+    "identities.queries.erased_among": ("identities", ([identity_id(7), identity_id(399)],)),
+    "identities.queries.erased_since": ("identities", ((at(185), ""), PAGE)),
+    "identities.queries.leading_to": ("identities", ([identity_id(n) for n in range(10)], PAGE)),
+    "identities.queries.names_of": ("identities", ([identity_id(7), identity_id(8)],)),
     "idempotency.queries.by_id": ("idempotency_keys", (f"idk_{'A' * 26}",)),
     "idempotency.queries.held": ("idempotency_keys", (f"idk_{'A' * 26}", "run_1", "answered")),
     "idempotency.queries.of_customer": ("idempotency_keys", ("cus_0001",)),
@@ -160,8 +170,10 @@ BY_ID: Final = frozenset(
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions without_consent",
+        "customers": "at_version by_id by_ids named_by_any named_by_id stats_behind stats_of stats_revisions "
+        "without_consent",
         "events": "reject_by_id rejects_by_ids stored_ids",
+        "identities": "by_id by_ids erased_among names_of",
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",

@@ -21,8 +21,10 @@ from tests.fixtures.rows import (
     Row,
     amount,
     customer_row,
+    erased_identity_row,
     event_row,
     identify_row,
+    identity_row,
     interaction_row,
     item_row,
     keyed_request_row,
@@ -58,6 +60,10 @@ KNOWN = "a customer has an email, a phone, a name or an external id"
 NET = "net is gross - refunded in every currency"
 ANSWERED = "an answered request has a status and a body, and no other has either"
 DATES = "every date lies between 1970 and 2200"
+CLAIMED = "unverified names only fields that the customer has"
+NAMED = "an identity has its value, and its source unless it is an email, until it is erased"
+FIRST = "first and linked_at are those of the first link"
+ERASED = "an erased identity has no links and no traits"
 LAST_NAME = "last_name and last_name_key go together"
 
 
@@ -95,6 +101,10 @@ def event(pointer: str, says: str, **changes: Any) -> Refused:
 
 def said(pointer: str, says: str, **changes: Any) -> Refused:
     return Refused("events", identify_row(**changes), pointer, says)
+
+
+def who(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("identities", identity_row(**changes), pointer, says)
 
 
 def talk(pointer: str, says: str, **changes: Any) -> Refused:
@@ -170,6 +180,21 @@ REFUSED = {
     "a customer known by nothing": customer("", KNOWN, **NOBODY),
     "sums that do not add up": customer("", NET, stats=stats(net=amount("15.18"))),
     "a sum without end": customer("/stats/totals/0/gross", NOT_ALLOWED, stats=stats(gross=amount("Infinity"))),
+    "a claim of what is not there": customer("", CLAIMED, phone=ABSENT, phone_key=ABSENT, unverified=["phone"]),
+    "a claim of no external ids": customer("", CLAIMED, unverified=["external_ids"]),
+    "a claim of something else": customer("/unverified/0", "This item is not allowed.", unverified=["tags"]),
+    # identities
+    "an identity without its value": who("", NAMED, value=ABSENT),
+    "a visitor of no source": who("", NAMED, kind="visitor", source=ABSENT),
+    "an address with a source": who("", NAMED, kind="email", value="ann@example.com"),
+    "an identity that leads elsewhere": who("", FIRST, first="cus_1"),
+    "an identity that leads nowhere": who("", FIRST, first=ABSENT, linked_at=ABSENT),
+    "an identity that was linked at another time": who("", FIRST, linked_at=MOMENT + timedelta(days=1)),
+    "a value of the erased": Refused("identities", erased_identity_row(value=MARK), "", NAMED),
+    "traits of the erased": Refused("identities", erased_identity_row(traits=identity_row()["traits"]), "", ERASED),
+    "an identity of something else": who("/kind", NOT_ALLOWED, kind=MARK),
+    "more links than an identity has": who("/links", "This list breaks maxItems.", links=identity_row()["links"] * 101),
+    "a trait with a dot": who("/traits/0/name", NOT_ALLOWED, traits=[{**identity_row()["traits"][0], "name": "a.b"}]),
     # products
     "a product without a title": Refused("products", product_row(title=ABSENT), "/title", REQUIRED),
     "a price in no currency": Refused(
@@ -309,6 +334,7 @@ def test_a_rule_across_fields_reaches_any_client_as_a_sentence(writers: Writers)
     assert ADDS_UP in json_util.dumps((caught.value.details or {})["errInfo"])
 
 
+LINKED: Row = {"kind": "visitor", "links": [{"to": "cus_1", "at": MOMENT, "via": "track"}], "first": "cus_1"}
 ACCEPTED = {
     **{f"a whole row of {name}": (name, make()) for name, make in ROWS.items()},
     "a customer known by a first name": ("customers", customer_row(**{**NOBODY, "first_name": "Ann"})),
@@ -339,6 +365,10 @@ ACCEPTED = {
     "a page of a visitor": ("events", page_row()),
     "who somebody is": ("events", identify_row()),
     "who somebody was": ("events", identify_row(type="alias", properties={"previous_id": "a"})),
+    "a browser that led to a customer": ("identities", identity_row(**LINKED)),
+    "an address": ("identities", identity_row(kind="email", source=ABSENT, value="ann@example.com")),
+    "an identity without links": ("identities", identity_row(links=[], first=ABSENT, linked_at=ABSENT)),
+    "an erased identity": ("identities", erased_identity_row()),
     "a task": ("interactions", interaction_row(kind="task", status="open", due_at=MOMENT, assignee="usr_1")),
 }
 

@@ -31,6 +31,7 @@ stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f    
 order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
 event_rejects      fiurdmx ·     ·       i      i        ·    fiumx    f      idmxb
+identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
