@@ -101,6 +101,7 @@ async def test_two_people_in_one_batch_who_name_one_address(store: Store, databa
     assert customer["attributes"] == {"city": "Leeds", "plan": "gold"}
 
 
+@pytest.mark.goes_around
 async def test_a_sighting_by_a_backend_names_our_customer(store: Store, database: Database) -> None:
     store.root["customers"].insert_one(customer_row(_id="cus_1"))
     seen = Sighting(None, "a-1", at(), customer_id="cus_1")
