@@ -10,7 +10,6 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
@@ -45,7 +44,8 @@ from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles.routes import router as profiles_router
-from crm.web import access, docs, health, problems
+from crm.web import access, docs, health, metrics, problems
+from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
 from crm.web.middleware import ActingPrincipal, RequestLog
@@ -124,13 +124,16 @@ def create_app(
     def acting(app: ASGIApp) -> ASGIApp:
         return ActingPrincipal(app, database=_database, recognise=recognise)
 
-    app = Litestar(
+    def surrounded(route: ASGIApp) -> ASGIApp:
+        return RequestLog(acting(metrics.Metrics(route)))
+
+    app = WithHotRoutes(
         route_handlers=[
             Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
             *webhooks.ROUTERS,
             health.live,
             health.ready,
-            _Metrics,
+            metrics.Exposition,
             docs.document,
             docs.page,
             docs.assets(),
@@ -139,7 +142,7 @@ def create_app(
         middleware=[
             RequestLog,
             acting,
-            PrometheusConfig(app_name="crm", prefix="crm", group_path=True).middleware,
+            metrics.Metrics,
             IdempotentRequests,
         ],
         guards=[access.enforce],
@@ -159,15 +162,8 @@ def create_app(
         debug=False,
     )
     _close_routes(app)
+    app.open_hot_routes(settings, surrounded)
     return app
-
-
-class _Metrics(PrometheusController):
-    """Prometheus metrics, by route template: a path would be one series for each customer."""
-
-    path = "/metrics"
-    opt = access.PUBLIC
-    include_in_schema = False
 
 
 def _database(scope: Scope) -> Database:

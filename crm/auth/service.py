@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from datetime import datetime
@@ -27,6 +28,8 @@ _MOST_BELIEVED: Final = 10_000
 _MOST_AT_ONCE: Final = 20
 
 _believed: dict[tuple[int, str], tuple[float, Principal]] = {}
+#: Look-ups under way: the requests of a busy sender share one, else all that come at that moment would ask.
+_asked: dict[tuple[int, str], asyncio.Task[Principal]] = {}
 
 
 async def sign_in(email: str, password: str, address: str, settings: Settings) -> TokenOut:
@@ -74,11 +77,32 @@ async def recognise(credential: str, settings: Settings) -> Principal:
     believed = _believed.get(memory)
     if believed is not None and time.monotonic() - believed[0] < _BELIEVED_FOR:
         return believed[1]
-    principal = await (_of_key(handle) if is_key else _of_user(handle))
-    if len(_believed) >= _MOST_BELIEVED:
-        _believed.clear()
-    _believed[memory] = (time.monotonic(), principal)
-    return principal
+    asked = _asked.get(memory)
+    if asked is None:
+        asked = _asked[memory] = asyncio.create_task(_look_up(memory, is_key=is_key))
+    # Shielded: who goes away must not end it for the others.
+    return await asyncio.shield(asked)
+
+
+async def _look_up(memory: tuple[int, str], *, is_key: bool) -> Principal:
+    begun, (_, handle) = time.monotonic(), memory
+    mine = asyncio.current_task()
+    try:
+        principal = await (_of_key(handle) if is_key else _of_user(handle))
+        if _asked.get(memory) is mine:  # what was forgotten meanwhile was read too early
+            if len(_believed) >= _MOST_BELIEVED:
+                _believed.clear()
+            _believed[memory] = (begun, principal)
+        return principal
+    finally:
+        if _asked.get(memory) is mine:
+            del _asked[memory]
+
+
+def _forget() -> None:
+    """Look everybody up again."""
+    _believed.clear()
+    _asked.clear()
 
 
 async def add_user(new: UserCreate) -> str:
@@ -115,7 +139,7 @@ async def set_password(email: str, password: str) -> None:
     update = queries.password_set(await passwords.hash_password(password), now())
     if await User.change(query.filter, update) is None:
         raise NotFound("There is no user with this e-mail.")
-    _believed.clear()
+    _forget()
 
 
 async def disable_user(email: str) -> None:
@@ -127,7 +151,7 @@ async def disable_user(email: str) -> None:
     query = queries.user_by_email(contact.email_key(email))
     if await User.change(query.filter, queries.disabled(now())) is None:
         raise NotFound("There is no user with this e-mail.")
-    _believed.clear()
+    _forget()
 
 
 async def list_users() -> list[tuple[str, str, str, datetime | None]]:
@@ -162,7 +186,7 @@ async def revoke_key(key_id: str) -> None:
     """
     if await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now())) is None:
         raise NotFound("There is no such key.")
-    _believed.clear()
+    _forget()
 
 
 async def list_keys() -> list[tuple[str, str, str, str, datetime | None]]:

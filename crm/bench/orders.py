@@ -24,9 +24,9 @@ from crm.bench import bulk, load, service
 from crm.clock import now
 from crm.database.ids import for_storage
 from crm.database.query import Filter, Update
-from crm.database.raw_load import RawWriter
+from crm.database.raw_load import RawWriter, upsert
 from crm.errors import OperatorError
-from crm.orders import mapping, queries
+from crm.orders import mapping
 from crm.orders.schemas import OrderPut
 
 _CUSTOMERS: Final = 1000
@@ -208,8 +208,8 @@ def writes(tag: str, orders: int) -> list[tuple[Filter, Update]]:
         dates = {"created_at": moment, "updated_at": moment}
         # A customer as the service would have found: the index of an order's customer costs its part.
         row = {"_id": f"ord_{tag.replace('-', 'x')}x{number}", **fields, "customer_id": f"cus_{number % _CUSTOMERS}"}
-        update = queries.created(for_storage({**row, "version": 1, **dates}))
-        made.append((queries.not_yet_there("raw", f"{tag}-{number}"), update))
+        key = {"source": "raw", "external_id": f"{tag}-{number}"}
+        made.append(upsert(key, for_storage({**row, "version": 1, **dates}), server_time="recorded_at"))
     return made
 
 

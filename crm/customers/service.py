@@ -200,7 +200,7 @@ async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> b
         Whether all could be written, but for those that the database's rules refuse.
     """
     writes = [
-        Write(queries.at_stats_revision(customer_id, revision), queries.stats_projected(totals))
+        Write(queries.by_id(customer_id).filter, queries.stats_projected(totals, revision))
         for customer_id, (revision, totals) in stats.items()
     ]
     written = await Customer.stored().write_each(writes)
@@ -209,7 +209,7 @@ async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> b
             raise error
         # A rule refuses the document as it is: trying again mends nothing, and the others' totals would wait for it.
         log.error("totals were refused", customer_id=list(stats)[place], rules=[e.detail for e in error.errors])
-    return written.matched + len(written.errors) == len(writes)
+    return written.modified + len(written.errors) == len(writes)
 
 
 async def seen(latest: Mapping[str, Any]) -> None:

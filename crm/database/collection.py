@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from crm.database.failures import driver_errors, duplicate_ids, matched_and_created, refused_writes
-from crm.database.query import Filter, Pipeline, Query, Rewriting, Update
+from crm.database.failures import driver_errors, duplicate_ids, matched_and_modified, refused_writes
+from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
 from crm.errors import AlreadyExists, CrmError, InvalidInput
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Write:
     """One change of a batch: of at most one document, which it creates with ``upsert``."""
 
     filter: Filter
-    update: Update | Rewriting
+    update: Update | UpdatePipeline
     upsert: bool = False
 
 
@@ -34,12 +34,12 @@ class Written:
 
     Attributes:
         matched: How many changes found their document; MongoDB does not say which.
-        created: Places of those that created one.
+        modified: How many made another one of it.
         errors: Those that were refused, by place.
     """
 
     matched: int
-    created: frozenset[int]
+    modified: int
     errors: Mapping[int, CrmError]
 
 
@@ -150,18 +150,19 @@ class Collection:
             errors = refused_writes(exc.__cause__)
             if errors is None:
                 raise
-            return Written(*matched_and_created(exc.__cause__), errors)
-        return Written(result.matched_count, frozenset(result.upserted_ids or ()), {})
+            return Written(*matched_and_modified(exc.__cause__), errors)
+        return Written(result.matched_count, result.modified_count, {})
 
     async def _write_one(self, write: Write) -> Written:
         try:
-            outcome = await self.update_one(write.filter, write.update, upsert=write.upsert)
+            with driver_errors():
+                result = await self.raw.update_one(write.filter, write.update, upsert=write.upsert)
         except (AlreadyExists, InvalidInput) as exc:
-            return Written(0, frozenset(), {0: exc})
-        return Written(outcome.matched, frozenset({0} if outcome.created else ()), {})
+            return Written(0, 0, {0: exc})
+        return Written(result.matched_count, result.modified_count, {})
 
     async def update_one(
-        self, filter_: Filter, update: Update | Rewriting, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | UpdatePipeline, *, upsert: bool = False, session: Any = None
     ) -> Outcome:
         """Change (or with ``upsert`` create) at most one document."""
         with driver_errors():

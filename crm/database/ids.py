@@ -1,15 +1,16 @@
-"""Ids and amounts as BSON knows them (with driver.py the only module that names bson)."""
+"""Ids, amounts and the server's time as BSON knows them (with driver.py the only module that names bson)."""
 
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
-from bson import Decimal128
-from pydantic import BeforeValidator, Field
+from bson import Decimal128, Timestamp
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 from ulid import ULID
 
 from crm.money import LARGEST
@@ -58,6 +59,20 @@ StoredSum = Annotated[
     Decimal, Field(ge=-_LARGEST_SUM, le=_LARGEST_SUM, allow_inf_nan=False), BeforeValidator(from_bson)
 ]
 """A sum of amounts, or a balance, which may be negative."""
+
+
+#: In a field of a new document: the server puts its own time in its place before it validates the document.
+SERVER_TIME: Final = Timestamp(0, 0)
+
+
+def _moment(value: Any) -> Any:
+    return datetime.fromtimestamp(value.time, UTC) if isinstance(value, Timestamp) else value
+
+
+ServerTime = Annotated[
+    AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"bsonType": ["timestamp", "date"]}, mode="validation")
+]
+"""A time that the server itself has set, in whole seconds; in release 0.1.0 a date."""
 
 
 def for_storage(value: Any) -> Any:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient, UpdateOne
 
 from crm.database.query import Filter, Update
+
+
+def upsert(key: Filter, row: Mapping[str, Any], *, server_time: str) -> tuple[Filter, Update]:
+    """A bare upsert that creates a document with this key, and the server's own time in a field."""
+    return {**key, "version": {"$lt": 1}}, {
+        "$setOnInsert": row,
+        "$currentDate": {server_time: {"$type": "timestamp"}},
+    }
 
 
 class RawWriter:

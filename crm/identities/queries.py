@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from crm.database.paging import Position, beyond
-from crm.database.query import Filter, Query, Rewriting
+from crm.database.query import Filter, Query, UpdatePipeline
 from crm.identities.documents import MOST_LINKS, MOST_TRAITS
 from crm.identities.graph import Told, link_rows, trait_rows
 from crm.identities.traits import RESERVED
@@ -47,7 +47,7 @@ def erased_among(identity_ids: Sequence[str]) -> Query:
     return Query({"_id": {"$in": list(identity_ids)}, "erased_at": {"$exists": True}}, projection=("_id",))
 
 
-def told(about: Told) -> Rewriting:
+def told(about: Told) -> UpdatePipeline:
     """Add to an identity what was told, creating it where there is none (``graph.folded``, on the server).
 
     The whole document is replaced by one with its fields in a fixed order, so that the same statements make the same
@@ -88,7 +88,7 @@ def told(about: Told) -> Rewriting:
     ]
 
 
-def erased(kind: str) -> Rewriting:
+def erased(kind: str) -> UpdatePipeline:
     """Keep nothing of an identity but that it was erased, so that nothing is taken up again."""
     return [
         {

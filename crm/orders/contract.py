@@ -22,9 +22,9 @@ def _each_item(expression: Any) -> dict[str, Any]:
 
 
 NOT_IN_THE_FUTURE = Rule(
-    # The reference is a date that the server itself sets ($currentDate); $$NOW cannot be used (ADR 0004).
+    # The reference is a time that the server itself sets; $$NOW cannot be used (ADR 0004). It has whole seconds.
     "placed_at is not in the future (5 minutes of skew allowed)",
-    {"$lte": ["$placed_at", {"$add": ["$recorded_at", ALLOWED_SKEW_MS]}]},
+    {"$lt": ["$placed_at", {"$add": [{"$toDate": "$recorded_at"}, ALLOWED_SKEW_MS + 1000]}]},
 )
 ADDS_UP = Rule(
     "total is items - discounts + tax + shipping, exactly",

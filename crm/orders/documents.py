@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from crm.customers.schemas import PostalAddress
 from crm.database.documents import CrmDocument, VersionedDocument
-from crm.database.ids import StoredAmount
+from crm.database.ids import ServerTime, StoredAmount
 from crm.fields import Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku, SourceName, Version
 from crm.orders.schemas import MOST_ITEMS, MOST_REFUNDS, OrderNumber
 from crm.orders.states import Status
@@ -105,7 +105,7 @@ class Order(OrderContent, VersionedDocument):
     external_id: ExternalId
     refunds: Annotated[list[Refund], Field(max_length=MOST_REFUNDS)] | None = None
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    recorded_at: Moment
+    recorded_at: ServerTime
 
     class Settings:
         """Beanie's settings."""

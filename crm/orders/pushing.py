@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row, Write
-from crm.database.ids import derived_id, for_storage, from_bson, new_id
+from crm.database.ids import SERVER_TIME, derived_id, for_storage, from_bson, new_id
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
 from crm.orders import mapping, projection, queries
@@ -300,23 +300,37 @@ def version_row(row: Row) -> Row:
 
 
 async def _write(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+    new = [change for change in changes if change.present is None]
+    replacing = [change for change in changes if change.present is not None]
+    return {**(await _create(new) if new else {}), **(await _replace(replacing) if replacing else {})}
+
+
+async def _create(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+    """Insert, where MongoDB takes a third of the time of an upsert: it stores the batch as one, not one by one."""
+    rows = [{**for_storage(change.row), "recorded_at": SERVER_TIME} for change in changes]
+    errors = await Order.stored().insert_each(rows)
+    return _answered(changes, errors)
+
+
+async def _replace(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
     written = await Order.stored().write_each([_as_write(change) for change in changes])
-    answers: dict[int, Pushed | CrmError] = {}
-    unsure: list[_Change] = []
-    updates = sum(change.present is not None for change in changes)
-    failed = sum(changes[place].present is not None for place in written.errors)
-    all_matched = written.matched == updates - failed
-    for place, change in enumerate(changes):
-        error = written.errors.get(place)
-        if error is not None:
-            # Somebody else created it a moment ago, or is changing it now: look again.
-            if not isinstance(error, Conflict):
-                answers[change.index] = error
-        elif place in written.created or (change.present is not None and all_matched):
-            answers[change.index] = _pushed(change)
-        elif change.present is not None:
-            unsure.append(change)
+    answers = _answered(changes, written.errors)
+    if written.matched == len(changes) - len(written.errors):
+        return answers
+    unsure = [change for place, change in enumerate(changes) if place not in written.errors]
+    for change in unsure:
+        del answers[change.index]
     return answers | await _arrived(unsure)
+
+
+def _answered(changes: list[_Change], errors: Mapping[int, CrmError]) -> dict[int, Pushed | CrmError]:
+    """The answers of a batch, by the places of those that were refused."""
+    return {
+        change.index: errors.get(place) or _pushed(change)
+        for place, change in enumerate(changes)
+        # Somebody else created it a moment ago, or is changing it now: look again.
+        if not isinstance(errors.get(place), Conflict)
+    }
 
 
 async def _arrived(unsure: list[_Change]) -> dict[int, Pushed | CrmError]:
@@ -341,12 +355,9 @@ def _pushed(change: _Change) -> Pushed:
 
 
 def _as_write(change: _Change) -> Write:
-    row = cast("Row", change.row)
-    if change.present is None:
-        fields = {name: value for name, value in row.items() if name not in {"source", "external_id"}}
-        return Write(queries.not_yet_there(*change.push.key), queries.created(for_storage(fields)), upsert=True)
+    row, present = cast("Row", change.row), cast("Row", change.present)
     return Write(
-        queries.at_version(row["_id"], change.present["version"]),
+        queries.at_version(row["_id"], present["version"]),
         queries.replaced({**dict.fromkeys(_CONTENT), **_content(row)}, row["updated_at"]),
     )
 

@@ -92,17 +92,10 @@ def customer_behind(customer_id: str, position: Position | None, limit: int) -> 
     return beyond(of_customer(customer_id), "-placed_at", position, limit)
 
 
-def not_yet_there(source: str, external_id: str) -> Filter:
-    """Matches no stored order (versions start at 1), so that an upsert can only create.
-
-    The range is not copied into the new document, as an equality would be.
-    """
-    return {"source": source, "external_id": external_id, "version": {"$lt": 1}}
-
-
-def created(row: Mapping[str, Any]) -> Update:
-    """Create an order as it is to be stored; ``recorded_at`` is the server's own time."""
-    return {"$setOnInsert": row, "$currentDate": {"recorded_at": True}}
+def refunded_behind(customer_id: str, latest: datetime | None) -> Query:
+    """A customer's orders of which something was given back up to a time: whole, for the timeline; people have few."""
+    filter_: dict[str, Any] = {"customer_id": customer_id, "refunded": {"$gt": 0}}
+    return Query(filter_ if latest is None else {**filter_, "refunds.at": {"$lte": latest}})
 
 
 def at_version(order_id: str, version: int) -> Filter:
@@ -116,7 +109,7 @@ def replaced(content: Mapping[str, Any], now: datetime) -> Update:
     update: Update = {
         "$set": {**for_storage(dict(content)), "updated_at": now},
         "$inc": {"version": 1},
-        "$currentDate": {"recorded_at": True},
+        "$currentDate": {"recorded_at": {"$type": "timestamp"}},
     }
     if gone:
         update["$unset"] = gone

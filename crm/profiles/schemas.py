@@ -7,7 +7,7 @@ from typing import Any, Literal
 from crm.fields import Moment
 from crm.web.schemas import WireOut
 
-TimelineKind = Literal["order", "event", "interaction"]
+TimelineKind = Literal["order", "refund", "event", "interaction"]
 
 
 class TimelineEntry(WireOut):

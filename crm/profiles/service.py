@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
+from itertools import chain
 from typing import Any, get_args
 
 from crm.customers import service as customers
@@ -51,10 +53,13 @@ async def read_timeline(
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
     position = cursor_position(request.cursor, _SORT)
-    entries: list[TimelineEntry] = []
-    for kind in sorted(set(kinds or get_args(TimelineKind))):
-        entries += await _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
-    rest = timeline.latest(entries)[: request.limit + 1]
+    found = await asyncio.gather(
+        *(
+            _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
+            for kind in sorted(set(kinds or get_args(TimelineKind)))
+        )
+    )
+    rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
 
 
@@ -86,6 +91,8 @@ async def delete(principal: Principal, customer_id: str) -> None:
 async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:
     if kind == "order":
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
+    if kind == "refund":
+        return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
     if kind == "event":
         return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

@@ -8,17 +8,25 @@ from typing import Final
 from crm.database.paging import Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
-from crm.orders.schemas import OrderOut
+from crm.orders.schemas import OrderOut, OrderRefundOut
 from crm.profiles.schemas import TimelineEntry, TimelineKind
 
+_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
-_RANK: Final[dict[TimelineKind, str]] = {"order": "3", "interaction": "2", "event": "1"}
+_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1"}
 
 
 def of_order(order: OrderOut) -> TimelineEntry:
     """An order, at the time it was placed."""
     summary = f"Order {order.number or order.external_id}: {order.total} {order.currency}, {order.status}"
     return _entry("order", order.placed_at, order, summary)
+
+
+def of_refund(refund: OrderRefundOut) -> TimelineEntry:
+    """A refund, at the time the money was given back."""
+    number = refund.order_number or refund.order_external_id
+    summary = f"{refund.refund.amount} {refund.currency} given back of order {number}"
+    return _entry("refund", refund.refund.at, refund, summary)
 
 
 def of_event(event: EventOut) -> TimelineEntry:
@@ -58,7 +66,7 @@ def latest(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     return sorted(entries, key=lambda e: (e.at, sort_key(e)), reverse=True)
 
 
-def _entry(kind: str, at: object, source: OrderOut | EventOut | InteractionOut, summary: str) -> TimelineEntry:
-    return TimelineEntry.model_validate(
-        {"kind": kind, "id": source.id, "at": at, "summary": summary, "detail": source.model_dump(mode="json")}
-    )
+def _entry(
+    kind: str, at: object, source: OrderOut | OrderRefundOut | EventOut | InteractionOut, summary: str
+) -> TimelineEntry:
+    return TimelineEntry(kind=kind, id=source.id, at=at, summary=summary, detail=source.model_dump(mode="json"))

@@ -46,6 +46,7 @@ _RATES: Final = {
     "JPY": Decimal("190"),
     "KWD": Decimal("0.391"),
 }
+_TAX: Final = Decimal("0.2")
 _SEARCHES: Final = ("mug", "gift under 20", "candle", "Weihnachten", "blanket wool", "ランプ", "кружка", "picnic")
 
 
@@ -139,7 +140,7 @@ def _order(draw: Random, shopper: Shopper, number: str, ago: int, now: datetime)
     }
     shipping = _round(Decimal(draw.choice(("0", "3.95", "6.50"))) * _RATES[currency], currency)
     discount = _round(total / 10, currency) if draw.random() < 0.15 else money.zero(currency)
-    tax = _round(shipping / 5, currency) if draw.random() < 0.4 else money.zero(currency)
+    tax = money.tax(shipping, _TAX, currency) if draw.random() < 0.4 else money.zero(currency)
     for name, amount in (("shipping", shipping), ("discount", discount), ("tax", tax)):
         if amount:
             order[name] = str(amount)
@@ -165,7 +166,7 @@ def _item(draw: Random, article: int, currency: str) -> tuple[Wire, Decimal]:
         item["discount"] = str(discount)
         amount -= discount
     if draw.random() < 0.4:
-        tax = _round(amount / 5, currency)
+        tax = money.tax(amount, _TAX, currency)
         item["tax"] = str(tax)
         amount += tax
     return item, amount

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
 from crm.errors import CrmError, Forbidden, NotSignedIn, UnreadableRequest, UnsupportedMediaType
 from crm.identity import ANONYMOUS, Principal, Role
@@ -44,22 +45,39 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     access = declared_access(handler)
     if access is None and connection.scope.get("method") == "OPTIONS":
         return  # Litestar's own: says which methods there are, and nothing else
-    if access != "public":
-        failure = cast("CrmError | None", connection.scope.get("crm_sign_in_failure"))
-        if failure is not None:
-            raise failure
-        principal = acting(connection)
-        if principal is ANONYMOUS:
-            raise NotSignedIn("Sign in at /api/v1/auth/token, or send an API key, as a bearer token.")
-        if access is None or principal.role not in access:
-            raise Forbidden("Your role may not do this.")
-    _check_content_type(connection, handler)
+    admit(connection.scope, access)
+    if connection.scope.get("method") in {"POST", "PUT", "PATCH"}:
+        check_content_type(connection.headers.get("content-type", ""), content_types(handler))
     _check_query(connection, handler)
 
 
+def admit(scope: Scope, access: frozenset[Role] | str | None) -> None:
+    """Let only those pass who may.
+
+    Raises:
+        NotSignedIn: Nobody is signed in, or the credentials were wrong.
+        Forbidden: The role may not.
+    """
+    if access == "public":
+        return
+    failure = cast("CrmError | None", scope.get("crm_sign_in_failure"))
+    if failure is not None:
+        raise failure
+    principal = present(scope)
+    if principal is ANONYMOUS:
+        raise NotSignedIn("Sign in at /api/v1/auth/token, or send an API key, as a bearer token.")
+    if access is None or principal.role not in access:
+        raise Forbidden("Your role may not do this.")
+
+
+def present(scope: Scope) -> Principal:
+    """Who makes the request of this scope; middleware has found it out."""
+    return cast("Principal", scope.get("crm_principal", ANONYMOUS))
+
+
 def acting(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-    """Who makes this request; middleware has found it out."""
-    return cast("Principal", connection.scope.get("crm_principal", ANONYMOUS))
+    """Who makes this request."""
+    return present(connection.scope)
 
 
 def acting_principal(request: Request[Any, Any, Any]) -> Principal:
@@ -67,12 +85,19 @@ def acting_principal(request: Request[Any, Any, Any]) -> Principal:
     return acting(request)
 
 
-def _check_content_type(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def content_types(handler: BaseRouteHandler) -> tuple[str, ...]:
+    """The content types that a route takes; none stands for any."""
     wanted: tuple[str, ...] = handler.opt.get("content_types", ("application/json", "application/merge-patch+json"))
-    if connection.scope.get("method") not in {"POST", "PUT", "PATCH"} or not wanted:
-        return
-    sent = connection.headers.get("content-type", "").split(";")[0].strip().lower()
-    if sent not in wanted:
+    return wanted
+
+
+def check_content_type(sent: str, wanted: tuple[str, ...]) -> None:
+    """Refuse a body that is something else.
+
+    Raises:
+        UnsupportedMediaType: It is.
+    """
+    if wanted and sent.split(";")[0].strip().lower() not in wanted:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(wanted)}.")
 
 

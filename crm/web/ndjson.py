@@ -18,11 +18,12 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse, Response
 from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from crm.errors import CrmError, InvalidInput, Unavailable, UnreadableRequest, UnsupportedMediaType
+from crm.errors import CrmError, InvalidInput, Unavailable, UnsupportedMediaType
+from crm.web.bodies import read
 from crm.web.ndjson_lines import LONGEST_LINE, Gunzip, Line, LineSplitter
-from crm.web.problems import FieldErrorOut, invalid, said, settle
+from crm.web.problems import FieldErrorOut, said, settle
 from crm.web.schemas import WireOut
 from crm.web.spool import Spool
 
@@ -276,15 +277,12 @@ class Running(Generic[T]):
                 await asyncio.sleep(0)
 
     def _parsed(self, data: bytes | None) -> T | CrmError:
-        """As Litestar reads a body: msgspec, then Pydantic, so that both refuse the same in the same words."""
         if data is None:
             return InvalidInput(f"A line has at most {LONGEST_LINE:,} bytes.")
         try:
-            return self._line.model_validate(msgspec.json.decode(data), strict=True)
-        except ValidationError as exc:
-            return invalid(exc)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return UnreadableRequest("The line is not JSON that can be read.")
+            return read(self._line, data, called="line")
+        except CrmError as exc:
+            return exc
 
     async def _hand_over(self) -> None:
         batch, self._batch = self._batch, _Batch()

@@ -25,6 +25,7 @@ from crm.web.schemas import WireOut
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
 _UNACCEPTABLE: Final = "The request has fields that cannot be accepted."
+_OBJECT_WANTED: Final = "The body must be a JSON object."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
 _NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary or instance of ")
 
@@ -99,6 +100,11 @@ def invalid(exc: PydanticError) -> InvalidInput:
     return InvalidInput(_UNACCEPTABLE, errors=tuple(_in_body(errors)))
 
 
+def no_object() -> InvalidInput:
+    """What is said of a body that is none, or no JSON object."""
+    return InvalidInput(_UNACCEPTABLE, errors=(FieldError("", _OBJECT_WANTED),))
+
+
 def _as_ours(exc: Exception) -> CrmError | None:
     if isinstance(exc, CrmError):
         return exc
@@ -151,9 +157,7 @@ def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
         if entry.get("source") in {"query", "path", "header"}:
             yield FieldError(key, _sentence(message))
         elif key in {"", "data"}:
-            yield FieldError(
-                "", "The body must be a JSON object." if _NOT_AN_OBJECT.search(message) else _sentence(message)
-            )
+            yield FieldError("", _OBJECT_WANTED if _NOT_AN_OBJECT.search(message) else _sentence(message))
         else:
             # Litestar joins the parts with dots: a dot within a name cannot be told from one between two.
             pointer = key.removesuffix(".[key]").replace("~", "~0").replace("/", "~1").replace(".", "/")
@@ -164,7 +168,7 @@ def _in_body(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldError]:
     for error in errors:
         place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"] if part != "[key]"]
         if not place and error["type"] in {"model_type", "model_attributes_type"}:
-            yield FieldError("", "The body must be a JSON object.")
+            yield FieldError("", _OBJECT_WANTED)
         else:
             yield FieldError("".join(f"/{part}" for part in place), _sentence(error["msg"]))
 

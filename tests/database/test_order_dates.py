@@ -12,7 +12,9 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, WriteError
 
 from crm.database.failures import translate
+from crm.database.ids import SERVER_TIME
 from crm.errors import RuleViolated
+from crm.orders.documents import Order
 from tests.fixtures.plain import Writers, plain_writers
 from tests.fixtures.rows import ABSENT, MOMENT, Row, order_row
 from tests.fixtures.store import Store
@@ -29,12 +31,21 @@ def writers(store: Store) -> Iterator[Writers]:
         yield writers
 
 
-def pushed(row: Row, placed_at: Any) -> Row:
-    """The update by which an order is stored: the server's own clock says when it was recorded."""
-    fields = {key: value for key, value in row.items() if key not in {"_id", "recorded_at", "placed_at"}}
+NOW = {"$currentDate": {"recorded_at": {"$type": "timestamp"}}}
+
+
+def new(row: Row, placed_at: Any) -> Row:
+    """An order as it is inserted: the server puts its own time in the place of an empty timestamp."""
+    fields = {key: value for key, value in row.items() if key != "placed_at"}
     if placed_at is not ABSENT:
         fields["placed_at"] = placed_at
-    return {"$set": fields, "$currentDate": {"recorded_at": True}}
+    return {**fields, "recorded_at": SERVER_TIME}
+
+
+def pushed(row: Row, placed_at: Any) -> Row:
+    """An update, which may create it: the server's own clock says when it was recorded."""
+    fields = {key: value for key, value in new(row, placed_at).items() if key not in {"_id", "recorded_at"}}
+    return {"$set": fields, **NOW}
 
 
 def in_minutes(minutes: int) -> datetime:
@@ -50,6 +61,18 @@ WRONG: Mapping[str, tuple[Callable[[], Any], str, str]] = {
     "a number": (lambda: 1, "/placed_at", NOT_ALLOWED),
     "nothing": (lambda: ABSENT, "/placed_at", "This field is required."),
 }
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_insert_is_refused(name: str, writers: Writers) -> None:
+    placed_at, pointer, says = WRONG[name]
+    row = new(order_row(), placed_at())
+    with pytest.raises(WriteError) as caught:
+        writers["orders"].insert_one(row)
+    error = translate(caught.value)
+    assert isinstance(error, RuleViolated)
+    assert (pointer, says) in [(e.pointer, e.detail) for e in error.errors]
+    assert writers["orders"].find_one({"_id": row["_id"]}) is None
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -71,22 +94,50 @@ def test_an_update_is_refused(name: str, writers: Writers) -> None:
     writers["orders"].insert_one(row)
     change: Row = {"$set": {"placed_at": placed_at()}} if name != "nothing" else {"$unset": {"placed_at": ""}}
     with pytest.raises(WriteError) as caught:
-        writers["orders"].update_one({"_id": row["_id"]}, {**change, "$currentDate": {"recorded_at": True}})
+        writers["orders"].update_one({"_id": row["_id"]}, {**change, **NOW})
     error = translate(caught.value)
     assert isinstance(error, RuleViolated)
     assert (pointer, says) in [(e.pointer, e.detail) for e in error.errors]
     assert writers["orders"].find_one({"_id": row["_id"]}) == row
 
 
-@pytest.mark.parametrize("upsert", [False, True])
-def test_a_clock_may_be_4_minutes_ahead(upsert: bool, writers: Writers) -> None:
+@pytest.mark.parametrize("way", ["insert", "update", "upsert"])
+def test_a_clock_may_be_4_minutes_ahead(way: str, writers: Writers) -> None:
     row = order_row()
-    if not upsert:
+    if way == "update":
         writers["orders"].insert_one(row)
-    writers["orders"].update_one({"_id": row["_id"]}, pushed(row, in_minutes(4)), upsert=upsert)
+    if way == "insert":
+        writers["orders"].insert_one(new(row, in_minutes(4)))
+    else:
+        writers["orders"].update_one({"_id": row["_id"]}, pushed(row, in_minutes(4)), upsert=way == "upsert")
     stored = writers["orders"].find_one({"_id": row["_id"]})
     assert stored is not None
-    assert stored["placed_at"] > stored["recorded_at"] > datetime.now(UTC) - timedelta(minutes=1)
+    recorded_at = Order.from_row(stored).recorded_at
+    assert stored["placed_at"] > recorded_at > datetime.now(UTC) - timedelta(minutes=1)
+
+
+def test_an_order_that_was_recorded_as_a_date_is_as_good(writers: Writers) -> None:
+    row = order_row(recorded_at=MOMENT + timedelta(seconds=1))
+    writers["orders"].insert_one(row)
+    assert Order.from_row(row).recorded_at == MOMENT + timedelta(seconds=1)
+    writers["orders"].update_one({"_id": row["_id"]}, pushed(row, MOMENT))
+
+
+@pytest.mark.parametrize("recorded_at", [Timestamp(0, 1), Timestamp(1, 0)])
+def test_a_time_that_is_not_the_servers_own_is_no_excuse(recorded_at: Timestamp, writers: Writers) -> None:
+    with pytest.raises(WriteError):
+        writers["orders"].insert_one({**order_row(), "recorded_at": recorded_at})
+
+
+def test_of_a_batch_of_new_orders_only_the_one_from_the_future_is_refused(writers: Writers) -> None:
+    dates = [MOMENT, MOMENT, in_minutes(60), in_minutes(4), MOMENT]
+    rows = [new(order_row(), placed_at) for placed_at in dates]
+    with pytest.raises(BulkWriteError) as caught:
+        writers["orders"].insert_many(rows, ordered=False)
+    assert [error["index"] for error in caught.value.details["writeErrors"]] == [2]
+    stored = {row["_id"]: row for row in writers["orders"].find({})}
+    assert stored.keys() == {row["_id"] for index, row in enumerate(rows) if index != 2}
+    assert all(row["recorded_at"].time > 0 for row in stored.values())
 
 
 def test_of_a_bulk_of_pushes_only_the_one_from_the_future_is_refused(writers: Writers) -> None:

@@ -242,6 +242,7 @@ def test_what_may_be_personal_is_not_shown(id_: str) -> None:
     assert shown(id_) == "(str, not shown)"
 
 
+@pytest.mark.goes_around
 async def test_totals_that_cannot_be_added_up_do_not_keep_others_wrong(examine: Examine, store: Store) -> None:
     bad, good = order_row(currency=ABSENT), plain_order_row("5.00")
     odd, wrong = customer_of(bad), customer_of(good)

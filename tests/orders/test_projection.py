@@ -162,6 +162,7 @@ async def test_a_database_that_fails_now_and_then_only_makes_totals_late(
     assert orders_counted(store, order["customer_id"]) == 1
 
 
+@pytest.mark.goes_around
 async def test_a_customer_who_cannot_be_written_holds_up_nobody(
     ingest: httpx.AsyncClient, order_body: Body, store: Store
 ) -> None:

@@ -115,6 +115,42 @@ async def test_another_customers_things_are_not_in_it(
     assert sorted(await walk(admin, others.url)) == sorted(theirs)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 200])
+async def test_each_refund_stands_at_its_own_time(limit: int, history: History, sales: httpx.AsyncClient) -> None:
+    """Also where refunds of one order enclose those of another, or things of other kinds."""
+    days: dict[int, str] = {}
+    orders = [await history.happens("order", f"2026-01-0{day}T00:00:00Z") for day in (1, 2)]
+    days |= {1: orders[0], 2: orders[1]}
+    for day in (3, 9, 5):
+        days[day] = await give_back(history.admin, orders[0], day)
+    for day in (4, 6):
+        days[day] = await give_back(history.admin, orders[1], day)
+    days[7] = await history.happens("event", "2026-01-07T00:00:00Z")
+    days[8] = await history.happens("interaction", "2026-01-08T00:00:00Z")
+    assert await walk(sales, history.url, limit=limit) == [days[day] for day in sorted(days, reverse=True)]
+    refunds = await walk(sales, history.url, kind="refund", limit=limit)
+    assert refunds == [days[day] for day in (9, 6, 5, 4, 3)]
+
+
+async def test_a_refund_says_of_which_order(history: History, sales: httpx.AsyncClient) -> None:
+    order_id = await history.happens("order", "2026-01-01T00:00:00Z")
+    refund_id = await give_back(history.admin, order_id, 2)
+    (entry,) = good(await sales.get(history.url, params={"kind": "refund"}))["items"]
+    order = good(await sales.get(f"/api/v1/orders/{order_id}"))
+    assert (entry["id"], entry["at"]) == (refund_id, "2026-01-02T00:00:00Z")
+    assert entry["summary"] == "0.50 GBP given back of order 0"
+    assert entry["detail"]["refund"] == order["refunds"][0]
+    assert entry["detail"]["order_id"] == order_id
+    assert entry["detail"]["currency"] == order["currency"]
+
+
+async def give_back(admin: httpx.AsyncClient, order_id: str, day: int) -> str:
+    """Give half a pound back; the entry's id."""
+    refund = {"id": f"re/{day}", "amount": "0.50", "at": f"2026-01-0{day}T00:00:00Z"}
+    good(await admin.post(f"/api/v1/orders/{order_id}/refunds", json=refund), 201)
+    return f"{order_id}:re/{day}"
+
+
 async def test_nothing_happened_yet(history: History, sales: httpx.AsyncClient) -> None:
     assert good(await sales.get(history.url)) == {"items": [], "next_cursor": None}
 
@@ -181,6 +217,6 @@ async def test_a_page_costs_the_same_commands_whatever_is_on_it(
                 commands.sent.clear()
                 assert len(good(await client.get(history.url, params={"limit": limit}))["items"]) <= limit
                 costs.append(sorted(set(commands.sent) - {"find users"}))  # who asks is looked up once a second
-                assert len(commands.sent) <= 5
+                assert len(commands.sent) <= 6
     assert costs[0] == ["find customers", "find events", "find interactions", "find orders"]
     assert all(cost == costs[0] for cost in costs)

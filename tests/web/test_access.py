@@ -159,6 +159,7 @@ def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
     return {name: list(store.root[name].find({}, sort=[("_id", 1)])) for name in names}
 
 
+@pytest.mark.goes_around
 @pytest.mark.parametrize("route", ["profiles", "customers"])
 async def test_mongodb_refuses_what_a_careless_route_lets_through(
     route: str,

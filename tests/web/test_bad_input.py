@@ -329,6 +329,12 @@ async def test_the_good_bodies_are_good(name: str, world: World, admin: httpx.As
         ("orders/reconcile?source=shop&from=leak", 400), ("orders/reconcile?source=shop&to=leak", 400),
         ("orders/reconcile?source=shop&leak=1", 400), ("orders/reconcile?source=shop&cursor=leak", 400),
         ("orders?source=leak&number=leak", 400), ("interactions", 400), ("events", 400),
+        ("inbox", 400), ("inbox?state=leak@example.com", 400), ("inbox?connection_id=leak", 400),
+        ("inbox?state=dead&leak=1", 400), ("inbox?state=dead&cursor=leak", 400), ("inbox?state=dead&sort=leak", 400),
+        ("inbox/leak@example.com", 404), ("connections?cursor=leak", 400), ("connections?leak=leak", 400),
+        ("connections/leak@example.com", 404), ("privacy-requests?leak=leak", 400),
+        ("privacy-requests?cursor=leak", 400), ("customers/leak/orders", 404),
+        ("customers/leak/orders?limit=leak", 400),
     ],
 )  # fmt: skip
 async def test_what_stands_in_a_url_is_not_repeated(path: str, status: int, world: World) -> None:
