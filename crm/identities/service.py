@@ -188,20 +188,21 @@ async def _reached(customer_id: str, roots: Iterable[str], limit: int) -> dict[s
         for start in range(0, len(frontier), _TOGETHER):
             query = queries.leading_to(frontier[start : start + _TOGETHER], limit)
             rows |= {row["_id"]: row for row in await Identity.stored().find(query)}
-        new = [key for key in await _not_elsewhere(customer_id, rows) if key not in reached and key not in roots]
-        reached |= {key: rows[key] for key in new}
-        frontier = [key for key in new if rows[key]["kind"] != "visitor"]  # nothing ever leads to a browser
+        known = {*roots, *reached}
+        new = await _not_elsewhere(customer_id, {key: row for key, row in rows.items() if key not in known})
+        reached |= new
+        frontier = [key for key, row in new.items() if row["kind"] != "visitor"]  # nothing ever leads to a browser
         if not frontier or 0 < limit <= len(reached):
             break
     return dict(list(reached.items())[:limit]) if limit else reached
 
 
-async def _not_elsewhere(customer_id: str, rows: dict[str, Row]) -> list[str]:
+async def _not_elsewhere(customer_id: str, rows: dict[str, Row]) -> dict[str, Row]:
     """Those of some identities that are not users of another customer by a trusted source's word."""
     users = {(row["source"], row["value"]): key for key, row in rows.items() if row["kind"] == "user"}
     found = await customers.find_named(external=users)
     elsewhere = {key for user, key in users.items() if found.called(*user, confirmed=True) not in {None, customer_id}}
-    return [key for key in rows if key not in elsewhere]
+    return {key: row for key, row in rows.items() if key not in elsewhere}
 
 
 async def _addresses_of(ids: list[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pymongo import monitoring
 from crm.contracts import documents
 from crm.database.driver import Database, acting_as
 from crm.events.messages import Message, Sender
-from crm.identities import names, service
+from crm.identities import erasure, names, service
 from crm.identities.messages import Sighting
 from crm.identity import Role
 from tests.fixtures.store import Store
@@ -62,7 +62,8 @@ class Counted:
 
 
 @pytest_asyncio.fixture
-async def process(store: Store) -> AsyncIterator[Counted]:
+async def process(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
+    monkeypatch.setattr(erasure, "_EVERY", 3600.0)  # it would be counted, too
     commands = Commands()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         store.uri(Role.INGEST), directConnection=True, tz_aware=True, event_listeners=[commands], w="majority"

@@ -103,7 +103,8 @@ async def test_two_people_in_one_batch_who_name_one_address(store: Store, databa
 
 @pytest.mark.goes_around
 async def test_a_sighting_by_a_backend_names_our_customer(store: Store, database: Database) -> None:
-    store.root["customers"].insert_one(customer_row(_id="cus_1"))
+    nothing_bought = {"orders_count": 0, "totals": [], "revision": 0}
+    store.root["customers"].insert_one(customer_row(_id="cus_1", stats=nothing_bought))
     seen = Sighting(None, "a-1", at(), customer_id="cus_1")
     with tracking(database):
         assert await service.observe(BROWSER, [seen]) == set()  # a public key names none

@@ -34,8 +34,9 @@ class Commands(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         target = event.command.get(event.command_name)
-        # Who a key belongs to is looked up every few seconds.
-        if self.counted is not None and event.command_name not in NOT_COUNTED and target not in {"api_keys", "inbox"}:
+        # Who a key belongs to is looked up every few seconds, and who was erased every second.
+        in_the_background = target in {"api_keys", "inbox", "identities"}
+        if self.counted is not None and event.command_name not in NOT_COUNTED and not in_the_background:
             self.counted[f"{event.command_name} {target}"] += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
