@@ -27,6 +27,7 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 _NO_NUL = r"^[^\x00]*$"
+_TOO_FINE: Final = re.compile(r"(\.\d{6})\d+", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -37,22 +38,24 @@ def _read_moment(value: Any) -> Any:
     if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
         raise ValueError('A time is an RFC 3339 string such as "2026-01-31T12:00:00Z".')
     try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
+        return datetime.fromisoformat(_TOO_FINE.sub(r"\1", value.upper()) if "." in value else value.upper())
     except ValueError:
         raise ValueError("There is no such date or time.") from None
 
 
 def _settle_moment(value: datetime) -> datetime:
     """UTC and whole milliseconds, which is what BSON keeps."""
-    if value.tzinfo is None or value.utcoffset() is None:
-        raise ValueError('A time needs an offset, such as "Z" or "+01:00".')
-    try:
-        utc = value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("This time is out of range.") from None
+    utc = value
+    if value.tzinfo is not UTC:
+        if value.tzinfo is None or value.utcoffset() is None:
+            raise ValueError('A time needs an offset, such as "Z" or "+01:00".')
+        try:
+            utc = value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("This time is out of range.") from None
     if not EARLIEST <= utc < LATEST:
         raise ValueError(f"A time lies between {EARLIEST.year} and {LATEST.year}.")
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000) if utc.microsecond else utc
 
 
 def _known_currency(code: str) -> str:

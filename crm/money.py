@@ -98,7 +98,11 @@ def _exact(text: str, digits: int) -> Decimal | None:
 
 def text(value: Decimal, currency: str) -> str:
     """An amount for the wire: the currency's number of decimals (more if it was stored with more), never ``-0``."""
-    digits = minor_units(currency)
+    return text_with(value, minor_units(currency))
+
+
+def text_with(value: Decimal, digits: int) -> str:
+    """The same where the number of decimals of the currency is known."""
     plain = str(value)
     if digits and plain[-digits - 1 : -digits] == "." and plain[0] != "-":
         return plain  # nearly always: what is stored has its currency's own decimals
@@ -106,6 +110,7 @@ def text(value: Decimal, currency: str) -> str:
     return f"{value if value else abs(value):.{exact}f}"
 
 
+@cache
 def zero(currency: str) -> Decimal:
     """Nothing, with the currency's number of decimals."""
     return Decimal(0).quantize(Decimal(1).scaleb(-minor_units(currency)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
 
 Row = dict[str, Any]
+_IN_ONE_REPLY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Collection:
     async def find(self, query: Query, *, session: Any = None) -> list[Row]:
         """All documents of a query; give it a limit."""
         with driver_errors():
-            cursor = self.raw.find(query.filter, query.projection, **_optional(session))
+            # In one reply where it fits in one; by default the server stops after 101 and is asked again.
+            cursor = self.raw.find(query.filter, query.projection, batch_size=_IN_ONE_REPLY, **_optional(session))
             if query.sort:
                 cursor = cursor.sort(list(query.sort))
             if query.limit:

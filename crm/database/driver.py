@@ -79,6 +79,7 @@ class Database:
         self.group_commit = group_commit
         self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
+        self._acting = {role: Acting(self, role) for role in Role}
         self._collections: dict[tuple[Role, str], AsyncIOMotorCollection[Row]] = {}
 
     @classmethod
@@ -118,6 +119,10 @@ class Database:
         """
         client = _client(uri, timeout_ms=None)
         return cls(dict.fromkeys(Role, client), name)
+
+    def acting(self, role: Role) -> Acting:
+        """What ``act`` sets: made once, since it is set twice for each request."""
+        return self._acting[role]
 
     def raw(self, role: Role) -> AsyncIOMotorDatabase[Row]:
         """Motor's database of a role."""
@@ -184,13 +189,13 @@ _acting: ContextVar[Acting] = ContextVar("acting")
 
 def act(database: Database, role: Role) -> None:
     """From here on, this task and those it starts work on that role's client. For middleware."""
-    _acting.set(Acting(database, role))
+    _acting.set(database.acting(role))
 
 
 @contextmanager
 def acting_as(database: Database, role: Role) -> Iterator[None]:
     """Work on a role's client within the block."""
-    token = _acting.set(Acting(database, role))
+    token = _acting.set(database.acting(role))
     try:
         yield
     finally:

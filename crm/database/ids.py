@@ -81,14 +81,18 @@ ServerTime = Annotated[
 """A time that the server itself has set, in whole seconds; in release 0.1.0 a date."""
 
 
+_PLAIN: Final = frozenset({str, int, bool, datetime})
+
+
 def for_storage(value: Any) -> Any:
     """Plain Python data as the driver takes it: Decimals become Decimal128, None values and their keys are left out."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, dict):
+        # Most values of most documents are plain: they cost no call.
+        return {
+            key: item if type(item) in _PLAIN else for_storage(item) for key, item in value.items() if item is not None
+        }
     if isinstance(value, Decimal):
         return to_bson(value)
-    if isinstance(value, dict):
-        return {key: for_storage(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [for_storage(item) for item in value]
     return value

@@ -84,17 +84,18 @@ def given_back(row: Mapping[str, Any]) -> Decimal:
 def wire(row: Mapping[str, Any]) -> dict[str, Any]:
     """A stored order (as the driver has it, or dumped from its document) as the members of ``OrderOut``."""
     currency = row["currency"]
+    digits = money.minor_units(currency)
     out = {name: row.get(name) for name in _AS_STORED}
     for name in _AMOUNTS:
-        out[name] = money.text(_decimal(row[name]), currency)
+        out[name] = money.text_with(from_bson(row[name]), digits)
     for name in _ADDRESSES:
         address = row.get(name)
         out[name] = None if address is None else {**_NO_ADDRESS, **address}
     out["id"] = row["_id"]
     out["source_status"] = row.get("source_status") or row["status"]
     out["test"] = row.get("test") or False
-    out["items"] = [_item_out(item, currency) for item in row["items"]]
-    out["refunded"] = money.text(given_back(row), currency)
+    out["items"] = [_item_out(item, digits) for item in row["items"]]
+    out["refunded"] = money.text_with(given_back(row), digits)
     out["refunds"] = [refund_out(refund, currency) for refund in row.get("refunds") or ()]
     return out
 
@@ -153,16 +154,16 @@ _AS_STORED: Final = tuple(name for name in OrderOut.model_fields if name not in 
 _NO_ADDRESS: Final = dict.fromkeys(PostalAddress.model_fields)
 
 
-def _item_out(item: Mapping[str, Any], currency: str) -> dict[str, Any]:
-    unit_price, discount, tax = _decimal(item["unit_price"]), _decimal(item["discount"]), _decimal(item["tax"])
+def _item_out(item: Mapping[str, Any], digits: int) -> dict[str, Any]:
+    unit_price, discount, tax = (from_bson(item[name]) for name in ("unit_price", "discount", "tax"))
     return {
         "sku": item["sku"],
         "title": item["title"],
         "quantity": item["quantity"],
-        "unit_price": money.text(unit_price, currency),
-        "discount": money.text(discount, currency),
-        "tax": money.text(tax, currency),
-        "total": money.text(Line(item["quantity"], unit_price, discount, tax).total(), currency),
+        "unit_price": money.text_with(unit_price, digits),
+        "discount": money.text_with(discount, digits),
+        "tax": money.text_with(tax, digits),
+        "total": money.text_with(Line(item["quantity"], unit_price, discount, tax).total(), digits),
     }
 
 

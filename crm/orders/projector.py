@@ -15,8 +15,9 @@ from crm.errors import CrmError, Unavailable
 
 log = structlog.get_logger("crm.orders")
 
-#: Lists lag behind by no more than a second: rest, work and the wait for a turn.
-_SHORTEST_REST: Final = 0.25
+#: From the beginning of a turn to that of the next: with its work, lists lag behind by no more than a second. The
+#: longer, the more orders of a customer are added up at once.
+_BETWEEN_TURNS: Final = 0.75
 _LONGEST_REST: Final = 0.5
 _BETWEEN_SWEEPS: Final = 1.0
 _AFTER_FAILURE: Final = 0.5
@@ -92,8 +93,9 @@ class Projector:
                 self._wake.set()
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
-            # As long a rest as the work took: half of the machine is for pushes.
-            await asyncio.sleep(min(max(time.monotonic() - began, _SHORTEST_REST), _LONGEST_REST))
+            took = time.monotonic() - began
+            # If it took long, as long a rest: half of the machine is for pushes.
+            await asyncio.sleep(max(_BETWEEN_TURNS - took, min(took, _LONGEST_REST)))
 
     async def _settle_some(self) -> None:
         while self._marks:

@@ -371,6 +371,7 @@ def _naming(push: Push, fields: Row) -> customers.Naming | None:
         return None
     kinds = {"shipping": fields.get("shipping_address"), "billing": fields.get("billing_address")}
     addresses = tuple(for_storage({"kind": kind, **address}) for kind, address in kinds.items() if address)
+    ref = push.order.customer
     # Of whom only a telephone is known is the customer of this order, however often it is pushed.
-    nameless = derived_id("cus", push.source, push.external_id)
-    return customers.Naming(push.source, push.order.customer, addresses, nameless)
+    nameless = None if ref.external_id or ref.email else derived_id("cus", push.source, push.external_id)
+    return customers.Naming(push.source, ref, addresses, nameless)

@@ -26,7 +26,7 @@ from crm.config import Settings
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
 from crm.errors import AlreadyExists, NotConfigured
-from crm.identity import API_ROLES, Role
+from crm.identity import API_ROLES, Principal, Role
 from tests.fixtures.answers import Bad, good, refused
 from tests.fixtures.api import PASSWORD, client_of, running
 from tests.fixtures.store import Store
@@ -365,3 +365,43 @@ def test_a_secret_that_is_too_short_is_refused(secret: str, store: Store) -> Non
     settings = Settings.model_validate({"jwt_secret": secret})
     with pytest.raises(NotConfigured, match="CRM_JWT_SECRET"):
         settings.secret_for_tokens()
+
+
+async def test_requests_that_come_together_share_the_look_up_of_their_sender(
+    key: NewKey, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, look_up = [], auth._of_key
+
+    async def counted(key_hash: str) -> Principal:
+        asked.append(key_hash)
+        await asyncio.sleep(0.05)
+        return await look_up(key_hash)
+
+    monkeypatch.setattr(auth, "_of_key", counted)
+    together = [asyncio.create_task(me(anonymous, key.key)) for _ in range(8)]
+    await asyncio.sleep(0.02)
+    together.pop(0).cancel()  # the one who asked: the others still get their answer
+    assert {good(answer)["id"] for answer in await asyncio.gather(*together)} == {key.id}
+    assert len(asked) == 1
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_believed_any_longer(
+    key: NewKey, anonymous: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, read, revoked = auth._of_key, asyncio.Event(), asyncio.Event()
+
+    async def slow(key_hash: str) -> Principal:
+        principal = await look_up(key_hash)
+        read.set()
+        await revoked.wait()
+        return principal
+
+    monkeypatch.setattr(auth, "_of_key", slow)
+    early = asyncio.create_task(me(anonymous, key.key))
+    await read.wait()
+    with acting_as(database, Role.ADMIN):
+        await auth.revoke_key(key.id)
+    revoked.set()
+    good(await early)
+    monkeypatch.setattr(auth, "_of_key", look_up)
+    refused(await me(anonymous, key.key), 401, "not_signed_in")

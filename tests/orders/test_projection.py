@@ -174,3 +174,21 @@ async def test_a_customer_who_cannot_be_written_holds_up_nobody(
     _, *orders = await asyncio.gather(*pushes)
     await totals_settled(store)
     assert [orders_counted(store, order["customer_id"]) for order in orders] == [1] * 8
+
+
+async def test_totals_are_written_only_where_nobody_wrote_them_since(database: Database, store: Store) -> None:
+    seen_at = datetime(2026, 1, 31, tzinfo=UTC)
+    ann = customer_row(stats={**NO_TOTALS, "revision": 3, "last_seen_at": seen_at})
+    new = customer_row(stats=NO_TOTALS)
+    for row in (ann, new):
+        store.root["customers"].insert_one(row)
+    none: Body = {"orders_count": 0, "first_order_at": None, "last_order_at": None, "totals": []}
+    one: Body = {"orders_count": 1, "first_order_at": seen_at, "last_order_at": seen_at, "totals": []}
+    with acting_as(database, Role.INGEST):
+        assert not await customers.project_stats({ann["_id"]: (2, one), new["_id"]: (0, one)}), "somebody wrote it"
+        assert await customers.project_stats({ann["_id"]: (3, one)})
+        assert not await customers.project_stats({"cus_nobody": (0, one), ann["_id"]: (4, none)}), "one is gone"
+    stored = {row["_id"]: row for row in store.root["customers"].find({})}
+    assert stored[ann["_id"]]["stats"] == {"orders_count": 0, "totals": [], "revision": 5, "last_seen_at": seen_at}
+    assert stored[new["_id"]]["stats"] == {**one, "revision": 1}
+    assert all(row["version"] == 1 for row in stored.values())

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.fast
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SHORTEST_REST", "_LONGEST_REST", "_BETWEEN_SWEEPS", "_AFTER_FAILURE"):
+    for name in ("_BETWEEN_TURNS", "_LONGEST_REST", "_BETWEEN_SWEEPS", "_AFTER_FAILURE"):
         monkeypatch.setattr(projector, name, 0)
 
 

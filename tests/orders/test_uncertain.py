@@ -67,7 +67,7 @@ async def test_an_order_that_arrives_after_its_push_was_given_up_is_in_the_total
         late.set()
 
         async def arrives() -> None:
-            await asyncio.sleep(0.6)  # longer than the totals rest
+            await asyncio.sleep(1.0)  # longer than the totals rest
             await insert(collection, rows)
 
         arriving.append(asyncio.create_task(arrives()))
