@@ -14,6 +14,9 @@ from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
+from crm.activity import service as activity
+from crm.activity.routes import customer_router as customer_activity_router
+from crm.activity.routes import router as carts_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
@@ -58,6 +61,8 @@ API_ROUTERS: Sequence[Router] = (
     customers_router,
     customer_orders_router,
     profiles_router,
+    customer_activity_router,
+    carts_router,
     orders_router,
     order_changes_router,
     products_router,
@@ -119,7 +124,12 @@ def create_app(
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
         try:
-            async with identities.watching(own), orders.adding_up(own), worker.running(wanted=work_inbox):
+            async with (
+                identities.watching(own),
+                orders.adding_up(own),
+                activity.running(own),
+                worker.running(wanted=work_inbox),
+            ):
                 yield
         finally:
             if database is None:

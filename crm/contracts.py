@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.auth.contract import CONTRACTS as AUTH
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.customers.contract import CONTRACT as CUSTOMERS
@@ -27,6 +28,7 @@ _COLLECTIONS = (
     *ORDERS,
     *EVENTS,
     IDENTITIES,
+    *ACTIVITY,
     INTERACTIONS,
     *CONNECTIONS,
     INBOX,

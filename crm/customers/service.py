@@ -214,8 +214,15 @@ async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> b
 
 async def seen(latest: Mapping[str, Any]) -> None:
     """Note when customers were last on the website: customer id → time."""
-    for customer_id, at in latest.items():
-        await Customer.stored().update_one(queries.by_id(customer_id).filter, queries.seen(at))
+    if not latest:
+        return
+    writes = [Write(queries.by_id(customer_id).filter, queries.seen(at)) for customer_id, at in latest.items()]
+    written = await Customer.stored().write_each(writes)
+    for place, error in written.errors.items():
+        if not isinstance(error, InvalidInput):
+            raise error
+        # A rule refuses the document as it is: it must not keep the others waiting.
+        log.error("last_seen_at was refused", customer_id=list(latest)[place])
 
 
 async def remove(customer_id: str, *, session: Any = None) -> None:

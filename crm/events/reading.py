@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,23 +16,57 @@ from crm.events.documents import Event
 
 #: A sort by time merges one scan for each identity; MongoDB does so for up to 200, and sorts in memory beyond.
 _TOGETHER: Final = 100
+#: Groups of identities that are read together.
+_GROUPS: Final = 50
 
 
-async def latest_of(identity_ids: Sequence[str], limit: int, position: Position | None = None) -> list[Row]:
+async def latest_of(
+    identity_ids: Sequence[str],
+    limit: int,
+    position: Position | None = None,
+    *,
+    fields: tuple[str, ...] | None = None,
+) -> list[Row]:
     """The latest that some identities did, as it is stored: by time, then id, descending.
 
     Args:
         identity_ids: Whose.
         limit: How many at most.
         position: Only what stands behind it: time and id of the last one before.
+        fields: Only these of each; None is all.
     """
-    found = await _each(identity_ids, lambda ids: queries.latest_of(ids, position, limit))
+    found = await _each(identity_ids, lambda ids: replace(queries.latest_of(ids, position, limit), projection=fields))
     return _sorted(found, descending=True)[:limit]
 
 
-async def commerce_of(identity_ids: Sequence[str], since: datetime, limit: int) -> list[Row]:
+async def latest_of_each(
+    groups: Mapping[str, Sequence[str]], limit: int, *, fields: tuple[str, ...]
+) -> dict[str, list[Row]]:
+    """The latest that each of some groups of identities did, in any order.
+
+    Args:
+        groups: Name → identities; none is in two of them.
+        limit: How many at most of each.
+        fields: What is read of each event.
+    """
+    whose = {identity_id: name for name, ids in groups.items() for identity_id in ids}
+    found: dict[str, list[Row]] = {name: [] for name in groups}
+    large = [name for name, ids in groups.items() if len(ids) > _TOGETHER]
+    small = [ids for ids in groups.values() if 0 < len(ids) <= _TOGETHER]
+    for start in range(0, len(small), _GROUPS):
+        pipeline = queries.latest_of_each(small[start : start + _GROUPS], limit, fields)
+        for row in await Event.stored().aggregate(pipeline):
+            found[whose[row["identity_id"]]].append(row)
+    for name in large:
+        found[name] = await latest_of(groups[name], limit, fields=fields)
+    return found
+
+
+async def commerce_of(
+    identity_ids: Sequence[str], since: datetime, limit: int, *, fields: tuple[str, ...] | None = None
+) -> list[Row]:
     """The latest that some identities did with carts and orders, from a time on, as it is stored; latest first."""
-    found = await _each(identity_ids, lambda ids: queries.commerce_of(ids, since, limit))
+    found = await _each(identity_ids, lambda ids: replace(queries.commerce_of(ids, since, limit), projection=fields))
     return _sorted(found, descending=True)[:limit]
 
 

@@ -17,7 +17,7 @@ from crm.events import queries, reading, rows, storing, terms
 from crm.events.commerce import RETENTION
 from crm.events.documents import Event
 from crm.events.messages import Message, Sender
-from crm.events.reading import commerce_of, identities_received_between, latest_of
+from crm.events.reading import commerce_of, identities_received_between, latest_of, latest_of_each
 from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
 from crm.events.schemas import CommerceIn, EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
 from crm.events.tracking import Listener, Tracked, heard, tell, track
@@ -29,7 +29,7 @@ _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
 __all__ = [  # of this feature's other files, for routes and other features
     "Listener", "ReadAgain", "Tracked", "commerce_of", "heard", "identities_received_between", "keep_rejects",
-    "latest_of", "page_of_rejects", "replay", "replay_all", "track",
+    "latest_of", "latest_of_each", "page_of_rejects", "replay", "replay_all", "track",
 ]  # fmt: skip
 
 

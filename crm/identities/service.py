@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from crm.database.paging import Position
 from crm.identities import erasure, names, people, queries
 from crm.identities.documents import Identity
 from crm.identities.erasure import erased, watching
+from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
 from crm.identities.messages import Saying, Sighting, Speaker
 from crm.identities.ownership import MOST_HOPS, owner
@@ -131,6 +132,16 @@ async def identities_of(customer_id: str) -> list[str]:
     with driver.acting_within(Role.INGEST):
         roots = await _roots(customer_id)
         return [customer_id, *roots, *await _reached(customer_id, roots, MOST_IDENTITIES)]
+
+
+async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[str]]:
+    """The same for several customers, with about as many reads as for one."""
+    whose, crowded = await gathered(customer_ids)
+    found: dict[str, list[str]] = {customer_id: [] for customer_id in customer_ids}
+    for key, customer_id in whose.items():
+        found[customer_id].append(key)
+    crowded |= {customer_id for customer_id, ids in found.items() if len(ids) > MOST_IDENTITIES}
+    return found | {customer_id: await identities_of(customer_id) for customer_id in crowded}
 
 
 async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:

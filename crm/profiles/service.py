@@ -7,6 +7,7 @@ from collections.abc import Collection
 from itertools import chain
 from typing import Any, get_args
 
+from crm.activity import service as activity
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
 from crm.database import driver
@@ -82,6 +83,7 @@ async def delete(principal: Principal, customer_id: str) -> None:
         await customers.remove(customer_id, session=session)
         await orders.detach_all(customer_id, session=session)
         await interactions.remove_all(customer_id, session=session)
+        await activity.forget(customer_id, session=session)
         await idempotency.forget(customer_id, session=session)
 
     await driver.run_transaction(together)

@@ -27,6 +27,14 @@ HASH: Final = f"{7:064x}"
 
 #: Function → collection and arguments.
 SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
+    "activity.queries.at_revision": ("activities", ("cus_0007", 1)),
+    "activity.queries.carts_between": ("activities", (at(80), at(10))),
+    "activity.queries.of_customers": ("activities", (["cus_0007", "cus_0008", "cus_none"],)),
+    "activity.queries.of_process": ("activity_watermarks", ("act_0007",)),
+    "activity.queries.owners_behind": ("activities", ("cus_0007", PAGE)),
+    "activity.queries.silent": ("activity_watermarks", (at(90), at(0))),
+    "activity.queries.still_silent": ("activity_watermarks", ("act_0007", at(7))),
+    "activity.queries.unheard_since": ("activity_watermarks", (at(10), PAGE)),
     "auth.queries.all_keys": ("api_keys", ()),
     "auth.queries.all_users": ("users", ()),
     "auth.queries.failure": ("sign_in_failures", (f"email:{HASH}",)),
@@ -69,6 +77,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.commerce_of": ("events", (["idn_0007", "idn_0008"], at(200), PAGE)),
     "events.queries.every_reject": ("event_rejects", ()),
     "events.queries.latest_of": ("events", (["idn_0007", "idn_0008"], (at(100), "evt_0300"), PAGE)),
+    "events.queries.latest_of_each": ("events", ([["idn_0007", "idn_0008"], ["idn_0009"]], PAGE, ("type",))),
     "events.queries.of_identities": ("events", (["idn_0007", "idn_0008"],)),
     "events.queries.received_between": ("events", (at(100), at(50), "", 1000)),
     "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
@@ -137,6 +146,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
 }
 #: Feature and filters of a list → the function that makes its filter.
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
+    ("activity", frozenset()): "activity.queries.carts_between",
+    ("activity", frozenset({"state"})): "activity.queries.carts_between",
     ("connections", frozenset()): "connections.queries.everything",
     ("inbox", frozenset({"state"})): "inbox.queries.in_state",
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
@@ -166,6 +177,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
 BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
+        "activity": "at_revision of_customers of_process owners_behind still_silent",
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",

@@ -31,6 +31,8 @@ stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f    
 order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
 event_rejects      fiurdmx ·     ·       i      i        ·    fiumx    f      idmxb
+activities         fiurdmx f     ·       fiur   ·        ·    fiumx    f      idmxb
+activity_watermarks fiurdmx ·    ·       fiur   ·        ·    fiumx    f      idmxb
 identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb

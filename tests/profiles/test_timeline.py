@@ -25,6 +25,7 @@ pytestmark = pytest.mark.mongo
 
 Body = dict[str, Any]
 KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
+BACKGROUND = {"activity_watermarks", "inbox", "stats_due"}
 SAME = "2026-01-31T12:00:00.123Z"
 
 
@@ -178,7 +179,7 @@ class Commands(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         erased = "erased_at" in str(event.command.get("filter"))  # who was, for all that is tracked
-        in_the_background = erased or event.command.get(event.command_name) in {"inbox", "stats_due"}
+        in_the_background = erased or event.command.get(event.command_name) in BACKGROUND
         if not event.command_name.startswith("sasl") and not in_the_background:
             self.sent.append(f"{event.command_name} {event.command.get(event.command_name)}")
 

@@ -43,6 +43,8 @@ ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/customers/{customer_id}/consents": "admin sales",
     "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
+    "GET /api/v1/customers/{customer_id}/activity": "admin sales",
+    "GET /api/v1/carts": "admin sales",
     "GET /api/v1/orders": "admin sales analyst ingest",
     "POST /api/v1/orders/bulk": "admin ingest",
     "GET /api/v1/orders/{order_id}": "admin sales analyst ingest",
