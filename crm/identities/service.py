@@ -13,7 +13,7 @@ from crm.database import driver
 from crm.database.collection import Write
 from crm.database.paging import Position
 from crm.identities import erasure, names, people, queries
-from crm.identities.documents import Identity
+from crm.identities.documents import Identity, Kind
 from crm.identities.erasure import erased, watching
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
@@ -36,17 +36,21 @@ _RECENT: Final = "identities.recent"
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A change of a customer's identity.
+    """That a name belongs to a customer.
 
     Attributes:
-        id: Of the identity that was linked.
-        at: Since when it belongs to the customer.
-        what: What happened.
+        id: Of the identity.
+        at: Since when it is linked.
+        kind: What the name is.
+        source: Whose user or visitor; None for an address.
+        value: The name as sent.
     """
 
     id: str
     at: datetime
-    what: str
+    kind: Kind
+    source: str | None
+    value: str
 
 
 async def observe(sender: Speaker, sightings: Sequence[Sighting]) -> set[str]:
@@ -145,12 +149,15 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
 
 
 async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
-    """A customer's latest changes of identity behind a position in time."""
+    """The names that were linked to a customer last, behind a position in time."""
     with driver.acting_within(Role.INGEST):
         reached = await _reached(customer_id, await _roots(customer_id), MOST_IDENTITIES)
-    made = [(row["linked_at"], key, f"{row['kind']} linked") for key, row in reached.items()]
-    made = sorted((m for m in made if position is None or m[:2] < position), reverse=True)
-    return [Linked(key, at.astimezone(UTC), what) for at, key, what in made[:limit]]
+    linked = [
+        Linked(key, row["linked_at"].astimezone(UTC), row["kind"], row.get("source"), row["value"])
+        for key, row in reached.items()
+    ]
+    behind = (link for link in linked if position is None or (link.at, link.id) < position)
+    return sorted(behind, key=lambda link: (link.at, link.id), reverse=True)[:limit]
 
 
 async def forget(customer_id: str) -> list[str]:

@@ -20,7 +20,7 @@ from crm.identity import Principal
 from crm.interactions import service as interactions
 from crm.orders import service as orders
 from crm.profiles import timeline
-from crm.profiles.schemas import TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
 
@@ -96,4 +96,7 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
     if kind == "event":
         return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
+    if kind == "identity":
+        found = await identities.links_behind(customer_id, position, limit)
+        return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

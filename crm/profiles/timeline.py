@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from crm.database.paging import Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
 from crm.orders.schemas import OrderOut, OrderRefundOut
-from crm.profiles.schemas import TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
-_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut
+_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
-_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1"}
+_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}
+_LINKED: Final = {"user": "User id linked", "visitor": "Browser linked", "email": "E-mail address linked"}
 
 
 def of_order(order: OrderOut) -> TimelineEntry:
@@ -42,6 +44,11 @@ def of_interaction(interaction: InteractionOut) -> TimelineEntry:
     return _entry("interaction", interaction.occurred_at, interaction, summary)
 
 
+def of_link(at: datetime, linked: LinkedOut) -> TimelineEntry:
+    """A name, at the time since which it is linked to the customer."""
+    return _entry("identity", at, linked, f"{_LINKED[linked.kind]}: {linked.value}")
+
+
 def position_within(kind: TimelineKind, position: Position | None) -> Position | None:
     """Where one kind continues behind a position in the merged line.
 
@@ -66,7 +73,5 @@ def latest(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     return sorted(entries, key=lambda e: (e.at, sort_key(e)), reverse=True)
 
 
-def _entry(
-    kind: str, at: object, source: OrderOut | OrderRefundOut | EventOut | InteractionOut, summary: str
-) -> TimelineEntry:
+def _entry(kind: TimelineKind, at: datetime, source: _Resource, summary: str) -> TimelineEntry:
     return TimelineEntry(kind=kind, id=source.id, at=at, summary=summary, detail=source.model_dump(mode="json"))

@@ -44,9 +44,9 @@ async def test_every_other_browser_of_the_user_is_theirs(store: Store, database:
         assert await service.observe(BROWSER, [Sighting("u-1", "a-2", at(5))]) == {other}
         (customer,) = store.root["customers"].find()
         found = await service.links_behind(customer["_id"], None, 10)
-        assert [(link.id, link.at, link.what) for link in found] == [
-            (other, at(5), "visitor linked"),
-            (VISITOR, at(), "visitor linked"),
+        assert [(link.id, link.at, link.kind) for link in found] == [
+            (other, at(5), "visitor"),
+            (VISITOR, at(), "visitor"),
         ]
         second = found[0].at, found[0].id
         assert await service.links_behind(customer["_id"], second, 1) == [found[1]]
