@@ -16,10 +16,10 @@ _TAG: Final = "~~~~~~~~~~~~"
 """Stands in a template for what makes its message ids and visitors those of one request."""
 _AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 _CATEGORIES: Final = ("Mugs", "Bowls", "Plates", "Cutlery", "Table linen")
-_WHO: Final = "^^^^"
+_WHO: Final = "^^^^^^"
 """Stands for what makes its known customers those of one request."""
-#: Known customers come again and again, by the browser that they had before; visitors come once.
-_CROWDS: Final = 5_000
+#: Known customers come again, by the browser that they had before; visitors come once.
+CROWDS: Final = 200
 #: Of 100 events: the page views, the product views and so on of a shop where few who look buy.
 _MIX: Final = (
     ("page", 46), ("Product Viewed", 30), ("Product List Viewed", 8), ("Products Searched", 4), ("Product Added", 6),
@@ -36,9 +36,11 @@ class Template:
     Args:
         events: Of the batch.
         seed: Decides what is in it.
+        crowds: Each request is of one of so many crowds of known customers.
     """
 
-    def __init__(self, events: int, seed: int) -> None:
+    def __init__(self, events: int, seed: int, crowds: int = CROWDS) -> None:
+        self._crowds = crowds
         dice = random.Random(seed)
         self.items = [_item(number, dice) for number in range(events)]
         self._batch = json.dumps({"batch": self.items, "sentAt": now().isoformat()}, separators=(",", ":"))
@@ -46,20 +48,19 @@ class Template:
 
     def batch(self, tag: str, number: int) -> bytes:
         """The body of the batch of this number."""
-        return _filled(self._batch, tag, number)
+        return self._filled(self._batch, tag, number)
 
     def singles(self, tag: str, number: int) -> Iterator[tuple[str, bytes]]:
         """The path and body of each event by itself, as browsers send them."""
         for item, body in zip(self.items, self._bodies, strict=True):
-            yield f"/v1/{item['type'][0]}", _filled(body, tag, number)
+            yield f"/v1/{item['type'][0]}", self._filled(body, tag, number)
+
+    def _filled(self, template: str, tag: str, number: int) -> bytes:
+        who = f"{number * 7919 % self._crowds:06}"
+        return template.replace(_TAG, f"{tag:_<4}{number:08}").replace(_WHO, who).encode()
 
 
-def _filled(template: str, tag: str, number: int) -> bytes:
-    who = f"{number * 7919 % _CROWDS:04}"
-    return template.replace(_TAG, f"{tag:_<4}{number:08}").replace(_WHO, who).encode()
-
-
-def batches(key: str, tag: str, events: int, size: int) -> Iterator[bytes]:
+def batches(key: str, tag: str, events: int, size: int, crowds: int = CROWDS) -> Iterator[bytes]:
     """Requests of so many events each.
 
     Args:
@@ -67,8 +68,9 @@ def batches(key: str, tag: str, events: int, size: int) -> Iterator[bytes]:
         tag: Makes them new ones: at most four characters.
         events: In all of them.
         size: Of a batch.
+        crowds: Of known customers.
     """
-    templates = [Template(size, seed) for seed in range(20)]
+    templates = [Template(size, seed, crowds) for seed in range(20)]
     for number in range(events // size):
         body = templates[number % len(templates)].batch(tag, number)
         yield post("/v1/batch", key, body)

@@ -27,6 +27,8 @@ _SINGLE_CONNECTIONS: Final = 32
 _SIZES: Final = (100, 500)
 _ALONE: Final = "one event a request, coalescing off"
 _MEMORY_SIZE: Final = 500
+#: So that a server that has just started has seen the known customers before.
+_WARM_UP: Final = browsing.CROWDS * 500
 #: What a number of events is rounded down to, so that every batch is full.
 _DIVISOR: Final = 2_000
 
@@ -74,13 +76,13 @@ def run(events: int, workers: int, times: int, on_progress: rounds.Progress | No
         server = stack.enter_context(service.serving(stored, workers))
         alone = stack.enter_context(service.serving(stored, workers, CRM_GROUP_COMMIT="false"))
         for at in (server, alone):
-            _batches(stored, at, events // 4, 100, f"w{at.port % 1000}")
+            _batches(stored, at, _WARM_UP, 500, f"w{at.port % 1000}")
         lines = [line for size in _SIZES for line in _of_size(stored, server, events, size)]
         for name, at, tag in ((_ALONE, alone, "x"), ("one event a request", server, "y")):
             work = partial(_singles, stored, at, few, tag)
             lines.append(rounds.Line(name, _SINGLE_CONNECTIONS, few, work, at, _ALONE))
         medians = rounds.measure(lines, times, on_progress)
-        _must_be_there(stored, events // 4 * 2 + times * (2 * len(_SIZES) * events + 2 * few))
+        _must_be_there(stored, 2 * _WARM_UP + times * (2 * len(_SIZES) * events + 2 * few))
     return [
         Row(
             line.name, line.connections, line.amount, of_line.per_second, of_line.p50_ms, of_line.p99_ms,
@@ -203,7 +205,7 @@ def memory(events: int, on_progress: rounds.Progress | None = None) -> Memory:
 
         def requests() -> Iterator[bytes]:
             nonlocal sent
-            for request in browsing.batches(stored.key, "m", events, _MEMORY_SIZE):
+            for request in browsing.batches(stored.key, "m", events, _MEMORY_SIZE, crowds=10**6):
                 yield request
                 sent += _MEMORY_SIZE
 
