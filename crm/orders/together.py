@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
+from typing import Final
 
 from crm.database import driver
 from crm.database.coalesce import GroupCommit
@@ -11,6 +13,9 @@ from crm.database.driver import Acting
 from crm.errors import CrmError
 from crm.orders import pushing
 from crm.orders.pushing import Prepared, Pushed
+
+#: Two: while MongoDB writes one batch, the next is looked up. Batches of several processes may overlap anyway.
+_AT_ONCE: Final = 2
 
 
 async def submit(push: Prepared, phone_region: str | None) -> Pushed:
@@ -31,7 +36,8 @@ async def submit(push: Prepared, phone_region: str | None) -> Pushed:
     key = ("orders.together", acting.role, phone_region)
     commit: GroupCommit[Prepared, Pushed] | None = acting.database.kept.get(key)
     if commit is None:
-        commit = acting.database.kept[key] = GroupCommit(partial(_write, acting, phone_region))
+        write = partial(_write, acting, phone_region)
+        commit = acting.database.kept[key] = GroupCommit(write, key=attrgetter("key"), at_once=_AT_ONCE)
     return await commit.submit(push)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crm.database.coalesce import GroupCommit
+from crm.database.coalesce import ENOUGH, GroupCommit
 from crm.errors import Conflict, CrmError, Unavailable
 
 pytestmark = pytest.mark.fast
@@ -17,22 +19,22 @@ SPEAKER: ContextVar[str] = ContextVar("speaker", default="nobody")
 
 
 class Writer:
-    """Writes batches of texts: upper case is the result. Remembers what it was given, and overlaps only as it may.
+    """Writes batches of texts: upper case is the result. Remembers what it was given.
 
     Args:
+        most: Batches that may be with it at the same time.
         gate: Wait for ``open`` before a batch is written.
         answer: What a batch is answered with, or raises.
-        at_once: Batches that may be written at the same time.
     """
 
     def __init__(
         self,
         *,
+        most: int = 1,
         gate: bool = False,
         answer: Callable[[Sequence[str]], Sequence[str | CrmError]] | None = None,
-        at_once: int = 1,
     ) -> None:
-        self.most = at_once
+        self.most = most
         self.batches: list[list[str]] = []
         self.at_once = 0
         self.open = asyncio.Event()
@@ -88,6 +90,72 @@ async def test_what_comes_while_a_batch_is_written_is_the_next_one() -> None:
     writer.open.set()
     assert await outcomes(first + later) == list("ABCDEFG")
     assert writer.batches == [["a"], list("bcdefg")], "in the order in which they came"
+
+
+async def test_another_batch_begins_beside_one_when_enough_wait() -> None:
+    writer = Writer(most=2, gate=True)
+    commit = GroupCommit(writer, at_once=2)
+    tasks = submit(commit, "first")
+    await turns()
+    few, last = [f"a{n}" for n in range(ENOUGH - 1)], "enough"
+    tasks += submit(commit, *few)
+    await turns()
+    assert writer.batches == [["first"]], "so few wait for the one at work"
+    tasks += submit(commit, last)
+    await turns()
+    assert writer.batches == [["first"], [*few, last]]
+    more = [f"b{n}" for n in range(3 * ENOUGH)]
+    tasks += submit(commit, *more)
+    await turns()
+    assert len(writer.batches) == 2, "no third"
+    writer.open.set()
+    assert await outcomes(tasks) == [text.upper() for text in ("first", *few, last, *more)]
+    assert await outcomes(submit(commit, "later")) == ["LATER"]
+
+
+async def test_what_has_the_same_key_is_never_in_two_batches_at_once() -> None:
+    writer = Writer(most=2, gate=True)
+    commit = GroupCommit(writer, key=lambda item: item[0], at_once=2)
+    tasks = submit(commit, "x1")
+    await turns()
+    others = [chr(ord("a") + n) for n in range(ENOUGH)]
+    tasks += submit(commit, "x2", *others, "x3")
+    await turns()
+    assert writer.batches == [["x1"], others]
+    writer.open.set()
+    assert await outcomes(tasks) == ["X1", "X2", *(text.upper() for text in others), "X3"]
+    at_x = [text for batch in writer.batches for text in batch if text[0] == "x"]
+    assert at_x == ["x1", "x2", "x3"], "in the order in which they came"
+
+
+@given(st.lists(st.integers(0, 40), max_size=200), st.integers(1, 3), st.integers(1, 30))
+async def test_everybody_is_answered_once_and_no_key_overlaps(keys: list[int], at_once: int, largest: int) -> None:
+    at_work: set[int] = set()
+    written: list[int] = []
+
+    async def write(batch: Sequence[tuple[int, int]]) -> Sequence[int]:
+        ours = {key for key, _ in batch}
+        assert not ours & at_work
+        at_work.update(ours)
+        for _ in range(len(batch) % 3 + 1):
+            await asyncio.sleep(0)
+        at_work.difference_update(ours)
+        written.extend(number for _, number in batch)
+        return [number for _, number in batch]
+
+    commit: GroupCommit[tuple[int, int], int] = GroupCommit(
+        write, key=lambda item: item[0], at_once=at_once, largest=largest
+    )
+
+    async def come(number: int, key: int) -> int:
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        return await commit.submit((key, number))
+
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*[come(number, key) for number, key in enumerate(keys)])
+    assert answers == list(range(len(keys)))
+    assert sorted(written) == answers
 
 
 async def test_a_batch_has_a_largest_size() -> None:
@@ -158,36 +226,6 @@ async def test_only_so_many_wait() -> None:
     assert ["e"] not in writer.batches
 
 
-async def test_what_is_a_list_itself_counts_for_as_much_as_it_holds() -> None:
-    writer = Writer(gate=True)
-    commit = GroupCommit(writer, weight=len, largest=4, most_waiting=7)
-    tasks = submit(commit, "a")
-    await turns()
-    tasks += submit(commit, "bb", "cc", "d", "eeeeee")
-    await turns()
-    with pytest.raises(Unavailable):
-        await commit.submit("f")
-    writer.open.set()
-    assert await outcomes(tasks) == ["A", "BB", "CC", "D", "EEEEEE"]
-    assert writer.batches == [["a"], ["bb", "cc"], ["d"], ["eeeeee"]], "the heavy one goes alone"
-    assert await outcomes(submit(commit, "f")) == ["F"], "what was written weighs nothing any more"
-
-
-async def test_a_few_batches_may_be_written_at_once() -> None:
-    writer = Writer(gate=True, at_once=2)
-    commit = GroupCommit(writer, at_once=2)
-    tasks = []
-    for item in "abcde":
-        tasks += submit(commit, item)
-        await turns()
-    assert writer.batches == [["a"], ["b"]]
-    writer.open.set()
-    assert await outcomes(tasks) == list("ABCDE")
-    assert sorted(map(len, writer.batches)) in ([1, 1, 3], [1, 1, 1, 2]), writer.batches
-    for item in "fg":
-        assert await outcomes(submit(commit, item)) == [item.upper()]
-
-
 async def test_who_is_cancelled_stops_waiting_and_harms_nobody() -> None:
     conflict = Conflict("no")
     writer = Writer(gate=True, answer=lambda batch: [conflict if item == "d" else item.upper() for item in batch])
@@ -239,3 +277,18 @@ async def test_a_batch_belongs_to_no_request() -> None:
 
     assert await asyncio.gather(*[speak(name) for name in ("ann", "bob")]) == ["ann", "bob"]
     assert set(heard) == {"nobody"}
+
+
+async def test_what_is_a_list_itself_counts_for_as_much_as_it_holds() -> None:
+    writer = Writer(gate=True)
+    commit = GroupCommit(writer, weight=len, largest=4, most_waiting=7)
+    tasks = submit(commit, "a")
+    await turns()
+    tasks += submit(commit, "bb", "cc", "d", "eeeeee")
+    await turns()
+    with pytest.raises(Unavailable):
+        await commit.submit("f")
+    writer.open.set()
+    assert await outcomes(tasks) == ["A", "BB", "CC", "D", "EEEEEE"]
+    assert writer.batches == [["a"], ["bb", "cc"], ["d"], ["eeeeee"]], "the heavy one goes alone"
+    assert await outcomes(submit(commit, "f")) == ["F"], "what was written weighs nothing any more"
