@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast bench clean lock
+.PHONY: help install run check test test-fast sdks bench clean lock
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,14 @@ check: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: $(STAMP)  ## every test, with branch coverage
+	-@$(BIN)/python -m tests.e2e.sdks.install
 	$(BIN)/python -m tests.run $(ARGS)
 
 test-fast: $(STAMP)  ## the tests that need no server
 	$(BIN)/pytest -m fast -n 2 $(ARGS)
+
+sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
+	@$(BIN)/python -m tests.e2e.sdks.install
 
 bench: $(STAMP)  ## measure; timings are never part of a test
 	@$(BIN)/crm bench orders $(ARGS)
@@ -43,5 +47,5 @@ lock: $(STAMP)  ## renew requirements-dev.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --quiet --no-header --output-file requirements-dev.lock
 
 clean:  ## remove what the other targets made, except .crm (your data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build *.egg-info
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,12 +14,17 @@ from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
+from crm.activity import service as activity
+from crm.activity.routes import customer_router as customer_activity_router
+from crm.activity.routes import router as carts_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
 from crm.connections.routes import router as connections_router
 from crm.connectors import webhooks
 from crm.connectors.applying import Terms
+from crm.connectors.segment.replaying import read_again
+from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
 from crm.contracts import contract, documents
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
@@ -29,6 +34,7 @@ from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
 from crm.idempotency.middleware import IdempotentRequests
+from crm.identities import service as identities
 from crm.identity import Principal
 from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
@@ -55,6 +61,8 @@ API_ROUTERS: Sequence[Router] = (
     customers_router,
     customer_orders_router,
     profiles_router,
+    customer_activity_router,
+    carts_router,
     orders_router,
     order_changes_router,
     products_router,
@@ -114,8 +122,14 @@ def create_app(
         app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
+        app.state.read_again = read_again
         try:
-            async with orders.adding_up(own), worker.running(wanted=work_inbox):
+            async with (
+                identities.watching(own),
+                orders.adding_up(own),
+                activity.running(own),
+                worker.running(wanted=work_inbox),
+            ):
                 yield
         finally:
             if database is None:
@@ -137,6 +151,7 @@ def create_app(
         route_handlers=[
             Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
             *webhooks.ROUTERS,
+            *TRACKING_ROUTERS,
             health.live,
             health.ready,
             metrics.Exposition,

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     most_order_items: Annotated[int, Field(ge=1, le=10_000)] = Field(
         1_000, description="Items of one order; more are refused."
     )
+    cart_abandoned_after_minutes: Annotated[int, Field(ge=1, le=43_200)] = Field(
+        60, description="Minutes without a change after which a cart counts as abandoned; 30 days at most."
+    )
     jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
     token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
     default_phone_region: str | None = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.auth.contract import CONTRACTS as AUTH
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.customers.contract import CONTRACT as CUSTOMERS
@@ -11,15 +12,31 @@ from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
 from crm.errors import ContractError
-from crm.events.contract import CONTRACT as EVENTS
+from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
+from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
+from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
 
-_COLLECTIONS = (CUSTOMERS, PRODUCTS, *ORDERS, EVENTS, INTERACTIONS, *CONNECTIONS, INBOX, PRIVACY, *AUTH, IDEMPOTENCY)
+_COLLECTIONS = (
+    CUSTOMERS,
+    PRODUCTS,
+    *ORDERS,
+    *EVENTS,
+    IDENTITIES,
+    *ACTIVITY,
+    INTERACTIONS,
+    *CONNECTIONS,
+    INBOX,
+    PRIVACY,
+    *AUTH,
+    RATE_LIMITS,
+    IDEMPOTENCY,
+)
 
 
 @cache

@@ -10,14 +10,17 @@ CrmError
 ├── NotSignedIn                 401
 │   └── WrongCredentials        401
 ├── Forbidden                   403  the role may not; also MongoDB's own refusal
+│   └── OriginNotAllowed        403  a key that may not be used on this web site
 ├── NotFound                    404
 ├── Conflict                    409
 │   ├── AlreadyExists           409  a unique index refused it
 │   └── RequestInProgress       409  the first request with this key has no answer yet; with ``retry_after``
 ├── StaleVersion                412  If-Match names an older version
 ├── VersionRequired             428  a change without If-Match or "version"
+├── TooLarge                    413  the body, or what it holds, is larger than is accepted
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
+│   └── RateLimited             429  a key has sent more than it may
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
 ├── InternalError               500  a fault of this program
 └── OperatorError               500  for whoever runs the service; never caused by a request
@@ -139,6 +142,12 @@ class Forbidden(CrmError):
     title = "Forbidden"
 
 
+class OriginNotAllowed(Forbidden):
+    """A write key that may not be used on this web site."""
+
+    code = "origin_not_allowed"
+
+
 class NotFound(CrmError):
     """There is no such resource."""
 
@@ -189,6 +198,14 @@ class VersionRequired(CrmError):
     title = "Precondition required"
 
 
+class TooLarge(CrmError):
+    """The body is larger than is accepted from this client."""
+
+    code = "payload_too_large"
+    status = 413
+    title = "Payload too large"
+
+
 class UnsupportedMediaType(CrmError):
     """The body's content type is not one that this route reads."""
 
@@ -203,6 +220,13 @@ class TooManyAttempts(CrmError):
     code = "too_many_attempts"
     status = 429
     title = "Too many attempts"
+
+
+class RateLimited(TooManyAttempts):
+    """A key has sent more than it may."""
+
+    code = "rate_limited"
+    title = "Rate limited"
 
 
 class Unavailable(CrmError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache, lru_cache
 from typing import Final
 
@@ -119,3 +119,14 @@ def zero(currency: str) -> Decimal:
 def total(amounts: Iterable[Decimal], currency: str) -> Decimal:
     """The exact sum, with the currency's number of decimals."""
     return sum(amounts, zero(currency))
+
+
+def tax(net: Decimal, rate: Decimal, currency: str) -> Decimal:
+    """A tax that is computed here, the only amount that is ever rounded: half to even, so that many are not too much.
+
+    Args:
+        net: What is taxed.
+        rate: ``Decimal("0.2")`` for 20 %.
+        currency: ISO 4217 code.
+    """
+    return (net * rate).quantize(zero(currency), ROUND_HALF_EVEN)

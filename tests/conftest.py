@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from crm.database.embedded import EmbeddedServer
 
-pytest_plugins = ["tests.fixtures.store", "tests.fixtures.api", "tests.fixtures.fake"]
+pytest_plugins = ["tests.fixtures.store", "tests.fixtures.api", "tests.fixtures.fake", "tests.fixtures.well"]
 
 ROOT_URI = "CRM_TEST_ROOT_URI"
 _server: EmbeddedServer | None = None

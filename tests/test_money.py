@@ -161,3 +161,24 @@ def test_no_float_where_amounts_are(name: str) -> None:
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"{name}:{node.lineno}"
         assert not (isinstance(node, ast.Name) and node.id in {"float", "round"}), f"{name}:{node.lineno}"
         assert not (isinstance(node, ast.Div | ast.Pow) and name != "money.py"), name
+
+
+@pytest.mark.parametrize(
+    ("net", "rate", "currency", "expected"),
+    [
+        ("12.50", "0.20", "GBP", "2.50"), ("0.625", "0.2", "KWD", "0.125"), ("10.25", "0.1", "GBP", "1.02"),
+        ("10.35", "0.1", "GBP", "1.04"), ("25", "0.1", "JPY", "2"), ("35", "0.1", "JPY", "4"),
+        ("0.0125", "0.1", "KWD", "0.001"), ("0", "0.2", "GBP", "0.00"), ("99", "0", "JPY", "0"),
+    ],
+)  # fmt: skip
+def test_a_tax_is_rounded_half_to_even(net: str, rate: str, currency: str, expected: str) -> None:
+    assert str(money.tax(Decimal(net), Decimal(rate), currency)) == expected
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1), st.sampled_from(["GBP", "JPY", "KWD"]))
+def test_the_taxes_of_many_lines_are_off_by_half_a_smallest_unit_each(minor: list[int], currency: str) -> None:
+    smallest = Decimal(1).scaleb(-money.minor_units(currency))
+    nets, rate = [n * smallest for n in minor], Decimal("0.0875")
+    taxes = [money.tax(net, rate, currency) for net in nets]
+    assert abs(sum(taxes) - sum(nets) * rate) <= len(nets) * smallest / 2
+    assert all(tax == tax.quantize(smallest) for tax in taxes)

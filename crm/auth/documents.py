@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from crm import contact
-from crm.auth.schemas import KeyKind, StaffRole
+from crm.auth import origins as web_sites
+from crm.auth.schemas import MOST_ORIGINS, EventsPerSecond, EventType, KeyKind, StaffRole
 from crm.database.documents import CrmDocument, VersionedDocument
-from crm.fields import Line, Moment
+from crm.fields import Line, Moment, SourceName
 
 
 class User(VersionedDocument):
@@ -41,6 +42,11 @@ class ApiKey(VersionedDocument):
     Attributes:
         key_hash: SHA-256 of the key; 256 random bits need no slow hash.
         hint: Its first characters, to tell keys apart.
+        source: Of the events that it sends; keys of before have none.
+        origins: Web sites that it may be used on; none stands for any.
+        event_types: What it may send; none stands for everything.
+        events_per_second: How many events it may send; None is unlimited.
+        large_batches: Whether it may send bodies of 4 MB.
         revoked_at: Since when it is refused.
     """
 
@@ -48,6 +54,17 @@ class ApiKey(VersionedDocument):
     name: Line
     key_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     hint: Annotated[str, Field(min_length=4, max_length=20)]
+    source: SourceName | None = None
+    origins: (
+        Annotated[
+            list[Annotated[str, Field(max_length=web_sites.LONGEST, pattern=web_sites.PATTERN)]],
+            Field(max_length=MOST_ORIGINS),
+        ]
+        | None
+    ) = None
+    event_types: Annotated[list[EventType], Field(max_length=6)] | None = None
+    events_per_second: EventsPerSecond | None = None
+    large_batches: bool | None = None
     revoked_at: Moment | None = None
 
     class Settings:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from crm.database.documents import set_fields
 from crm.database.query import Filter, Query, Update
 
 
@@ -56,6 +57,11 @@ def disabled(moment: datetime) -> Update:
 def revoked(moment: datetime) -> Update:
     """A key no longer works."""
     return {"$set": {"revoked_at": moment, "updated_at": moment}, "$inc": {"version": 1}}
+
+
+def key_changed(fields: Mapping[str, Any], moment: datetime) -> Update:
+    """A key has other terms."""
+    return set_fields(fields, now=moment)
 
 
 def failures_of(failure_id: str) -> Query:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from crm import contact
 from crm.auth import passwords, queries, throttle, tokens
 from crm.auth.documents import ApiKey, SignInFailures, User
-from crm.auth.schemas import NewKey, TokenOut, UserCreate
+from crm.auth.schemas import DEFAULT_SOURCE, KeyChange, KeyOut, KeyTerms, NewKey, TokenOut, UserCreate, WriteKey
 from crm.clock import now
 from crm.config import Settings
 from crm.database.driver import present
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
 from crm.identity import Principal, Role
+
+T = TypeVar("T", WriteKey, Principal)
 
 KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
@@ -27,9 +30,11 @@ _MOST_BELIEVED: Final = 10_000
 #: Parallel tries for one e-mail or address that one request lets go first.
 _MOST_AT_ONCE: Final = 20
 
-_believed: dict[tuple[int, str], tuple[float, Principal]] = {}
+Known = WriteKey | Principal
+#: Whom the hash of a key, or the subject of a token, stands for, and since when that is believed.
+_believed: dict[tuple[int, str], tuple[float, Known]] = {}
 #: Look-ups under way: the requests of a busy sender share one, else all that come at that moment would ask.
-_asked: dict[tuple[int, str], asyncio.Task[Principal]] = {}
+_asked: dict[tuple[int, str], asyncio.Task[Known]] = {}
 
 
 async def sign_in(email: str, password: str, address: str, settings: Settings) -> TokenOut:
@@ -71,29 +76,52 @@ async def recognise(credential: str, settings: Settings) -> Principal:
     Raises:
         NotSignedIn: Nobody we know, or nobody any more.
     """
-    is_key = credential.startswith(KEY_PREFIX)
-    handle = _hash(credential) if is_key else tokens.read(credential, settings.secret_for_tokens())
+    if credential.startswith(KEY_PREFIX):
+        return (await recognise_key(credential)).principal
+    return await _known(tokens.read(credential, settings.secret_for_tokens()), _of_user)
+
+
+async def recognise_key(key: str) -> WriteKey:
+    """Whom a key stands for, and what it may send.
+
+    Raises:
+        NotSignedIn: There is no such key, or it has been revoked.
+    """
+    return await _known(_hash(key), _of_key)
+
+
+async def key_of(principal: Principal) -> WriteKey:
+    """What a key that was recognised may send.
+
+    Raises:
+        NotSignedIn: It has been revoked since.
+    """
+    return await _known(principal.id, _of_key_id)
+
+
+async def _known(handle: str, find: Callable[[str], Awaitable[T]]) -> T:
+    """Whom a handle stands for; one sort of handle is always found in one way."""
     memory = (id(present().database), handle)
     believed = _believed.get(memory)
     if believed is not None and time.monotonic() - believed[0] < _BELIEVED_FOR:
-        return believed[1]
+        return cast("T", believed[1])
     asked = _asked.get(memory)
     if asked is None:
-        asked = _asked[memory] = asyncio.create_task(_look_up(memory, is_key=is_key))
+        asked = _asked[memory] = asyncio.create_task(_look_up(memory, find))
     # Shielded: who goes away must not end it for the others.
-    return await asyncio.shield(asked)
+    return cast("T", await asyncio.shield(asked))
 
 
-async def _look_up(memory: tuple[int, str], *, is_key: bool) -> Principal:
+async def _look_up(memory: tuple[int, str], find: Callable[[str], Awaitable[Known]]) -> Known:
     begun, (_, handle) = time.monotonic(), memory
     mine = asyncio.current_task()
     try:
-        principal = await (_of_key(handle) if is_key else _of_user(handle))
+        found = await find(handle)
         if _asked.get(memory) is mine:  # what was forgotten meanwhile was read too early
             if len(_believed) >= _MOST_BELIEVED:
                 _believed.clear()
-            _believed[memory] = (begun, principal)
-        return principal
+            _believed[memory] = (begun, found)
+        return found
     finally:
         if _asked.get(memory) is mine:
             del _asked[memory]
@@ -159,10 +187,12 @@ async def list_users() -> list[tuple[str, str, str, datetime | None]]:
     return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
 
 
-async def add_key(kind: str, name: str) -> NewKey:
+async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
     """Make an API key (``ingest`` or ``tracking``). The key itself is in the answer and nowhere else."""
     key = f"{KEY_PREFIX}{kind}_{secrets.token_urlsafe(32)}"
     moment = now()
+    fields = (terms or KeyTerms()).model_dump()
+    fields["source"] = fields["source"] or DEFAULT_SOURCE[kind]
     stored = ApiKey.from_row(
         {
             "_id": new_id("key"),
@@ -170,12 +200,27 @@ async def add_key(kind: str, name: str) -> NewKey:
             "name": name,
             "key_hash": _hash(key),
             "hint": key[:16],
+            **fields,
             "created_at": moment,
             "updated_at": moment,
         }
     )
     await stored.add()
-    return NewKey(id=stored.id, kind=stored.kind, name=name, key=key)
+    return NewKey(id=stored.id, kind=stored.kind, name=name, source=fields["source"], key=key)
+
+
+async def change_key(key_id: str, change: KeyChange) -> KeyOut:
+    """Give a key other terms; a running service heeds them within a second.
+
+    Raises:
+        NotFound: There is no such key.
+    """
+    fields = {name: getattr(change, name) for name in change.model_fields_set}
+    changed = await ApiKey.change(queries.key_by_id(key_id).filter, queries.key_changed(fields, now()))
+    if changed is None:
+        raise NotFound("There is no such key.")
+    _forget()
+    return _shown(changed)
 
 
 async def revoke_key(key_id: str) -> None:
@@ -189,16 +234,47 @@ async def revoke_key(key_id: str) -> None:
     _forget()
 
 
-async def list_keys() -> list[tuple[str, str, str, str, datetime | None]]:
-    """Every key: id, kind, name, hint, revoked since."""
-    return [(k.id, k.kind, k.name, k.hint, k.revoked_at) for k in await ApiKey.fetch_all(queries.all_keys())]
+async def list_keys() -> list[KeyOut]:
+    """Every key, the oldest first."""
+    return [_shown(key) for key in await ApiKey.fetch_all(queries.all_keys())]
 
 
-async def _of_key(key_hash: str) -> Principal:
-    key = await ApiKey.fetch(queries.key_by_hash(key_hash))
+def _shown(key: ApiKey) -> KeyOut:
+    """Keys of before had no terms."""
+    return KeyOut(
+        id=key.id,
+        kind=key.kind,
+        name=key.name,
+        hint=key.hint,
+        source=key.source or DEFAULT_SOURCE[key.kind],
+        origins=key.origins or [],
+        event_types=key.event_types or [],
+        events_per_second=key.events_per_second,
+        large_batches=key.large_batches or False,
+        revoked_at=key.revoked_at,
+    )
+
+
+async def _of_key(key_hash: str) -> WriteKey:
+    return _recognised(await ApiKey.fetch(queries.key_by_hash(key_hash)))
+
+
+async def _of_key_id(key_id: str) -> WriteKey:
+    return _recognised(await ApiKey.fetch(queries.key_by_id(key_id)))
+
+
+def _recognised(key: ApiKey | None) -> WriteKey:
     if key is None or key.revoked_at is not None:
         raise NotSignedIn("This API key is not valid.")
-    return Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key")
+    shown = _shown(key)
+    return WriteKey(
+        principal=Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key"),
+        source=shown.source,
+        origins=frozenset(shown.origins),
+        event_types=frozenset(shown.event_types),
+        events_per_second=shown.events_per_second,
+        large_batches=shown.large_batches,
+    )
 
 
 async def _of_user(subject: str) -> Principal:

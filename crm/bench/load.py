@@ -38,10 +38,10 @@ class Measured:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else 0.0
 
 
-def request(method: str, path: str, host: str, key: str, body: bytes) -> bytes:
+def request(method: str, path: str, host: str, authorization: str, body: bytes = b"") -> bytes:
     """One request as bytes."""
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

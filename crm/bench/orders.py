@@ -10,17 +10,16 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
-from statistics import median
 from typing import Any, Final
 
 import httpx
 
-from crm.bench import bulk, load, service
+from crm.bench import bulk, load, rounds, service
 from crm.clock import now
 from crm.database.ids import for_storage
 from crm.database.query import Filter, Update
@@ -35,8 +34,6 @@ _PRICE: Final = Decimal("2.55")
 RAW: Final = "raw driver, one upsert a call"
 RAW_BULK: Final = "raw driver, bulk_write of 500"
 _BATCH: Final = 500
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +61,6 @@ class Row:
     beside: str = RAW
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What a line does in each round."""
-
-    name: str
-    connections: int
-    orders: int
-    run: Callable[[str], load.Measured]
-    server: service.Served | None = None
-    beside: str = RAW
-
-
 def body(number: int, customers: int, price: Decimal = _PRICE) -> dict[str, Any]:
     """An order with three items, of one of so many customers."""
     items = [
@@ -100,69 +85,55 @@ def various(number: int, customers: int) -> dict[str, Any]:
     return made
 
 
-def run(orders: int, connections: int, workers: int, rounds: int, on_progress: Progress | None = None) -> list[Row]:
+def run(
+    orders: int, connections: int, workers: int, times: int, on_progress: rounds.Progress | None = None
+) -> list[Row]:
     """Measure.
 
     Args:
         orders: Pushes of each line in each round.
         connections: At the same time; the raw driver uses as many threads.
         workers: Processes of the server.
-        rounds: How often each line is measured.
+        times: How often each line is measured.
         on_progress: Called as (name of the line, runs done, of how many).
     """
-    few = max(orders // 5, connections)
+    few, many = max(orders // 5, connections), 2 * orders
     with ExitStack() as stack:
         stored = stack.enter_context(service.store())
         server = stack.enter_context(service.serving(stored, workers))
         alone = stack.enter_context(service.serving(stored, workers, CRM_GROUP_COMMIT="false"))
 
-        def line(name: str, at: service.Served, lanes: int, amount: int, customers: int) -> _Line:
-            def work(tag: str) -> load.Measured:
-                return _push(stored, at, f"{name} {tag}", amount, lanes, customers)
+        def line(name: str, at: service.Served, lanes: int, amount: int, customers: int) -> rounds.Line:
+            def work(number: int) -> load.Measured:
+                return _push(stored, at, f"{name} {lanes} {number}", amount, lanes, customers)
 
-            return _Line(name, lanes, amount, work, at)
+            return rounds.Line(name, lanes, amount, work, at, RAW)
 
         lines = [
-            _Line(RAW, connections, orders, lambda tag: _raw(stored, tag, orders, connections)),
+            rounds.Line(
+                RAW, connections, orders, lambda number: _raw(stored, f"{number}", orders, connections), None, RAW
+            ),
             line("one order a request, coalescing off", alone, connections, few, _CUSTOMERS),
             line("one order a request", server, connections, orders, _CUSTOMERS),
             line("one order a request", server, 4 * connections, orders, _CUSTOMERS),
             line("each of a new customer", server, connections, few, 10**9),
             line("one hot customer", server, connections, few, 1),
-            _Line(RAW_BULK, 1, 2 * orders, lambda tag: _raw_bulk(stored, tag, 2 * orders), None, RAW_BULK),
-            _Line("bulk lines", 1, 2 * orders, lambda tag: _bulk(stored, server, tag, 2 * orders), server, RAW_BULK),
+            rounds.Line(RAW_BULK, 1, many, lambda number: _raw_bulk(stored, f"{number}", many), None, RAW_BULK),
+            rounds.Line(
+                "bulk lines", 1, many, lambda number: _bulk(stored, server, f"{number}", many), server, RAW_BULK
+            ),
         ]
         for at in (server, alone):
             _push(stored, at, f"warm-up {at.port}", max(_CUSTOMERS, few), connections, _CUSTOMERS)
-        measured = _measure(lines, rounds, on_progress)
+        medians = rounds.measure(lines, times, on_progress)
         _check_hot_customer(stored, server)
-    return [_median(line, runs) for line, runs in zip(lines, measured, strict=True)]
-
-
-def _measure(
-    lines: Sequence[_Line], rounds: int, on_progress: Progress | None
-) -> list[list[tuple[load.Measured, float | None]]]:
-    measured: list[list[tuple[load.Measured, float | None]]] = [[] for _ in lines]
-    for number in range(rounds):
-        for place, line in enumerate(lines):
-            if on_progress:
-                on_progress(line.name, number * len(lines) + place, rounds * len(lines))
-            result = line.run(f"{place}-{number}")
-            measured[place].append((result, line.server.resident_mb() if line.server else None))
-    return measured
-
-
-def _median(line: _Line, runs: Sequence[tuple[load.Measured, float | None]]) -> Row:
-    return Row(
-        line.name,
-        line.connections,
-        line.orders,
-        median(result.per_second() for result, _ in runs),
-        median(result.percentile(0.5) for result, _ in runs),
-        median(result.percentile(0.99) for result, _ in runs),
-        runs[-1][1],
-        line.beside,
-    )
+    return [
+        Row(
+            line.name, line.connections, line.amount, of_line.per_second, of_line.p50_ms, of_line.p99_ms,
+            of_line.server_mb, line.beside,
+        )
+        for line, of_line in zip(lines, medians, strict=True)
+    ]  # fmt: skip
 
 
 def _push(
@@ -176,7 +147,7 @@ def _push(
             if customers > orders:  # new ones in each run
                 sent["customer"] = {"email": f"{name}.{number}@example.com"}
             path = f"/api/v1/orders/{_SOURCE}/{name}-{number}"
-            yield load.request("PUT", path, service.HOST, stored.key, json.dumps(sent).encode())
+            yield load.request("PUT", path, service.HOST, f"Bearer {stored.key}", json.dumps(sent).encode())
 
     prepared = iter(list(requests()))
     measured = asyncio.run(load.run(service.HOST, server.port, prepared, connections=connections))

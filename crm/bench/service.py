@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Final
 import httpx
 
 from crm.auth import service as auth
+from crm.auth.schemas import UserCreate
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer
 from crm.errors import OperatorError
@@ -35,12 +37,14 @@ class Store:
 
     Attributes:
         key: An ingest key.
+        token: Of somebody on the staff, who may see everything.
         mongodb_uri: Of the MongoDB user ``ingest``.
         settings: As the API has them.
         environment: The same for a server process.
     """
 
     key: str
+    token: str
     mongodb_uri: str
     settings: Settings
     environment: Mapping[str, str]
@@ -68,13 +72,13 @@ class Served:
 def store() -> Iterator[Store]:
     """Start MongoDB in a temporary folder and apply the contract; stop and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, EmbeddedServer(Path(folder)) as server:
-        secrets = DemoSecrets.load_or_create(Path(folder))
+        kept = DemoSecrets.load_or_create(Path(folder))
         plain = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
-        settings = secrets.settings(plain)
-        key = asyncio.run(_prepare(server.root_uri, settings))
+        settings = kept.settings(plain)
+        key, token = asyncio.run(_prepare(server.root_uri, settings))
         database = settings.mongodb_database
         uri = server.address.uri("ingest", settings.password(Role.INGEST) or "", database, database)
-        yield Store(key, uri, settings, secrets.environment(plain))
+        yield Store(key, token, uri, settings, kept.environment(plain))
 
 
 @contextmanager
@@ -94,10 +98,13 @@ def serving(stored: Store, workers: int, **settings: str) -> Iterator[Served]:
         process.wait()
 
 
-async def _prepare(root_uri: str, settings: Settings) -> str:
+async def _prepare(root_uri: str, settings: Settings) -> tuple[str, str]:
     await provision(root_uri, settings)
+    email, password = "bench@example.com", secrets.token_urlsafe(16)
     async with administration(root_uri, settings):
-        return (await auth.add_key("ingest", "bench")).key
+        await auth.add_user(UserCreate(email=email, name="Bench", role="admin", password=password))
+        token = await auth.sign_in(email, password, HOST, settings)
+        return (await auth.add_key("ingest", "bench")).key, token.access_token
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

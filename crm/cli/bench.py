@@ -6,6 +6,7 @@ import asyncio
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from os import cpu_count
 from typing import Annotated, Any
@@ -15,12 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from crm.bench import bulk as bench_bulk
+from crm.bench import events as bench_events
 from crm.bench import orders as bench_orders
 from crm.bench import service as bench_service
+from crm.bench import timeline as bench_timeline
 from crm.cli.connection import Json
 from crm.ops.progress import stages
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine, on a MongoDB and a server of its own.")
+
+#: Reads of each line.
+_TIMELINE_REQUESTS = 1_000
 
 
 @app.callback()
@@ -62,6 +68,63 @@ def bulk(
 
 def _machine() -> str:
     return f"Python {platform.python_version()}, {platform.machine()}, {cpu_count()} CPUs"
+
+
+@app.command()
+def events(
+    events: Annotated[int, typer.Option(min=2000, help="Of each line in each round; one by one a fifth.")] = 20_000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each line is measured; the median counts.")] = 3,
+    timeline_events: Annotated[
+        int, typer.Option(min=0, help="Of the large store on which timelines are read; 0 leaves that out.")
+    ] = 1_000_000,
+    memory_events: Annotated[
+        int, typer.Option(min=0, help="Sent through one worker to see what its memory does; 0 leaves that out.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Browsing events as tracking clients send them, beside the raw driver on the same MongoDB."""
+    with stages(Console(stderr=True)) as on_progress:
+        rows = bench_events.run(events, workers, rounds, on_progress)
+        read = bench_timeline.run(timeline_events, _TIMELINE_REQUESTS, on_progress) if timeline_events else []
+        memory = bench_events.memory(memory_events, on_progress) if memory_events else None
+    if as_json:
+        result = {
+            "machine": _machine(),
+            "workers": workers,
+            "rounds": rounds,
+            "rows": [asdict(row) for row in rows],
+            "timeline": [asdict(row) for row in read],
+            "memory": asdict(memory) if memory else None,
+        }
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    _show_events(rows, read, memory)
+
+
+def _show_events(
+    rows: Sequence[bench_events.Row], read: Sequence[bench_timeline.Row], memory: bench_events.Memory | None
+) -> None:
+    table = Table("what", "at once", "events/s", "x", "beside", "p50 ms", "p99 ms", "server MB", title=_machine())
+    for row in rows:
+        held = "" if row.server_mb is None else f"{row.server_mb:.0f}"
+        table.add_row(
+            row.name, str(row.connections), f"{row.per_second:,.0f}", f"{row.times_beside:.2f}", row.beside,
+            f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", held,
+        )  # fmt: skip
+    Console().print(table)
+    if read:
+        table = Table("first page of a timeline", "events stored", "p50 ms", "p99 ms")
+        for line in read:
+            table.add_row(line.name, f"{line.stored:,}", f"{line.p50_ms:.1f}", f"{line.p99_ms:.1f}")
+        Console().print(table)
+    if memory:
+        table = Table("events through one worker", "events/s", "MB before", "at most, 1st half", "2nd half", "after")
+        held_mb = (memory.mb_before, memory.mb_peak_first_half, memory.mb_peak_second_half, memory.mb_after)
+        table.add_row(
+            f"{memory.events:,}", f"{memory.events / memory.seconds:,.0f}", *(f"{found:.0f}" for found in held_mb)
+        )
+        Console().print(table)
 
 
 @app.command()

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from crm.auth import service
-from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, UserCreate
+from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.errors import FieldError, InvalidInput
 from crm.ops.provision import administration
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class Staff(StrEnum):
@@ -38,6 +39,17 @@ class Kind(StrEnum):
 
     INGEST = "ingest"
     TRACKING = "tracking"
+
+
+class Event(StrEnum):
+    """What tracking clients send."""
+
+    PAGE = "page"
+    SCREEN = "screen"
+    TRACK = "track"
+    IDENTIFY = "identify"
+    ALIAS = "alias"
+    GROUP = "group"
 
 
 users = typer.Typer(no_args_is_help=True, help="Staff who sign in.")
@@ -57,13 +69,8 @@ def add_user(
 ) -> None:
     """Add a member of staff. The password is asked for, never an argument: those are seen by every process."""
     password = _password(password_stdin)
-    try:
-        new = UserCreate.model_validate(
-            {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
-        )
-    except ValidationError as exc:
-        errors = tuple(FieldError("/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors())
-        raise InvalidInput("This user cannot be added:", errors=errors) from None
+    given = {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
+    new = _read(UserCreate, given, "This user cannot be added:")
     user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(new))
     Console().print(f"Added {user_id}.", highlight=False)
 
@@ -97,16 +104,43 @@ def list_users(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json
     show_table(("email", "name", "role", "disabled_at"), rows, as_json)
 
 
+_Origins = Annotated[
+    list[str] | None,
+    typer.Option("--origin", help="A web site it may be used on, such as https://*.example.com; repeat it. Else any."),
+]
+_EventTypes = Annotated[
+    list[Event] | None, typer.Option("--event-type", help="What it may send; repeat it. Else everything.")
+]
+_LARGE = "Take bodies of 4 MB in place of 500 KB: RudderStack's clients send them."
+
+
 @keys.command("add")
 def add_key(
     kind: Annotated[Kind, typer.Option(help="ingest (a shop's backend) or tracking (public, in browsers).")],
     name: Annotated[str, typer.Option(help="What it is for.")],
+    source: Annotated[
+        str | None, typer.Option(help="What its events are stored under; web (tracking) or api (ingest) if left out.")
+    ] = None,
+    origin: _Origins = None,
+    event_type: _EventTypes = None,
+    events_per_second: Annotated[
+        int | None, typer.Option(help="How many events it may send, on average; unlimited if left out.")
+    ] = None,
+    large_batches: Annotated[bool, typer.Option("--large-batches", help=_LARGE)] = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API key and show it, this once."""
-    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name))
+    """Make an API key and show it, this once. Both kinds are write keys of tracking clients, too."""
+    given = {
+        "source": source,
+        "origins": origin or [],
+        "event_types": [event.value for event in event_type or []],
+        "events_per_second": events_per_second,
+        "large_batches": large_batches,
+    }
+    terms = _read(KeyTerms, given, "This key cannot be added:")
+    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name, terms))
     if as_json:
         sys.stdout.write(made.model_dump_json() + "\n")
     else:
@@ -115,11 +149,40 @@ def add_key(
         )
 
 
+@keys.command("change")
+def change_key(
+    key_id: str,
+    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    origin: _Origins = None,
+    any_origin: Annotated[bool, typer.Option("--any-origin", help="Let it be used everywhere.")] = False,
+    event_type: _EventTypes = None,
+    every_event_type: Annotated[bool, typer.Option("--every-event-type", help="Let it send everything.")] = False,
+    events_per_second: Annotated[int | None, typer.Option(help="How many events it may send; 0 is unlimited.")] = None,
+    large_batches: Annotated[bool | None, typer.Option("--large-batches/--no-large-batches", help=_LARGE)] = None,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Change what a key may send; what is not named stays (a running service heeds it within a second)."""
+    given: dict[str, Any] = {
+        "name": name,
+        "origins": [] if any_origin else origin,
+        "event_types": [] if every_event_type else event_type and [event.value for event in event_type],
+        "large_batches": large_batches,
+    }
+    given = {field: value for field, value in given.items() if value is not None}
+    if events_per_second is not None:
+        given["events_per_second"] = events_per_second or None
+    if not given:
+        raise InvalidInput("Say what to change; crm key change --help tells what there is.")
+    change = _read(KeyChange, given, "This key cannot be changed so:")
+    show_keys([run_service(mongodb_uri, data_dir, lambda: service.change_key(key_id, change))], as_json)
+
+
 @keys.command("list")
 def list_keys(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show all keys, as far as they may be shown."""
-    rows = run_service(mongodb_uri, data_dir, service.list_keys)
-    show_table(("id", "kind", "name", "hint", "revoked_at"), rows, as_json)
+    show_keys(run_service(mongodb_uri, data_dir, service.list_keys), as_json)
 
 
 @keys.command("revoke")
@@ -127,6 +190,27 @@ def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = 
     """Refuse a key from now on (a running service notices within a second)."""
     run_service(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
     Console().print("Revoked.", highlight=False)
+
+
+def _read(model: type[M], given: Mapping[str, Any], says: str) -> M:
+    """What was typed, as the service takes it.
+
+    Raises:
+        InvalidInput: Some of it cannot be accepted; the error names each option.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as exc:
+        errors = tuple(FieldError("/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors())
+        raise InvalidInput(says, errors=errors) from None
+
+
+def show_keys(found: Sequence[KeyOut], as_json: bool) -> None:
+    """Print keys for a person or for a program."""
+    rows = [list(key.model_dump(mode="json" if as_json else "python").values()) for key in found]
+    if not as_json:
+        rows = [[", ".join(cell) if isinstance(cell, list) else cell for cell in row] for row in rows]
+    show_table(tuple(KeyOut.model_fields), rows, as_json)
 
 
 def _password(from_stdin: bool) -> str:

@@ -47,7 +47,7 @@ class LiveSecret(BaseModel):
 
     id: Identifier
     secret: Secret
-    hint: Annotated[str, Field(pattern=r"^[!-~]{4}$")]
+    hint: Annotated[str, Field(pattern=r"^[ -~]{3}[!-~]$")]
     created_at: Moment
 
 

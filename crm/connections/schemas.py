@@ -16,17 +16,18 @@ MOST_SECRETS: Final = 5
 Kind = Literal["shopify", "woocommerce"]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """The last part of the webhook's URL."""
-_VISIBLE: Final = r"^[!-~]{16,200}$"
+#: WooCommerce draws the secrets that it makes from characters of which one is a space.
+_PRINTABLE: Final = r"^[!-~][ -~]{14,198}[!-~]$"
 
 
-def _visible(secret: str) -> str:
-    if re.fullmatch(_VISIBLE.removesuffix("$"), secret) is None:
-        raise ValueError("A secret has 16 to 200 visible characters.")
+def _printable(secret: str) -> str:
+    if re.fullmatch(_PRINTABLE.removesuffix("$"), secret) is None:
+        raise ValueError("A secret has 16 to 200 printable ASCII characters, and no space at either end.")
     return secret
 
 
-Secret = Annotated[str, AfterValidator(_visible), WithJsonSchema({"type": "string", "pattern": _VISIBLE})]
-"""What both sides sign with: printable ASCII without spaces."""
+Secret = Annotated[str, AfterValidator(_printable), WithJsonSchema({"type": "string", "pattern": _PRINTABLE})]
+"""What both sides sign with: printable ASCII, with no space at either end, where nobody would see it."""
 
 
 class ConnectionCreate(WireIn):

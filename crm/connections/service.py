@@ -191,7 +191,7 @@ async def verify(kind: Kind, name: str, body: bytes, signature: str | None, *, s
     """
     connection = await Connection.fetch(queries.by_name(name))
     row = await ConnectionSecrets.stored().find_one(queries.secrets_of(connection.id if connection else ""))
-    known = [secret["secret"] for secret in row["secrets"]] if row else [signatures.DECOY]
+    known = [signatures.key(kind, secret["secret"]) for secret in row["secrets"]] if row else [signatures.DECOY]
     signed = signatures.is_signed(body, signature, known)
     if connection is None or row is None or connection.kind != kind or not signed:
         raise _refusal()

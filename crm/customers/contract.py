@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm.customers.claims import CLAIMABLE
 from crm.customers.documents import Customer
 from crm.database.contract import CollectionContract, Rule, View
 from crm.identity import Role
@@ -61,10 +62,31 @@ NET_ADDS_UP = Rule(
         ]
     },
 )
+UNVERIFIED_IS_THERE = Rule(
+    "unverified names only fields that the customer has",
+    {
+        "$setIsSubset": [
+            {"$ifNull": ["$unverified", []]},
+            {
+                "$setUnion": [
+                    {"$cond": [{"$not": [{"$in": [{"$ifNull": [f"${name}", None]}, [None, []]]}]}, [name], []]}
+                    for name in CLAIMABLE
+                ]
+            },
+        ]
+    },
+)
 
 CONTRACT = CollectionContract(
     document=Customer,
-    rules=(EMAIL_HAS_ITS_KEY, PHONE_KEY_NEEDS_PHONE, LAST_NAME_HAS_ITS_KEY, CAN_BE_KNOWN, NET_ADDS_UP),
+    rules=(
+        EMAIL_HAS_ITS_KEY,
+        PHONE_KEY_NEEDS_PHONE,
+        LAST_NAME_HAS_ITS_KEY,
+        CAN_BE_KNOWN,
+        NET_ADDS_UP,
+        UNVERIFIED_IS_THERE,
+    ),
     grants={
         Role.ADMIN: "find insert update remove",
         Role.SALES: "find insert update",

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field
 
 from crm import contact
-from crm.customers.schemas import Address, Consent, ExternalIdentity
+from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredSum
 from crm.fields import Attributes, Currency, Identifier, Line, Moment, Phone, Tag
@@ -73,6 +73,7 @@ class Customer(VersionedDocument):
         phone_key: E.164, where it can be told.
         last_name_key: Last name without accents and case, for the list by last name.
         external_ids: What other systems call this customer; each (source, id) belongs to one customer.
+        unverified: The fields that a browser claimed and nobody confirmed (``claims.py``).
     """
 
     id: Annotated[str, Field(alias="_id", pattern=r"^cus_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
@@ -88,6 +89,7 @@ class Customer(VersionedDocument):
     attributes: Attributes = {}
     external_ids: Annotated[list[ExternalIdentity], Field(max_length=MOST_EXTERNAL_IDS)] = []
     consents: Annotated[list[LedgerEntry], Field(max_length=1000)] = []
+    unverified: Annotated[list[Claimable], Field(max_length=5)] | None = None
     stats: Stats = Stats()
 
     class Settings:

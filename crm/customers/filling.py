@@ -6,11 +6,11 @@ from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
-from crm.customers import queries, service
+from crm.customers import claims, queries, service
 from crm.customers.documents import Customer
 from crm.customers.mapping import with_keys
-from crm.customers.schemas import CustomerCreate
-from crm.database.query import Query
+from crm.customers.schemas import Claimable, CustomerCreate
+from crm.database.query import Filter, Query
 from crm.errors import AlreadyExists, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
 
@@ -27,8 +27,9 @@ async def create_or_fill_in(
 ) -> tuple[str, Literal["created", "updated", "unchanged"]]:
     """Store a customer so that doing it again changes nothing.
 
-    Found by any of the external ids, then by e-mail. What is known already stays; tags, attributes and external ids
-    that it lacks are added, addresses where it has none, consents for channels of which nothing is on record.
+    Found by any of the external ids, then by e-mail. What is known already stays, unless it was only claimed; tags,
+    attributes and external ids that it lacks are added, addresses where it has none, consents for channels of which
+    nothing is on record.
 
     Returns:
         The customer's id, and what happened.
@@ -41,7 +42,7 @@ async def create_or_fill_in(
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
     for _ in range(_ROUNDS):
-        found = await _find(new)
+        found = await _find(new, phone_region)
         if found is None:
             try:
                 return (await service.create(principal, new, phone_region=phone_region)).id, "created"
@@ -63,28 +64,59 @@ async def create_or_fill_in(
 def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
     """The fields that a stored customer would have to change to hold all that is new in a line. Pure."""
     fields: dict[str, Any] = {}
+    unverified = found.unverified or []
+    confirmed: dict[str, Any] = {}
     for name in ("email", "phone", "first_name", "last_name"):
-        if getattr(found, name) is None and getattr(new, name) is not None:
-            fields[name] = getattr(new, name)
+        value, known = getattr(new, name), getattr(found, name)
+        if value is not None and (known is None or name in unverified):
+            confirmed[name] = value
+            fields |= {name: value} if value != known else {}
     if new.addresses and not found.addresses:
         fields["addresses"] = [address.model_dump() for address in new.addresses]
     if tags := [tag for tag in dict.fromkeys(new.tags) if tag not in found.tags]:
         fields["tags"] = [*found.tags, *tags]
     if attributes := {key: value for key, value in new.attributes.items() if key not in found.attributes}:
         fields["attributes"] = {**found.attributes, **attributes}
-    if ids := [external for external in new.external_ids if external not in found.external_ids]:
-        fields["external_ids"] = [e.model_dump() for e in (*found.external_ids, *ids)]
+    claimed = found.external_ids if "external_ids" in unverified else []
+    own = [external for external in found.external_ids if external not in claimed or external in new.external_ids]
+    if claimed and own:
+        confirmed["external_ids"] = own
+    ids = [*own, *(external for external in new.external_ids if external not in own)]
+    if ids != found.external_ids:
+        fields["external_ids"] = [external.model_dump() for external in ids]
     recorded = {consent.channel for consent in found.consents}
     if consents := [consent for consent in new.consents if consent.channel not in recorded]:
         fields["consents"] = [c.model_dump() for c in (*found.consents, *consents)]
+    if unverified and (left := claims.left(found.as_stored(), fields | confirmed)) != unverified:
+        fields["unverified"] = left or None
     return fields
 
 
-async def _find(new: CustomerCreate) -> Customer | None:
+async def _find(new: CustomerCreate, phone_region: str | None) -> Customer | None:
+    found: Customer | None = None
     for external in new.external_ids:
-        found = await Customer.fetch(Query(queries.external_filter(external.source, external.id), limit=1))
+        filter_ = queries.external_filter(external.source, external.id)
+        found = await _meant(filter_, "external_ids", phone_region)
         if found is not None:
-            return found
-    if new.email is None:
-        return None
-    return await Customer.fetch(Query(queries.email_filter(contact.email_key(new.email)), limit=1))
+            break
+    if new.email is None or (found is not None and found.email and "email" not in (found.unverified or ())):
+        return found
+    with_email = queries.email_filter(contact.email_key(new.email))
+    return await _meant(with_email, "email", phone_region, found=found)
+
+
+async def _meant(
+    filter_: Filter, name: Claimable, phone_region: str | None, *, found: Customer | None = None
+) -> Customer | None:
+    """Who is found by a field, unless another is found already; who only claims it has it taken away."""
+    holder = await Customer.fetch(Query(filter_, limit=1))
+    if holder is None or (found is not None and holder.id == found.id):
+        return found
+    row = holder.as_stored()
+    if found is None and claims.leads(row, name):
+        return holder
+    if name in claims.claimed(row) and claims.known_without(row, name):
+        without: dict[str, Any] = {name: [] if name == "external_ids" else None}
+        fields = with_keys({**without, "unverified": claims.left(row, without) or None}, phone_region)
+        await Customer.change(queries.at_version(holder.id, holder.version), queries.changed(fields, now()))
+    return found

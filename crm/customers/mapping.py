@@ -55,6 +55,7 @@ def shape(customer: Customer) -> CustomerOut:
         attributes=customer.attributes,
         external_ids=customer.external_ids,
         consents=[Consent(**entry.model_dump(exclude={"key"})) for entry in customer.consents],
+        unverified=customer.unverified or [],
         stats=StatsOut(
             orders_count=stats.orders_count,
             first_order_at=stats.first_order_at,

@@ -41,6 +41,7 @@ def by_ids(customer_ids: list[str]) -> Query:
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "phone", "phone_key", "first_name", "last_name", "external_ids", "addresses",
+    "unverified",
 )  # fmt: skip
 
 
@@ -66,6 +67,19 @@ def named_by_phone_keys(keys: list[str]) -> Query:
     return Query(
         {"phone_key": {"$in": keys}}, sort=(("phone_key", 1), ("created_at", 1), ("_id", 1)), projection=_NAMES
     )
+
+
+def named_by_any(
+    customer_ids: Sequence[str], email_keys: Sequence[str], external: Mapping[str, Sequence[str]]
+) -> Query:
+    """The customers with one of these ids, addresses, or other systems' ids (by source), each by its own index."""
+    ways: list[Filter] = []
+    if customer_ids:
+        ways.append({"_id": {"$in": list(customer_ids)}})
+    if email_keys:
+        ways.append({"email_key": {"$in": list(email_keys)}})
+    ways += (named_by_external_ids(source, list(ids)).filter for source, ids in external.items())
+    return Query({"$or": ways}, projection=(*_NAMES, "attributes"))
 
 
 def everyone() -> Filter:
@@ -111,14 +125,19 @@ def changed(fields: Mapping[str, Any], now: datetime) -> Update:
     return set_fields(fields, now=now)
 
 
+def edited(fields: Mapping[str, Any], now: datetime) -> Update:
+    """The same by somebody whose word counts: none of these fields is a mere claim any more."""
+    return {**set_fields(fields, now=now), "$pull": {"unverified": {"$in": list(fields)}}}
+
+
 def completed(
     fields: Mapping[str, Any],
     external_ids: Sequence[Mapping[str, str]],
     addresses: Sequence[Mapping[str, Any]],
     now: datetime,
 ) -> Update:
-    """Fill in fields that were empty; add other systems' ids and addresses."""
-    update = set_fields({name: value for name, value in fields.items() if value is not None}, now=now)
+    """Fill in fields that were empty or only claimed, unset those that are None; add others' ids and addresses."""
+    update = set_fields(fields, now=now)
     added = {"external_ids": external_ids, "addresses": addresses}
     if pushes := {name: {"$each": [dict(value) for value in values]} for name, values in added.items() if values}:
         update["$push"] = pushes

@@ -3,6 +3,8 @@
 By the sender's own id, else by e-mail, else by phone. Uniqueness is the database's (``indexes/customers.toml``): who
 loses a race to create or to complete a customer looks again and finds the winner's. A phone alone is no unique index,
 so two senders who know nothing else may make two customers in the same moment.
+
+What was only claimed (``claims.py``) counts as lacking.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from crm import contact
 from crm.clock import now
-from crm.customers import addresses, queries
+from crm.customers import addresses, claims, queries
 from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
 from crm.customers.mapping import blank, with_keys
 from crm.customers.schemas import CustomerRef
@@ -71,15 +74,34 @@ class _Person:
     fields: dict[str, Any] = field(default_factory=dict)
     external_ids: list[dict[str, str]] = field(default_factory=list)
     addresses: list[Mapping[str, Any]] = field(default_factory=list)
+    confirmed: set[str] = field(default_factory=set)
 
     def has(self, name: str) -> bool:
-        return name in self.fields or (self.row is not None and self.row.get(name) is not None)
+        """Whether it is known, and not only claimed."""
+        return name in self.fields or bool(self.row and self.row.get(name) is not None and not self.claims(name))
+
+    def claims(self, name: str) -> bool:
+        """Whether it was only claimed, and this batch has neither confirmed nor replaced it."""
+        settled = name in self.confirmed or name in self.fields
+        return self.row is not None and name in claims.claimed(self.row) and not settled
+
+    def leads(self, name: str) -> bool:
+        """Whether who is named by this field is meant."""
+        if self.row is None or not self.claims(name):
+            return True
+        # What this batch has learnt confirms it by another name.
+        return not self.changed() and claims.leads(self.row, name)
+
+    def own_ids(self) -> list[Mapping[str, str]]:
+        """What other systems call it, by their own word."""
+        stored = () if self.row is None or self.claims("external_ids") else self.row.get("external_ids") or ()
+        return [*stored, *self.external_ids]
 
     def all_of(self, name: str, added: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         return [*((self.row or {}).get(name) or ()), *added]
 
     def changed(self) -> bool:
-        return bool(self.fields or self.external_ids or self.addresses)
+        return bool(self.fields or self.external_ids or self.addresses or self.confirmed)
 
 
 class _Known:
@@ -90,6 +112,7 @@ class _Known:
         self.by_external: dict[External, _Person] = {}
         self.by_email: dict[str, _Person] = {}
         self.by_phone: dict[str, _Person] = {}
+        self.robbed: dict[str, _Person] = {}
 
     def add(self, row: Row) -> None:
         """A stored customer; the first to have a phone number is whom it means."""
@@ -98,7 +121,7 @@ class _Known:
             self.by_external[external["source"], external["id"]] = person
         if email_key := row.get("email_key"):
             self.by_email[email_key] = person
-        if phone_key := row.get("phone_key"):
+        if (phone_key := row.get("phone_key")) and person.leads("phone"):
             self.by_phone.setdefault(phone_key, person)
 
     def find(self, wanted: _Wanted) -> _Person | None:
@@ -112,10 +135,10 @@ class _Known:
                 return self.by_id[wanted.naming.ref.id]
             except KeyError:
                 raise InvalidInput.at("/customer/id", "There is no such customer.") from None
-        if wanted.external in self.by_external:
-            return self.by_external[wanted.external]
-        if wanted.email_key in self.by_email:
-            return self.by_email[wanted.email_key]
+        if (person := self.by_external.get(wanted.external or ("", ""))) and person.leads("external_ids"):
+            return person
+        if (person := self.by_email.get(wanted.email_key or "")) and person.leads("email"):
+            return person
         person = self.by_phone.get(wanted.phone_key) if wanted.phone_key else None
         if person is not None and not _contradict(wanted, person):
             return person
@@ -132,25 +155,54 @@ class _Known:
 
     def _learn(self, person: _Person, wanted: _Wanted) -> None:
         ref = wanted.naming.ref
-        # Of somebody else: a duplicate to merge, no reason to refuse an order.
-        if wanted.email_key and wanted.email_key not in self.by_email and not person.has("email"):
-            person.fields["email"] = ref.email
-            self.by_email[wanted.email_key] = person
+        self._learn_external(person, wanted.external)
+        if not person.has("email") and self._is_free("email", wanted.email_key, person):
+            self._take(person, "email", ref.email)
+            self.by_email[wanted.email_key or ""] = person
         for name in _FILLED_IN:
             value = getattr(ref, name)
             if value and not person.has(name):
-                person.fields[name] = value
+                self._take(person, name, value)
         if wanted.phone_key and person.fields.get("phone") == ref.phone:
             self.by_phone.setdefault(wanted.phone_key, person)
-        external = wanted.external
-        if external and external not in self.by_external:
-            # A sale matters more than one more name for its customer.
-            if len(person.all_of("external_ids", person.external_ids)) < MOST_EXTERNAL_IDS:
-                person.external_ids.append({"source": external[0], "id": external[1]})
-            self.by_external[external] = person
         if wanted.naming.addresses:
             stored = person.all_of("addresses", person.addresses)
             person.addresses += addresses.missing(stored, wanted.naming.addresses)
+
+    def _learn_external(self, person: _Person, external: External | None) -> None:
+        if person.claims("external_ids"):
+            if external and self.by_external.get(external) is person:
+                person.confirmed.add("external_ids")
+                return
+            # Whoever is confirmed by something else is not whom a browser said they are.
+            person.fields["external_ids"] = []
+            self.by_external = {key: other for key, other in self.by_external.items() if other is not person}
+        if external and self._is_free("external_ids", external, person):
+            # A sale matters more than one more name for its customer.
+            if len(person.own_ids()) < MOST_EXTERNAL_IDS:
+                person.external_ids.append({"source": external[0], "id": external[1]})
+            self.by_external[external] = person
+
+    def _is_free(self, name: str, key: Any, person: _Person) -> bool:
+        """Whether nobody else has it; who only claims it has it taken away, if something else tells who they are."""
+        known: Mapping[Any, _Person] = self.by_email if name == "email" else self.by_external
+        other = known.get(key)
+        if key is None or other is None:
+            return key is not None
+        if other is person:
+            return person.claims(name)
+        if not other.claims(name) or name in other.fields or not claims.known_without(other.row or {}, name):
+            return False  # of somebody else: a duplicate to merge, no reason to refuse an order
+        other.fields[name] = [] if name == "external_ids" else None
+        self.robbed[other.id] = other
+        return True
+
+    @staticmethod
+    def _take(person: _Person, name: str, value: Any) -> None:
+        if person.row is not None and person.row.get(name) == value:
+            person.confirmed.add(name)
+        else:
+            person.fields[name] = value
 
 
 async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = None) -> list[str | CrmError]:
@@ -186,7 +238,7 @@ async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict
             chosen[index] = known.found_or_new(wanted)
         except CrmError as exc:
             answers[index] = exc
-    people = {person.id: person for person in chosen.values()}
+    people = known.robbed | {person.id: person for person in chosen.values()}
     refused = await _write(list(people.values()), phone_region)
     for index, person in chosen.items():
         outcome = refused.get(person.id)
@@ -211,15 +263,7 @@ async def _write(people: list[_Person], phone_region: str | None) -> dict[str, C
         refused |= {new[index].id: error for index, error in errors.items()}
     changed = [person for person in people if person.row is not None and person.changed()]
     if changed:
-        writes = [
-            Write(
-                queries.at_version(person.id, (person.row or {})["version"]),
-                queries.completed(
-                    with_keys(person.fields, phone_region), person.external_ids, person.addresses, moment
-                ),
-            )
-            for person in changed
-        ]
+        writes = [_completion(person, phone_region, moment) for person in changed]
         written = await collection.write_each(writes)
         for index, error in written.errors.items():
             if isinstance(error, AlreadyExists):
@@ -230,6 +274,18 @@ async def _write(people: list[_Person], phone_region: str | None) -> dict[str, C
             lost = _Lost("Somebody has changed this customer since.")
             refused |= {person.id: lost for person in changed if person.id not in refused}
     return refused
+
+
+def _completion(person: _Person, phone_region: str | None, moment: datetime) -> Write:
+    row = person.row or {}
+    fields = with_keys(person.fields, phone_region)
+    external_ids = person.external_ids
+    if "external_ids" in fields:  # one update cannot both set a list and add to it
+        fields["external_ids"], external_ids = [*fields["external_ids"], *external_ids], []
+    if claims.claimed(row):
+        fields["unverified"] = claims.left(row, person.fields | dict.fromkeys(person.confirmed)) or None
+    update = queries.completed(fields, external_ids, person.addresses, moment)
+    return Write(queries.at_version(person.id, row["version"]), update)
 
 
 def _row(person: _Person, phone_region: str | None) -> Row:
@@ -269,6 +325,7 @@ def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
         person = known.by_id.get(wanted.naming.ref.id)
     else:
         person = known.by_external.get(wanted.external) if wanted.external else None
+        person = person if person and person.leads("external_ids") else None
     return person is None or not person.has("email")
 
 
@@ -278,8 +335,7 @@ def _contradict(wanted: _Wanted, person: _Person) -> bool:
         return True
     if wanted.external is None:
         return False
-    own = person.all_of("external_ids", person.external_ids)
-    return any(external["source"] == wanted.external[0] for external in own)
+    return any(external["source"] == wanted.external[0] for external in person.own_ids())
 
 
 def _wanted(naming: Naming, phone_region: str | None) -> _Wanted:

@@ -25,6 +25,8 @@ from crm.fields import (
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
+#: Fields that a browser may claim; until a trusted source says the same they are unverified.
+Claimable = Literal["email", "phone", "first_name", "last_name", "external_ids"]
 
 
 def _one_of_its_fields(schema: dict[str, Any]) -> None:
@@ -173,7 +175,7 @@ class StatsOut(WireOut):
 
 
 class CustomerOut(WireOut):
-    """A customer."""
+    """A customer. What ``unverified`` names came from a browser, and no trusted source has said the same yet."""
 
     id: str
     version: int
@@ -186,6 +188,7 @@ class CustomerOut(WireOut):
     attributes: dict[str, AttributeValue]
     external_ids: list[ExternalIdentity]
     consents: list[Consent]
+    unverified: list[Claimable]
     stats: StatsOut
     created_at: Moment
     updated_at: Moment

@@ -9,7 +9,8 @@ import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import queries
+from crm.customers import claiming, queries
+from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
@@ -33,7 +34,11 @@ log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
-__all__ = ["Naming", "resolve_many"]  # of resolving.py, for the features that push
+__all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+find_named = claiming.find
+learn = claiming.learn
+resolve_told = claiming.resolve
+pause = claiming.pause
 
 
 async def create(
@@ -127,7 +132,7 @@ async def update(
         fields["attributes"] = {} if patch is None else merge_attributes(stored, patch)
     fields = with_keys(fields, phone_region)
     try:
-        found = await Customer.change(queries.at_version(customer_id, version), queries.changed(fields, now()))
+        found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
     except AlreadyExists as exc:
         raise _taken(exc) from exc
     if found is None:
@@ -209,8 +214,15 @@ async def project_stats(stats: Mapping[str, tuple[int, Mapping[str, Any]]]) -> b
 
 async def seen(latest: Mapping[str, Any]) -> None:
     """Note when customers were last on the website: customer id → time."""
-    for customer_id, at in latest.items():
-        await Customer.stored().update_one(queries.by_id(customer_id).filter, queries.seen(at))
+    if not latest:
+        return
+    writes = [Write(queries.by_id(customer_id).filter, queries.seen(at)) for customer_id, at in latest.items()]
+    written = await Customer.stored().write_each(writes)
+    for place, error in written.errors.items():
+        if not isinstance(error, InvalidInput):
+            raise error
+        # A rule refuses the document as it is: it must not keep the others waiting.
+        log.error("last_seen_at was refused", customer_id=list(latest)[place])
 
 
 async def remove(customer_id: str, *, session: Any = None) -> None:

@@ -34,6 +34,7 @@ class GroupCommit(Generic[T, R]):
         key: Items with the same key are never in two batches at the same time.
         at_once: Batches that may be written at the same time: the service prepares one while the database writes
             another.
+        weight: How many an item counts for, where it is itself a list. One that is heavier than a batch goes alone.
         largest: Items of one batch.
         most_waiting: Items that may wait.
     """
@@ -44,14 +45,17 @@ class GroupCommit(Generic[T, R]):
         *,
         key: Callable[[T], Hashable] = id,
         at_once: int = 1,
+        weight: Callable[[T], int] = lambda _: 1,
         largest: int = LARGEST_BATCH,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._write = write
         self._key = key
         self._at_once = at_once
+        self._weight = weight
         self._largest = largest
         self._most_waiting = most_waiting
+        self._weight_waiting = 0
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._runners: set[asyncio.Task[None]] = set()
         self._at_work: set[Hashable] = set()
@@ -65,11 +69,12 @@ class GroupCommit(Generic[T, R]):
             Unavailable: Too many wait already, or the database is away.
             CrmError: What ``write`` gave for this item.
         """
-        if len(self._waiting) >= self._most_waiting:
+        if self._weight_waiting >= self._most_waiting:
             raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if not self._runners or (len(self._runners) < self._at_once and len(self._waiting) >= ENOUGH):
+        self._weight_waiting += self._weight(item)
+        if not self._runners or (len(self._runners) < self._at_once and self._weight_waiting >= ENOUGH):
             self._start()
         return await future
 
@@ -96,14 +101,20 @@ class GroupCommit(Generic[T, R]):
 
     def _next(self) -> list[tuple[T, asyncio.Future[R]]]:
         """What has come meanwhile; nothing where so few wait that the batch beside this one can take them along."""
-        if len(self._runners) > 1 and len(self._waiting) < ENOUGH:
+        if len(self._runners) > 1 and self._weight_waiting < ENOUGH:
             return []
         batch: list[tuple[T, asyncio.Future[R]]] = []
         later: list[tuple[T, asyncio.Future[R]]] = []
-        while self._waiting and len(batch) < self._largest:
-            entry = self._waiting.popleft()
-            (later if self._key(entry[0]) in self._at_work else batch).append(entry)
+        weight = 0
+        while self._waiting:
+            item, _ = self._waiting[0]
+            blocked = self._key(item) in self._at_work
+            if not blocked and batch and weight + self._weight(item) > self._largest:
+                break
+            (later if blocked else batch).append(self._waiting.popleft())
+            weight += 0 if blocked else self._weight(item)
         self._waiting.extendleft(reversed(later))
+        self._weight_waiting -= weight
         return batch
 
     async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from crm.database.failures import driver_errors, duplicate_ids, matched_and_modified, refused_writes
+from crm.database.failures import driver_errors, duplicate_ids, matched_modified_created, refused_writes
 from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
 from crm.errors import AlreadyExists, CrmError, InvalidInput
 
@@ -22,10 +22,11 @@ _IN_ONE_REPLY: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One change of a batch, of at most one document."""
+    """One change of a batch: of at most one document, which it creates with ``upsert``."""
 
     filter: Filter
     update: Update | UpdatePipeline
+    upsert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,13 @@ class Written:
     Attributes:
         matched: How many changes found their document; MongoDB does not say which.
         modified: How many made another one of it.
+        created: Places of those that created one.
         errors: Those that were refused, by place.
     """
 
     matched: int
     modified: int
+    created: frozenset[int]
     errors: Mapping[int, CrmError]
 
 
@@ -143,7 +146,7 @@ class Collection:
         """Make each change in one unordered batch: one that is refused does not harm its neighbours."""
         if len(writes) == 1:
             return await self._write_one(writes[0])
-        updates = [UpdateOne(write.filter, write.update) for write in writes]
+        updates = [UpdateOne(write.filter, write.update, upsert=write.upsert) for write in writes]
         try:
             with driver_errors():
                 result = await self.raw.bulk_write(updates, ordered=False)
@@ -151,19 +154,20 @@ class Collection:
             errors = refused_writes(exc.__cause__)
             if errors is None:
                 raise
-            return Written(*matched_and_modified(exc.__cause__), errors)
-        return Written(result.matched_count, result.modified_count, {})
+            return Written(*matched_modified_created(exc.__cause__), errors)
+        return Written(result.matched_count, result.modified_count, frozenset(result.upserted_ids or ()), {})
 
     async def _write_one(self, write: Write) -> Written:
         try:
             with driver_errors():
-                result = await self.raw.update_one(write.filter, write.update)
+                result = await self.raw.update_one(write.filter, write.update, upsert=write.upsert)
         except (AlreadyExists, InvalidInput) as exc:
-            return Written(0, 0, {0: exc})
-        return Written(result.matched_count, result.modified_count, {})
+            return Written(0, 0, frozenset(), {0: exc})
+        created = frozenset(() if result.upserted_id is None else (0,))
+        return Written(result.matched_count, result.modified_count, created, {})
 
     async def update_one(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | UpdatePipeline, *, upsert: bool = False, session: Any = None
     ) -> Outcome:
         """Change (or with ``upsert`` create) at most one document."""
         with driver_errors():
@@ -176,7 +180,7 @@ class Collection:
             return int((await self.raw.update_many(filter_, update, **_optional(session))).matched_count)
 
     async def find_and_update(
-        self, filter_: Filter, update: Update, *, upsert: bool = False, session: Any = None
+        self, filter_: Filter, update: Update | UpdatePipeline, *, upsert: bool = False, session: Any = None
     ) -> Row | None:
         """Change at most one document and return it as it is afterwards."""
         with driver_errors():

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from crm.database.documents import CrmDocument
 from crm.database.indexes import IndexFile
-from crm.database.schema import every_date, json_schema
+from crm.database.schema import every_date, json_schema, required_dates
 from crm.fields import EARLIEST, LATEST
 from crm.identity import Role
 
@@ -33,25 +33,24 @@ class Rule:
         return {"$expr": {"$let": {"vars": {"rule": {"$literal": self.says}}, "in": dict(self.holds)}}}
 
 
-_READABLE: Final = {
-    "$or": [
-        {"$ne": [{"$type": "$$date"}, "date"]},
-        {
-            "$and": [
-                {"$gte": ["$$date", {"$dateFromParts": {"year": EARLIEST.year}}]},
-                {"$lt": ["$$date", {"$dateFromParts": {"year": LATEST.year}}]},
-            ]
-        },
+def _within(date: str) -> list[dict[str, Any]]:
+    return [
+        {"$gte": [date, {"$dateFromParts": {"year": EARLIEST.year}}]},
+        {"$lt": [date, {"$dateFromParts": {"year": LATEST.year}}]},
     ]
-}
+
+
+_READABLE: Final = {"$or": [{"$ne": [{"$type": "$$date"}, "date"]}, {"$and": _within("$$date")}]}
 
 
 def _dates_are_readable(schema: Mapping[str, Any]) -> Rule:
     """``$jsonSchema`` has no bounds for dates, and one date behind the year 9999 makes a whole list unreadable."""
-    return Rule(
-        f"every date lies between {EARLIEST.year} and {LATEST.year}",
-        {"$allElementsTrue": [{"$map": {"input": every_date(schema), "as": "date", "in": _READABLE}}]},
-    )
+    says = f"every date lies between {EARLIEST.year} and {LATEST.year}"
+    required = required_dates(schema)
+    if required is not None:
+        # Said of each by name: a list of them costs 2 µs more, of the 10 that storing an event takes (measured).
+        return Rule(says, {"$and": [bound for date in required for bound in _within(date)]})
+    return Rule(says, {"$allElementsTrue": [{"$map": {"input": every_date(schema), "as": "date", "in": _READABLE}}]})
 
 
 @dataclass(frozen=True, slots=True)

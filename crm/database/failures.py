@@ -100,10 +100,11 @@ def refused_writes(exc: BaseException | None) -> dict[int, CrmError] | None:
     return {error["index"]: _from_code(error) for error in errors}
 
 
-def matched_and_modified(exc: BaseException | None) -> tuple[int, int]:
-    """How many writes of a partly refused batch found their document, and how many changed it."""
+def matched_modified_created(exc: BaseException | None) -> tuple[int, int, frozenset[int]]:
+    """How many writes of a partly refused batch found their document, how many changed it, and places of new ones."""
     details = (exc.details or {}) if isinstance(exc, BulkWriteError) else {}
-    return details.get("nMatched", 0), details.get("nModified", 0)
+    created = frozenset(upserted["index"] for upserted in details.get("upserted", []))
+    return details.get("nMatched", 0), details.get("nModified", 0), created
 
 
 def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:

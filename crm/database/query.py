@@ -10,6 +10,8 @@ Filter = Mapping[str, Any]
 Update = dict[str, Any]
 Pipeline = list[dict[str, Any]]
 UpdatePipeline = Sequence[Update]
+"""An update that computes the document afterwards from the one before. It evaluates texts: what a client sent must be
+a ``$literal``."""
 Sort = tuple[tuple[str, int], ...]
 
 

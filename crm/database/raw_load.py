@@ -34,6 +34,14 @@ class RawWriter:
     ) -> None:
         self._client.close()
 
+    def insert_many(self, rows: Sequence[dict[str, Any]]) -> None:
+        """One unordered batch of new documents, acknowledged."""
+        self._collection.insert_many(rows, ordered=False)
+
+    def count(self) -> int:
+        """How many documents there are."""
+        return self._collection.count_documents({})
+
     def upsert(self, filter_: Filter, update: Update) -> None:
         """One upsert, acknowledged."""
         self._collection.update_one(filter_, update, upsert=True)

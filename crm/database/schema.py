@@ -91,6 +91,12 @@ def every_date(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"$concatArrays": [[path for path, in_list in paths if not in_list], *lists]}
 
 
+def required_dates(schema: Mapping[str, Any]) -> list[str] | None:
+    """The paths of all dates, where each is a required field of the document itself; else None."""
+    paths = [path for path, _ in _date_paths(schema, "$", in_list=False)]
+    return paths if paths and {path[1:] for path in paths} <= set(schema.get("required", ())) else None
+
+
 def _date_paths(node: Mapping[str, Any], path: str, *, in_list: bool) -> Iterator[tuple[str, bool]]:
     if node.get("bsonType") == "date":
         yield path, in_list

@@ -11,9 +11,10 @@ from litestar import Request, Router, post
 from crm.errors import CrmError
 from crm.events import service
 from crm.events.schemas import EventIn
+from crm.identity import Principal
 from crm.web import ndjson
 from crm.web.access import SENDERS
-from crm.web.dependencies import Configured
+from crm.web.dependencies import Caller, Configured
 
 
 @post(
@@ -24,15 +25,20 @@ from crm.web.dependencies import Configured
     status_code=200,
     request_max_body_size=None,
 )
-async def store_many_events(request: Request[Any, Any, Any], settings: Configured) -> ndjson.Exchange[EventIn]:
+async def store_many_events(
+    request: Request[Any, Any, Any], principal: Caller, settings: Configured
+) -> ndjson.Exchange[EventIn]:
     """Any number of lines, each an event; one that is there already is ``unchanged``."""
     return ndjson.Exchange(
-        request, EventIn, lambda line: (line.source, line.message_id), partial(_store, settings.default_phone_region)
+        request,
+        EventIn,
+        lambda line: (line.source, line.message_id),
+        partial(_store, principal, settings.default_phone_region),
     )
 
 
-async def _store(phone_region: str | None, lines: Sequence[EventIn]) -> list[ndjson.Answer]:
-    stored = await service.store_each(lines, phone_region=phone_region)
+async def _store(principal: Principal, phone_region: str | None, lines: Sequence[EventIn]) -> list[ndjson.Answer]:
+    stored = await service.store_each(principal, lines, phone_region=phone_region)
     return [
         found if isinstance(found, CrmError) else ndjson.Taken("created" if found[1] else "unchanged", {"id": found[0]})
         for found in stored

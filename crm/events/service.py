@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from crm.clock import now
 from crm.customers import service as customers
-from crm.database.ids import derived_id, for_storage
+from crm.database.collection import Row
+from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest, Position
-from crm.errors import CrmError, Forbidden, InvalidInput, RuleViolated
-from crm.events import queries
+from crm.errors import CrmError, Forbidden, InvalidInput
+from crm.events import queries, reading, rows, storing, terms
+from crm.events.commerce import RETENTION
 from crm.events.documents import Event
-from crm.events.schemas import EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
+from crm.events.messages import Message, Sender
+from crm.events.reading import commerce_of, identities_received_between, latest_of, latest_of_each
+from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
+from crm.events.schemas import CommerceIn, EventBatch, EventBatchOut, EventCustomer, EventIn, EventOut
+from crm.events.tracking import Listener, Tracked, heard, tell, track
+from crm.identities import names
+from crm.identities import service as identities
 from crm.identity import Principal, Role
 
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
+_AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
+__all__ = [  # of this feature's other files, for routes and other features
+    "Listener", "ReadAgain", "Tracked", "commerce_of", "heard", "identities_received_between", "keep_rejects",
+    "latest_of", "latest_of_each", "page_of_rejects", "replay", "replay_all", "track",
+]  # fmt: skip
 
 
 async def store(principal: Principal, batch: EventBatch, *, phone_region: str | None = None) -> EventBatchOut:
@@ -28,7 +42,8 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
         phone_region: Country of phone numbers without a country code.
 
     Raises:
-        Forbidden: A tracking key names a customer.
+        Forbidden: A tracking key names a customer or another source, or a key may not send such events.
+        RateLimited: A key has sent too many.
         InvalidInput: An event lies in the future, or names a customer id that does not exist; nothing is stored.
     """
     moment = now()
@@ -37,24 +52,25 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
             raise Forbidden("A tracking key is public: it may not name customers.")
         if event.occurred_at > moment + _ALLOWED_SKEW:
             raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
+    await terms.heed(principal, batch.events)
     await _require_named(batch)
-    owners = await _resolve(batch, phone_region)
-    rows: dict[str, dict[str, Any]] = {}
-    seen: dict[str, datetime] = {}
-    for event in batch.events:
-        customer_id = owners[_key(event)] if event.customer else None
-        row = _row(event, customer_id, moment)
-        rows.setdefault(row["_id"], row)
-        if customer_id:
-            seen[customer_id] = max(seen.get(customer_id, row["occurred_at"]), row["occurred_at"])
-    present = await Event.stored().insert_new(list(rows.values()))
-    await customers.seen(seen)
-    duplicates = len(batch.events) - len(rows) + len(present)
+    found = await _owners_of_each(batch.events, phone_region)
+    owners: dict[tuple[str, str], str] = {}
+    for key, owner in found.items():
+        if isinstance(owner, CrmError):
+            raise owner
+        owners[key] = owner
+    named = [owners[_key(event)] if event.customer else None for event in batch.events]
+    outcomes = await _store(principal, batch.events, named, moment)
+    for outcome in outcomes:
+        if isinstance(outcome, CrmError):
+            raise outcome
+    duplicates = sum(not outcome for outcome in outcomes)
     return EventBatchOut(accepted=len(batch.events) - duplicates, duplicates=duplicates)
 
 
 async def store_each(
-    events: Sequence[EventIn], *, phone_region: str | None = None
+    principal: Principal, events: Sequence[EventIn], *, phone_region: str | None = None
 ) -> list[tuple[str, bool] | CrmError]:
     """Store events one by one as far as it is possible to tell: one that is refused does not harm the others.
 
@@ -67,7 +83,7 @@ async def store_each(
     moment = now()
     owners = await _owners_of_each(events, phone_region)
     answers: dict[int, tuple[str, bool] | CrmError] = {}
-    rows: dict[str, dict[str, Any]] = {}
+    named: dict[int, str | None] = {}
     for index, event in enumerate(events):
         owner = owners[_key(event)] if event.customer else None
         if event.occurred_at > moment + _ALLOWED_SKEW:
@@ -75,47 +91,20 @@ async def store_each(
         elif isinstance(owner, CrmError):
             answers[index] = owner
         else:
-            row = _row(event, owner, moment)
-            answers[index] = (row["_id"], row["_id"] not in rows)
-            rows.setdefault(row["_id"], row)
-    refused = await _insert_each(rows)
-    for index, answer in answers.items():
-        if isinstance(answer, tuple) and answer[0] in refused:
-            answers[index] = refused[answer[0]] or (answer[0], False)
-    await customers.seen(_last_seen(row for row in rows.values() if not refused.get(row["_id"])))
+            named[index] = owner
+    outcomes = await _store(principal, [events[index] for index in named], list(named.values()), moment)
+    for index, outcome in zip(named, outcomes, strict=True):
+        event_id = derived_id("evt", events[index].source, events[index].message_id)
+        answers[index] = outcome if isinstance(outcome, CrmError) else (event_id, outcome)
     return [answers[index] for index in range(len(events))]
 
 
-async def _owners_of_each(events: Sequence[EventIn], phone_region: str | None) -> dict[tuple[str, str], str | CrmError]:
-    refs = {_key(event): event.customer for event in events if event.customer}
-    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
-    found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
-    return dict(zip(refs, found, strict=True))
-
-
-async def _insert_each(rows: Mapping[str, dict[str, Any]]) -> dict[str, CrmError | None]:
-    """Store rows; returns those that were not: None where they were there already, else why."""
-    try:
-        return dict.fromkeys(await Event.stored().insert_new(list(rows.values()))) if rows else {}
-    except RuleViolated as exc:
-        if len(rows) == 1:
-            return dict.fromkeys(rows, exc)
-    found: dict[str, CrmError | None] = {}
-    for key, row in rows.items():
-        found |= await _insert_each({key: row})
-    return found
-
-
-def _last_seen(rows: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    seen: dict[str, datetime] = {}
-    for row in rows:
-        if customer_id := row.get("customer_id"):
-            seen[customer_id] = max(seen.get(customer_id, row["occurred_at"]), row["occurred_at"])
-    return seen
-
-
 async def page(
-    principal: Principal, customer_id: str | None, anonymous_id: str | None, request: PageRequest
+    principal: Principal,
+    customer_id: str | None,
+    source: str | None,
+    anonymous_id: str | None,
+    request: PageRequest,
 ) -> Page[EventOut]:
     """One page of a customer's or visitor's events, the latest first.
 
@@ -123,33 +112,106 @@ async def page(
         UnreadableRequest: Neither is named.
         Forbidden: The role may not search by visitor.
     """
-    sort = queries.LISTINGS.choose({"customer_id": customer_id, "anonymous_id": anonymous_id}, request.sort)
+    filters = {"customer_id": customer_id, "source": source, "anonymous_id": anonymous_id}
+    sort = queries.LISTINGS.choose(filters, request.sort)
     if customer_id is not None:
-        return (await Event.page(queries.of_customer(customer_id), sort, request)).map(_shape)
+        ids = await identities.identities_of(customer_id)
+        page = await reading.page_of_identities(ids, sort, request)
+        return page.map(lambda row: rows.shape(row, customer_id))
     if principal.role is Role.ANALYST:
         raise Forbidden("Your role may not search by visitor.")
-    return (await Event.page(queries.of_visitor(anonymous_id or ""), sort, request)).map(_shape)
+    visitor = names.of_visitor(source or "", anonymous_id or "")
+    return (await reading.page_of_identities([visitor], sort, request)).map(rows.shape)
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
     """A customer's latest events behind a position in time."""
-    return [_shape(e) for e in await Event.fetch_all(queries.customer_behind(customer_id, position, limit))]
+    ids = await identities.identities_of(customer_id)
+    return [rows.shape(row, customer_id) for row in await reading.latest_of(ids, limit, position)]
 
 
-async def remove_all(customer_id: str) -> int:
-    """Remove a customer's events; returns how many there were."""
-    return await Event.stored().delete_many(queries.of_customer(customer_id))
+async def remove_all(identity_ids: Sequence[str]) -> int:
+    """Remove what some identities did and what was said of them; returns how many messages there were."""
+    removed = 0
+    for filter_ in (queries.of_identities(identity_ids), queries.about_identities(identity_ids)):
+        removed += await Event.stored().delete_many(filter_)
+    return removed
+
+
+async def _store(
+    principal: Principal, events: Sequence[EventIn], named: Sequence[str | None], moment: datetime
+) -> list[storing.Outcome]:
+    """Store events of which it is known whose they are."""
+    trusted = principal.role is not Role.TRACKING
+    senders = {event.source: Sender(principal.id, event.source, trusted) for event in events}
+    made: list[Row] = []
+    for event, customer_id in zip(events, named, strict=True):
+        made.append(rows.of_message(senders[event.source], _message(event), moment, customer_id))
+    outcomes = await storing.store(made)
+    stored = [place for place, outcome in enumerate(outcomes) if not isinstance(outcome, CrmError)]
+    tell({made[place]["identity_id"] for place in stored}, moment)
+    for source, sender in senders.items():
+        sightings = [
+            identities.Sighting(None, events[place].anonymous_id, made[place]["occurred_at"], named[place])
+            for place in stored
+            if named[place] and events[place].anonymous_id and events[place].source == source
+        ]
+        if sightings:
+            tell(await identities.observe(sender, sightings), moment)
+    await customers.seen(_last_seen(made[place] for place in stored))
+    return outcomes
+
+
+def _last_seen(made: Iterable[Row]) -> dict[str, datetime]:
+    seen: dict[str, datetime] = {}
+    for row in made:
+        identity_id, at = row["identity_id"], row["occurred_at"]
+        if identity_id.startswith("cus_"):
+            seen[identity_id] = max(seen.get(identity_id, at), at)
+    return seen
+
+
+def _message(event: EventIn) -> Message:
+    return Message(
+        type=event.type,
+        message_id=event.message_id,
+        occurred_at=event.occurred_at,
+        retention=RETENTION[event.commerce.action] if event.commerce else "browsing",
+        anonymous_id=event.anonymous_id,
+        name=event.name,
+        commerce=_exact(event.commerce),
+        properties=event.properties,
+    )
+
+
+def _exact(commerce: CommerceIn | None) -> dict[str, Any] | None:
+    """With amounts as decimals."""
+    if commerce is None:
+        return None
+    fields = commerce.model_dump(exclude_none=True)
+    for name in _AMOUNTS:
+        if name in fields:
+            fields[name] = Decimal(fields[name])
+    for product in fields.get("products", ()):
+        if "price" in product:
+            product["price"] = Decimal(product["price"])
+    return fields
+
+
+async def _owners_of_each(
+    events: Sequence[EventIn], phone_region: str | None
+) -> Mapping[tuple[str, str], str | CrmError]:
+    """Customer ids by the way they are named: a batch names few people, often."""
+    refs: dict[tuple[str, str], EventCustomer] = {_key(event): event.customer for event in events if event.customer}
+    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
+    return dict(zip(refs, found, strict=True))
 
 
 def _key(event: EventIn) -> tuple[str, str]:
     if event.customer is None:
         raise TypeError("only events that name a customer have a key")
-    return _source(event), event.customer.model_dump_json()
-
-
-def _source(event: EventIn) -> str:
-    named = event.customer.external_source if event.customer else None
-    return named or event.source
+    return event.customer.external_source or event.source, event.customer.model_dump_json()
 
 
 async def _require_named(batch: EventBatch) -> None:
@@ -159,34 +221,3 @@ async def _require_named(batch: EventBatch) -> None:
     if unknown:
         first = min(named[customer_id] for customer_id in unknown)
         raise InvalidInput.at(f"/events/{first}/customer/id", "There is no such customer.")
-
-
-async def _resolve(batch: EventBatch, phone_region: str | None) -> dict[tuple[str, str], str]:
-    """Customer ids by the way they are named: a batch names few people, often."""
-    refs: dict[tuple[str, str], EventCustomer] = {_key(e): e.customer for e in batch.events if e.customer}
-    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
-    owners: dict[tuple[str, str], str] = {}
-    for key, found in zip(refs, await customers.resolve_many(namings, phone_region=phone_region), strict=True):
-        if isinstance(found, CrmError):
-            raise found
-        owners[key] = found
-    return owners
-
-
-def _row(event: EventIn, customer_id: str | None, moment: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = for_storage(
-        {
-            **event.model_dump(exclude={"customer", "properties"}),
-            "_id": derived_id("evt", event.source, event.message_id),
-            "customer_id": customer_id,
-            # A sender's clock that is a little ahead must not put events into the future.
-            "occurred_at": min(event.occurred_at, moment),
-            "received_at": moment,
-        }
-    )
-    row["properties"] = event.properties
-    return row
-
-
-def _shape(event: Event) -> EventOut:
-    return EventOut(**event.model_dump(exclude={"revision_id"}))

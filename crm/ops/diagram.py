@@ -9,7 +9,14 @@ from crm.database.contract import CollectionContract, Contract
 from crm.database.schema import json_schema
 
 #: Fields that hold another collection's id. Plain ids, so nothing but a name tells.
-_REFERENCES: Final = {"customer_id": "customers", "assignee": "users", "author_id": "users", "sku": "products"}
+_REFERENCES: Final = {
+    "customer_id": "customers",
+    "identity_id": "identities",
+    "identifies": "identities",
+    "assignee": "users",
+    "author_id": "users",
+    "sku": "products",
+}
 
 
 def mermaid(contract: Contract) -> str:

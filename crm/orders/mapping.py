@@ -14,7 +14,7 @@ from crm.customers.schemas import PostalAddress
 from crm.database.ids import from_bson
 from crm.errors import InvalidInput
 from crm.orders.documents import Order
-from crm.orders.schemas import OrderItemIn, OrderOut, OrderPut, Reconciled
+from crm.orders.schemas import OrderItemIn, OrderOut, OrderPut, OrderRefundOut, Reconciled, RefundOut
 from crm.orders.totals import Line, order_total
 
 _AMOUNTS: Final = ("shipping", "discount", "tax", "total")
@@ -115,6 +115,22 @@ def refund_out(refund: Mapping[str, Any], currency: str) -> dict[str, Any]:
             for line in refund.get("lines") or ()
         ],
     }
+
+
+def refunds_of(order: Order) -> list[OrderRefundOut]:
+    """An order's refunds, each by itself."""
+    row = order.model_dump(by_alias=True)
+    return [
+        OrderRefundOut(
+            id=f"{order.id}:{refund['id']}",
+            order_id=order.id,
+            order_number=order.number,
+            order_external_id=order.external_id,
+            currency=order.currency,
+            refund=RefundOut(**refund_out(refund, order.currency)),
+        )
+        for refund in row["refunds"] or ()
+    ]
 
 
 def reconciled(order: Order) -> Reconciled:

@@ -92,6 +92,12 @@ def customer_behind(customer_id: str, position: Position | None, limit: int) -> 
     return beyond(of_customer(customer_id), "-placed_at", position, limit)
 
 
+def refunded_behind(customer_id: str, latest: datetime | None) -> Query:
+    """A customer's orders of which something was given back up to a time: whole, for the timeline; people have few."""
+    filter_: dict[str, Any] = {"customer_id": customer_id, "refunded": {"$gt": 0}}
+    return Query(filter_ if latest is None else {**filter_, "refunds.at": {"$lte": latest}})
+
+
 def at_version(order_id: str, version: int) -> Filter:
     """An order that nobody has changed since."""
     return {"_id": order_id, "version": version}

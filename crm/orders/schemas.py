@@ -153,6 +153,17 @@ class RefundOut(WireOut):
     by: str
 
 
+class OrderRefundOut(WireOut):
+    """A refund by itself, with the order that it belongs to."""
+
+    id: str
+    order_id: str
+    order_number: str | None
+    order_external_id: str
+    currency: str
+    refund: RefundOut
+
+
 class OrderItemOut(WireOut):
     """A line."""
 

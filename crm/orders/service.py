@@ -22,7 +22,7 @@ from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
-from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
+from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
@@ -270,6 +270,15 @@ async def reconcile(
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
     """A customer's latest orders behind a position in time."""
     return [mapping.shape(o) for o in await Order.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def refunds_behind(customer_id: str, position: Position | None, limit: int) -> list[OrderRefundOut]:
+    """A customer's latest refunds behind a position in time."""
+    latest = None if position is None else position[0]
+    orders = await Order.fetch_all(queries.refunded_behind(customer_id, latest))
+    refunds = [refund for order in orders for refund in mapping.refunds_of(order)]
+    behind = [refund for refund in refunds if position is None or (refund.refund.at, refund.id) < position]
+    return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
 
 
 async def detach_all(customer_id: str, *, session: Any) -> int:

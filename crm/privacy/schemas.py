@@ -23,6 +23,7 @@ class PrivacyRequestOut(WireOut):
     request_id: str | None
     external_customer_id: str | None
     email: str | None
+    phone: str | None
     orders: list[str]
     state: Literal["queued"]
     received_at: Moment
@@ -42,6 +43,7 @@ class PrivacyAsk:
         request_id: The source's own number of it.
         external_customer_id: Whom it is about, as the source calls them.
         email: Whom it is about.
+        phone: Whom it is about.
         orders: External ids of the orders it reaches.
     """
 
@@ -53,4 +55,5 @@ class PrivacyAsk:
     request_id: str | None = None
     external_customer_id: str | None = None
     email: str | None = None
+    phone: str | None = None
     orders: tuple[str, ...] = ()

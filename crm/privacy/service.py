@@ -30,6 +30,7 @@ async def queue(principal: Principal, ask: PrivacyAsk) -> None:
             "request_id": ask.request_id,
             "external_customer_id": ask.external_customer_id,
             "email": _email_key(ask.email),
+            "phone": ask.phone,
             "orders": list(ask.orders),
             "state": "queued",
             "received_at": ask.received_at,

@@ -7,7 +7,16 @@ from typing import Any, Literal
 from crm.fields import Moment
 from crm.web.schemas import WireOut
 
-TimelineKind = Literal["order", "event", "interaction"]
+TimelineKind = Literal["order", "refund", "event", "interaction", "identity"]
+
+
+class LinkedOut(WireOut):
+    """A name that turned out to be the customer's: a browser, a user id, an e-mail address."""
+
+    id: str
+    kind: Literal["user", "visitor", "email"]
+    source: str | None
+    value: str
 
 
 class TimelineEntry(WireOut):

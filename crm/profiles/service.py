@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
+from itertools import chain
 from typing import Any, get_args
 
+from crm.activity import service as activity
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
 from crm.database import driver
@@ -12,11 +15,12 @@ from crm.database.paging import Page, PageRequest, Position, cursor_position, pa
 from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.idempotency import service as idempotency
+from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
 from crm.orders import service as orders
 from crm.profiles import timeline
-from crm.profiles.schemas import TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
 
@@ -50,18 +54,22 @@ async def read_timeline(
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
     position = cursor_position(request.cursor, _SORT)
-    entries: list[TimelineEntry] = []
-    for kind in sorted(set(kinds or get_args(TimelineKind))):
-        entries += await _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
-    rest = timeline.latest(entries)[: request.limit + 1]
+    found = await asyncio.gather(
+        *(
+            _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
+            for kind in sorted(set(kinds or get_args(TimelineKind)))
+        )
+    )
+    rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
     """Remove a customer for good: the record, the interactions, the browsing events and the answers kept for repeats.
 
-    Orders stay for the books: detached, without addresses and notes. Events go first and outside the transaction, of
-    which there may be too many for one; interrupted, the call can be made again.
+    Orders stay for the books: detached, without addresses and notes. Events and identities go first and outside the
+    transaction, for which there may be too many; interrupted, the call can be made again. Identities are marked as
+    erased, so that a browser that goes on sending leaves no trace.
 
     Raises:
         NotFound: There is no such customer.
@@ -69,12 +77,13 @@ async def delete(principal: Principal, customer_id: str) -> None:
     """
     del principal
     await customers.require(customer_id)
-    await events.remove_all(customer_id)
+    await events.remove_all([customer_id, *await identities.forget(customer_id)])
 
     async def together(session: Any) -> None:
         await customers.remove(customer_id, session=session)
         await orders.detach_all(customer_id, session=session)
         await interactions.remove_all(customer_id, session=session)
+        await activity.forget(customer_id, session=session)
         await idempotency.forget(customer_id, session=session)
 
     await driver.run_transaction(together)
@@ -83,6 +92,11 @@ async def delete(principal: Principal, customer_id: str) -> None:
 async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:
     if kind == "order":
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
+    if kind == "refund":
+        return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
     if kind == "event":
         return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
+    if kind == "identity":
+        found = await identities.links_behind(customer_id, position, limit)
+        return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

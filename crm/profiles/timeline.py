@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from crm.database.paging import Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
-from crm.orders.schemas import OrderOut
-from crm.profiles.schemas import TimelineEntry, TimelineKind
+from crm.orders.schemas import OrderOut, OrderRefundOut
+from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
+_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
-_RANK: Final[dict[TimelineKind, str]] = {"order": "3", "interaction": "2", "event": "1"}
+_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}
+_LINKED: Final = {"user": "User id linked", "visitor": "Browser linked", "email": "E-mail address linked"}
 
 
 def of_order(order: OrderOut) -> TimelineEntry:
     """An order, at the time it was placed."""
     summary = f"Order {order.number or order.external_id}: {order.total} {order.currency}, {order.status}"
     return _entry("order", order.placed_at, order, summary)
+
+
+def of_refund(refund: OrderRefundOut) -> TimelineEntry:
+    """A refund, at the time the money was given back."""
+    number = refund.order_number or refund.order_external_id
+    summary = f"{refund.refund.amount} {refund.currency} given back of order {number}"
+    return _entry("refund", refund.refund.at, refund, summary)
 
 
 def of_event(event: EventOut) -> TimelineEntry:
@@ -32,6 +42,11 @@ def of_interaction(interaction: InteractionOut) -> TimelineEntry:
     if interaction.subject:
         summary += f": {interaction.subject}"
     return _entry("interaction", interaction.occurred_at, interaction, summary)
+
+
+def of_link(at: datetime, linked: LinkedOut) -> TimelineEntry:
+    """A name, at the time since which it is linked to the customer."""
+    return _entry("identity", at, linked, f"{_LINKED[linked.kind]}: {linked.value}")
 
 
 def position_within(kind: TimelineKind, position: Position | None) -> Position | None:
@@ -58,7 +73,5 @@ def latest(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     return sorted(entries, key=lambda e: (e.at, sort_key(e)), reverse=True)
 
 
-def _entry(kind: str, at: object, source: OrderOut | EventOut | InteractionOut, summary: str) -> TimelineEntry:
-    return TimelineEntry.model_validate(
-        {"kind": kind, "id": source.id, "at": at, "summary": summary, "detail": source.model_dump(mode="json")}
-    )
+def _entry(kind: TimelineKind, at: datetime, source: _Resource, summary: str) -> TimelineEntry:
+    return TimelineEntry(kind=kind, id=source.id, at=at, summary=summary, detail=source.model_dump(mode="json"))

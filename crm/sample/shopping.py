@@ -46,6 +46,7 @@ _RATES: Final = {
     "JPY": Decimal("190"),
     "KWD": Decimal("0.391"),
 }
+_TAX: Final = Decimal("0.2")
 _SEARCHES: Final = ("mug", "gift under 20", "candle", "Weihnachten", "blanket wool", "ランプ", "кружка", "picnic")
 
 
@@ -139,7 +140,7 @@ def _order(draw: Random, shopper: Shopper, number: str, ago: int, now: datetime)
     }
     shipping = _round(Decimal(draw.choice(("0", "3.95", "6.50"))) * _RATES[currency], currency)
     discount = _round(total / 10, currency) if draw.random() < 0.15 else money.zero(currency)
-    tax = _round(shipping / 5, currency) if draw.random() < 0.4 else money.zero(currency)
+    tax = money.tax(shipping, _TAX, currency) if draw.random() < 0.4 else money.zero(currency)
     for name, amount in (("shipping", shipping), ("discount", discount), ("tax", tax)):
         if amount:
             order[name] = str(amount)
@@ -165,7 +166,7 @@ def _item(draw: Random, article: int, currency: str) -> tuple[Wire, Decimal]:
         item["discount"] = str(discount)
         amount -= discount
     if draw.random() < 0.4:
-        tax = _round(amount / 5, currency)
+        tax = money.tax(amount, _TAX, currency)
         item["tax"] = str(tax)
         amount += tax
     return item, amount
@@ -185,52 +186,58 @@ def _status(draw: Random, ago: int) -> str:
 
 def _purchase(draw: Random, shopper: Shopper, order: Wire, ago: int, now: datetime) -> Iterator[Wire]:
     """The clicks that led to an order, the last of them at the very time it was placed."""
-    items = order["items"]
+    items, currency = order["items"], order["currency"]
     at = ago + 60 * (2 * len(items) + 1)
-    yield _event(shopper, "page", "Home", {"path": "/", "title": "Demo shop"}, at, now)
+    yield _event(shopper, "page", "Home", at, now, properties={"path": "/", "title": "Demo shop"})
     for item in items:
-        seen = {
-            "sku": item["sku"],
-            "name": item["title"],
-            "price": item["unit_price"],
-            "currency": order["currency"],
-        }
-        yield _event(shopper, "track", "Product Viewed", seen, at - draw.randint(5, 50), now)
-        yield _event(shopper, "track", "Product Added", {**seen, "quantity": item["quantity"]}, at - 60, now)
+        seen = {"sku": item["sku"], "name": item["title"], "price": item["unit_price"]}
+        viewed = {"action": "product_viewed", "currency": currency, "products": [seen]}
+        yield _event(shopper, "track", "Product Viewed", at - draw.randint(5, 50), now, commerce=viewed)
+        added = {**viewed, "action": "product_added", "products": [{**seen, "quantity": item["quantity"]}]}
+        yield _event(shopper, "track", "Product Added", at - 60, now, commerce=added)
         at -= 120
-    done = {"order_id": order["number"], "total": order["total"], "currency": order["currency"]}
-    yield _event(shopper, "track", "Order Completed", done, ago, now)
+    done = {"action": "order_completed", "order_id": order["number"], "total": order["total"], "currency": currency}
+    yield _event(shopper, "track", "Order Completed", ago, now, commerce=done)
 
 
 def _visit(draw: Random, shopper: Shopper, ago: int, now: datetime) -> Iterator[Wire]:
     """Looking around without buying; a known customer is often not signed in at first."""
     at = ago + 20 * 60
     signed_in = shopper.external_id is not None and draw.random() < 0.5
-    yield _event(shopper, "page", "Home", {"path": "/", "title": "Demo shop"}, at, now, known=signed_in)
+    home = {"path": "/", "title": "Demo shop"}
+    yield _event(shopper, "page", "Home", at, now, properties=home, known=signed_in)
     if draw.random() < 0.5:
         at -= draw.randint(10, 60)
-        found = {"query": draw.choice(_SEARCHES), "results": draw.randint(0, 12)}
-        yield _event(shopper, "track", "Products Searched", found, at, now, known=signed_in)
+        looked = {"action": "products_searched", "query": draw.choice(_SEARCHES)}
+        found = {"results": draw.randint(0, 12)}
+        yield _event(shopper, "track", "Products Searched", at, now, properties=found, commerce=looked, known=signed_in)
     for article in draw.sample(range(len(_ARTICLES)), draw.randint(1, 4)):
         at -= draw.randint(10, 120)
-        seen = {
-            "sku": sku(article),
-            "name": _ARTICLES[article][0],
-            "price": str(price_in(shopper.currency, article)),
-            "currency": shopper.currency,
-        }
-        yield _event(shopper, "track", "Product Viewed", seen, at, now)
+        price = str(price_in(shopper.currency, article))
+        seen = {"sku": sku(article), "name": _ARTICLES[article][0], "price": price}
+        viewed = {"action": "product_viewed", "currency": shopper.currency, "products": [seen]}
+        yield _event(shopper, "track", "Product Viewed", at, now, commerce=viewed)
 
 
 def _event(
-    shopper: Shopper, type_: str, name: str, properties: Wire, ago: int, now: datetime, *, known: bool = True
+    shopper: Shopper,
+    type_: str,
+    name: str,
+    ago: int,
+    now: datetime,
+    *,
+    properties: Wire | None = None,
+    commerce: Wire | None = None,
+    known: bool = True,
 ) -> Wire:
     event: Wire = {"source": WEB, "type": type_, "name": name}
+    if commerce is not None:
+        event["commerce"] = commerce
     if known and shopper.external_id is not None:
         event["customer"] = {"external_source": SHOP, "external_id": shopper.external_id}
     return {
         **event,
         "anonymous_id": f"browser-{shopper.key}",
         "occurred_at": moment(now, ago),
-        "properties": properties,
+        "properties": properties or {},
     }

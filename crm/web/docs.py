@@ -56,6 +56,7 @@ CONFIG: Final = OpenAPIConfig(
         Tag("orders", "Orders, items embedded."),
         Tag("products", "What is sold."),
         Tag("events", "What was looked at."),
+        Tag("tracking", "Where Segment's and RudderStack's clients deliver."),
         Tag("interactions", "Talks with staff."),
         Tag("connections", "Shops that may deliver webhooks."),
         Tag("inbox", "What they delivered, and what became of it."),

@@ -16,7 +16,7 @@ Declare fewer paths rather than more: each of them must be one that the router w
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote_to_bytes
@@ -89,7 +89,25 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A request on the short road whose body has not been read; nothing limits it.
+
+    Attributes:
+        scope: Of ASGI.
+        receive: Of ASGI.
+        path: The parameters of the path, in their order, percent-decoded.
+        settings: The installation's.
+    """
+
+    scope: Scope
+    receive: Receive
+    path: tuple[str, ...]
+    settings: Settings
+
+
 Handle = Callable[[Asked], Awaitable[Answer]]
+Take = Callable[[Coming], Awaitable[Answer]]
 
 
 def hot(handle: Handle, **parameters: str) -> dict[str, Any]:
@@ -99,14 +117,25 @@ def hot(handle: Handle, **parameters: str) -> dict[str, Any]:
         handle: Answers a request; errors of ours become problem details.
         parameters: A regular expression for each parameter of the path.
     """
-    return {_KEY: (handle, {name: re.compile(pattern, re.DOTALL) for name, pattern in parameters.items()})}
+    return {_KEY: (handle, None, _compiled(parameters))}
+
+
+def hot_unread(take: Take, **parameters: str) -> dict[str, Any]:
+    """As ``hot``, for a handler that reads the body itself, once it knows whose it is."""
+    return {_KEY: (None, take, _compiled(parameters))}
+
+
+def _compiled(parameters: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
+    return {name: re.compile(pattern, re.DOTALL) for name, pattern in parameters.items()}
 
 
 class _HotRoute:
     """A route on the short road."""
 
     def __init__(self, template: str, handler: HTTPRouteHandler, settings: Settings) -> None:
-        self._handle, patterns = cast("tuple[Handle, dict[str, re.Pattern[str]]]", handler.opt[_KEY])
+        self._handle, self._take, patterns = cast(
+            "tuple[Handle | None, Take | None, dict[str, re.Pattern[str]]]", handler.opt[_KEY]
+        )
         names = _PARAMETER.findall(template)
         self._start = template.split("/{")[0].encode()
         if set(names) != patterns.keys() or template != self._start.decode() + "".join(f"/{{{n}}}" for n in names):
@@ -149,8 +178,11 @@ class _HotRoute:
         headers = scope["headers"]
         sent = next((value for name, value in headers if name == b"content-type"), b"")
         access.check_content_type(sent.decode("latin-1"), self._content_types)
-        body = await self._body(headers, receive)
         path: tuple[str, ...] = cast("dict[str, Any]", scope)[_PATH]
+        if self._handle is None:
+            take = cast("Take", self._take)
+            return await take(Coming(scope, receive, path, self._settings))
+        body = await self._body(headers, receive)
         asked = Asked(access.present(scope), path, cast("list[tuple[bytes, bytes]]", headers), body, self._settings)
         return await self._handle(asked)
 

@@ -23,6 +23,7 @@ _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 #: Bodies that are read raw, because a signature is over every byte.
 _RAW: Final = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+_TRACKING: Final = ("/v1/", "/beacon/")
 _CHANGES: Final = frozenset({"post", "put", "patch"})
 
 
@@ -79,7 +80,7 @@ def _lines_of(model: type[BaseModel]) -> dict[str, Any]:
 def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> None:
     if access == "public":
         operation["security"] = []
-    if path.startswith("/webhooks/"):
+    if path.startswith(("/webhooks/", *_TRACKING)) and method == "post":
         operation["requestBody"] = _RAW
     responses = operation["responses"]
     if method == "put":
@@ -101,6 +102,8 @@ def _add_key(operation: dict[str, Any]) -> None:
 
 def _problems(path: str, method: str, access: Any) -> dict[str, str]:
     """What an operation can refuse with, by status."""
+    if path.startswith(_TRACKING):
+        return _of_tracking(path, method)
     out = {"400": "The request cannot be read, or asks what no index serves.", "503": "The database cannot be reached."}
     if access != "public":
         out |= {"401": "Not signed in.", "403": "The role may not do this."}
@@ -115,4 +118,15 @@ def _problems(path: str, method: str, access: Any) -> dict[str, str]:
         out |= {"401": "It is not signed with a secret of a connection of this name.", "404": "It is disabled."}
     if path.endswith("/auth/token"):
         out |= {"401": "E-mail and password do not belong together.", "429": "Too many failures; wait Retry-After."}
+    return out
+
+
+def _of_tracking(path: str, method: str) -> dict[str, str]:
+    if path == "/v1/m":
+        return {}
+    out = {"401": "No write key, or one that is not valid.", "503": "The database cannot be reached; send it again."}
+    if method == "post":
+        out |= {"400": "The body is not JSON, or no batch.", "403": "The key may not be used on this web site."}
+        out |= {"413": "The body is larger than the key may send.", "415": "It is compressed otherwise than by gzip."}
+        out |= {"429": "The key has sent too many events; wait Retry-After."}
     return out

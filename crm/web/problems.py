@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any, Final
 
 import structlog
@@ -65,7 +66,11 @@ def respond(error: CrmError) -> Response[dict[str, Any]]:
     }
     if error.errors:
         body["errors"] = [{"pointer": e.pointer, "detail": e.detail} for e in error.errors]
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+        if error.status == 429:
+            headers["X-RateLimit-Reset"] = headers["Retry-After"]  # which tracking clients in browsers look for
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
@@ -83,6 +88,13 @@ def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[st
     answer = respond(settle(exc))
     answer.headers.update(getattr(exc, "headers", None) or {})  # such as Allow
     return answer
+
+
+def with_headers(exc: Exception, headers: Mapping[str, str]) -> Exception:
+    """An error whose answer has these headers, too. A copy: one error of a batch is the answer to all who waited."""
+    own = copy(exc) if isinstance(exc, CrmError) else exc
+    own.headers = {**(getattr(exc, "headers", None) or {}), **headers}  # type: ignore[attr-defined]  # read by handle
+    return own
 
 
 def settle(exc: Exception) -> CrmError:

@@ -21,12 +21,12 @@ from litestar import Litestar
 from crm.app import create_app
 from crm.auth import passwords, throttle, tokens
 from crm.auth import service as auth
-from crm.auth.schemas import NewKey, UserCreate
+from crm.auth.schemas import NewKey, UserCreate, WriteKey
 from crm.config import Settings
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
 from crm.errors import AlreadyExists, NotConfigured
-from crm.identity import API_ROLES, Principal, Role
+from crm.identity import API_ROLES, Role
 from tests.fixtures.answers import Bad, good, refused
 from tests.fixtures.api import PASSWORD, client_of, running
 from tests.fixtures.store import Store
@@ -372,7 +372,7 @@ async def test_requests_that_come_together_share_the_look_up_of_their_sender(
 ) -> None:
     asked, look_up = [], auth._of_key
 
-    async def counted(key_hash: str) -> Principal:
+    async def counted(key_hash: str) -> WriteKey:
         asked.append(key_hash)
         await asyncio.sleep(0.05)
         return await look_up(key_hash)
@@ -390,11 +390,11 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_believed_any_l
 ) -> None:
     look_up, read, revoked = auth._of_key, asyncio.Event(), asyncio.Event()
 
-    async def slow(key_hash: str) -> Principal:
-        principal = await look_up(key_hash)
+    async def slow(key_hash: str) -> WriteKey:
+        found = await look_up(key_hash)
         read.set()
         await revoked.wait()
-        return principal
+        return found
 
     monkeypatch.setattr(auth, "_of_key", slow)
     early = asyncio.create_task(me(anonymous, key.key))

@@ -58,8 +58,8 @@ COMMANDS = dict(commands(typer.main.get_command(cli.app)))
 def test_the_commands_are_those_of_the_manual() -> None:
     assert {" ".join(path) for path in COMMANDS} >= {
         "demo", "doctor", "serve", "secrets", "db plan", "db apply", "db check", "db diagram", "user add",
-        "user disable", "user list", "key add", "key list", "key revoke", "import online-retail", "import ndjson",
-        "import csv",
+        "user disable", "user list", "key add", "key change", "key list", "key revoke", "import online-retail",
+        "import ndjson", "import csv",
     }  # fmt: skip
 
 
@@ -101,6 +101,9 @@ def test_the_version(run: Run) -> None:
         ("serve", "--workers", "-1"),
         ("key", "add", "--kind", "master", "--name", "x"),
         ("key", "add", "--kind", "ingest"),
+        ("key", "add", "--kind", "ingest", "--name", "x", "--event-type", "click"),
+        ("key", "add", "--kind", "ingest", "--name", "x", "--events-per-second", "many"),
+        ("key", "change"),
         ("user", "add", "a@example.com", "--role", "ingest", "--password-stdin"),
         ("user", "add", "a@example.com", "--password-stdin"),
         ("import", "online-retail", "no-such-file.csv", "--key", "x"),
@@ -121,6 +124,23 @@ def test_what_is_spelled_wrongly_exits_with_2_and_no_traceback(arguments: tuple[
     assert (code, out) == (2, "")
     assert "Usage" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("add", "--kind", "tracking", "--name", "x", "--origin", "shop.example.com"), "origins/0 "),
+        (("add", "--kind", "tracking", "--name", "x", "--events-per-second", "0"), "events_per_second "),
+        (("add", "--kind", "tracking", "--name", "x", "--source", "a b"), "source "),
+        (("change", "key_1", "--origin", "shop.example.com"), "origins/0 "),
+        (("change", "key_1"), "Say what to change"),
+    ],
+)
+def test_terms_of_a_key_that_there_are_not(arguments: tuple[str, ...], says: str, run: Run) -> None:
+    code, out, err = run("key", *arguments)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert len(err.splitlines()) == 1
 
 
 def test_serving_without_settings_is_one_line_that_names_them_all() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.connections import service as connections
-from crm.connections.signatures import is_signed, sign
+from crm.connections.signatures import is_signed, key, sign
 from crm.connectors import reading
 from crm.errors import Unmappable
 from crm.inbox.worker import backoff
@@ -85,6 +85,22 @@ def test_the_signature_is_the_one_of_rfc_4231() -> None:
     """Test case 2 of RFC 4231, in base64."""
     known = bytes.fromhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
     assert sign("Jefe", b"what do ya want for nothing?") == base64.b64encode(known).decode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "signed_with"),
+    [
+        ("plain-0123456789", "plain-0123456789"),
+        ("&lt;&gt;&amp;&quot;&#039;", "<>&\"'"),
+        ("&#060;&#62;&#0038;&#034;&#39;&#x27;&#X0022;&#x26;", "<>&\"''\"&"),
+        ("&amp;lt;", "&lt;"),
+        ("&copy;&nbsp;&#64;&lt &ltx;", "&copy;&nbsp;&#64;&lt &ltx;"),
+    ],
+)
+def test_the_key_that_wordpress_makes_of_a_secret(stored: str, signed_with: str) -> None:
+    """As ``wp_specialchars_decode`` with ENT_QUOTES: once, and no other entities than those that it stores."""
+    assert key("woocommerce", stored) == signed_with
+    assert key("shopify", stored) == stored
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,15 @@ async def test_woo_deliveries_of_one_second_share_their_id_and_are_both_kept(woo
     assert len(inbox_of(store)) == 4
 
 
+async def test_woo_signs_with_what_its_escaped_secret_stands_for(woo: Sender, shop: httpx.AsyncClient) -> None:
+    """WordPress stores ``<`` and its like escaped, and shows or exports a secret either way; signed is one."""
+    escaped, meant = "a &lt;b&amp;&#039;c-0123456789", "a <b&'c-0123456789"
+    body = connection_body("woocommerce", name="typed", secret=escaped)
+    good(await shop.post("/api/v1/connections", json=body), 201)
+    good(await Sender(woo.client, "typed", meant).woo("order.created", woo_order()))
+    refused(await Sender(woo.client, "typed", escaped).woo("order.created", woo_order()), 401, "not_signed_in")
+
+
 async def test_woos_first_ping_is_answered_and_nothing_is_stored(woo: Sender, store: Store) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     url = f"/webhooks/woocommerce/{woo.name}"

@@ -51,6 +51,7 @@ async def test_what_is_created_is_read_again(sales: httpx.AsyncClient) -> None:
         "email": "Ann@Example.com",
         "addresses": [{**blank, **FULL["addresses"][0]}],
         "consents": [{**CONSENT, "at": "2026-01-02T02:04:05Z", "wording": None}],
+        "unverified": [],
         "stats": {"orders_count": 0, "first_order_at": None, "last_order_at": None, "last_seen_at": None, "totals": []},
         "created_at": body["created_at"],
         "updated_at": body["created_at"],
@@ -282,7 +283,10 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
 
     assert (answer.status_code, answer.content) == (204, b"")
     kept_ones = {name: count for name, count in counts(store).items() if count and name not in KEPT}
-    assert kept_ones == {"customers": 1, "orders": 2, "events": 1, "interactions": 1}
+    # Of the identities, that they were erased: nothing is to be taken up of them again.
+    assert kept_ones == {"customers": 1, "orders": 2, "events": 1, "interactions": 1, "identities": 2}
+    for identity in store.root["identities"].find():
+        assert identity.keys() == {"_id", "kind", "links", "traits", "erased_at", "created_at"}
     left = good(await admin.get(f"/api/v1/orders/{order['id']}"))
     gone = dict.fromkeys(("customer_id", "shipping_address", "billing_address", "note"))
     assert left == {**order_without_result(order), **gone, "version": 2, "updated_at": left["updated_at"]}

@@ -277,3 +277,18 @@ async def test_a_batch_belongs_to_no_request() -> None:
 
     assert await asyncio.gather(*[speak(name) for name in ("ann", "bob")]) == ["ann", "bob"]
     assert set(heard) == {"nobody"}
+
+
+async def test_what_is_a_list_itself_counts_for_as_much_as_it_holds() -> None:
+    writer = Writer(gate=True)
+    commit = GroupCommit(writer, weight=len, largest=4, most_waiting=7)
+    tasks = submit(commit, "a")
+    await turns()
+    tasks += submit(commit, "bb", "cc", "d", "eeeeee")
+    await turns()
+    with pytest.raises(Unavailable):
+        await commit.submit("f")
+    writer.open.set()
+    assert await outcomes(tasks) == ["A", "BB", "CC", "D", "EEEEEE"]
+    assert writer.batches == [["a"], ["bb", "cc"], ["d"], ["eeeeee"]], "the heavy one goes alone"
+    assert await outcomes(submit(commit, "f")) == ["F"], "what was written weighs nothing any more"

@@ -18,7 +18,7 @@ from crm.database.query import Filter, Pipeline, Query
 from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
-from tests.fixtures.seed import at, seed
+from tests.fixtures.seed import at, identity_id, seed
 
 pytestmark = pytest.mark.mongo
 PAGE: Final = 10
@@ -27,6 +27,14 @@ HASH: Final = f"{7:064x}"
 
 #: Function → collection and arguments.
 SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
+    "activity.queries.at_revision": ("activities", ("cus_0007", 1)),
+    "activity.queries.carts_between": ("activities", (at(80), at(10))),
+    "activity.queries.of_customers": ("activities", (["cus_0007", "cus_0008", "cus_none"],)),
+    "activity.queries.of_process": ("activity_watermarks", ("act_0007",)),
+    "activity.queries.owners_behind": ("activities", ("cus_0007", PAGE)),
+    "activity.queries.silent": ("activity_watermarks", (at(90), at(0))),
+    "activity.queries.still_silent": ("activity_watermarks", ("act_0007", at(7))),
+    "activity.queries.unheard_since": ("activity_watermarks", (at(10), PAGE)),
     "auth.queries.all_keys": ("api_keys", ()),
     "auth.queries.all_users": ("users", ()),
     "auth.queries.failure": ("sign_in_failures", (f"email:{HASH}",)),
@@ -51,6 +59,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
+    "customers.queries.named_by_any": (
+        "customers",
+        (["cus_0007", "cus_0008"], ["customer9@example.com"], {"pos": ["p7", "p200"], "shop-7": ["x0"]}),
+    ),
     "customers.queries.named_by_email_keys": ("customers", (["customer7@example.com", "customer9@example.com"],)),
     "customers.queries.named_by_external_ids": ("customers", ("pos", ["p7", "p200", "none"])),
     "customers.queries.named_by_id": ("customers", (["cus_0007", "cus_0008"],)),
@@ -61,9 +73,18 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
     "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
-    "events.queries.customer_behind": ("events", ("cus_0007", (at(100), "evt_0300"), PAGE)),
-    "events.queries.of_customer": ("events", ("cus_0007",)),
-    "events.queries.of_visitor": ("events", ("visitor-7",)),
+    "events.queries.about_identities": ("events", (["idn_0007", "idn_0008"],)),
+    "events.queries.commerce_of": ("events", (["idn_0007", "idn_0008"], at(200), PAGE)),
+    "events.queries.every_reject": ("event_rejects", ()),
+    "events.queries.latest_of": ("events", (["idn_0007", "idn_0008"], (at(100), "evt_0300"), PAGE)),
+    "events.queries.latest_of_each": ("events", ([["idn_0007", "idn_0008"], ["idn_0009"]], PAGE, ("type",))),
+    "events.queries.of_identities": ("events", (["idn_0007", "idn_0008"],)),
+    "events.queries.received_between": ("events", (at(100), at(50), "", 1000)),
+    "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
+    "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
+    "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
+    "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
+    "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
     "inbox.queries.claimed_by_us": ("inbox", ("dlv_0100", 1)),
     "inbox.queries.dead_one": ("inbox", ("dlv_0007",)),
@@ -74,6 +95,12 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "inbox.queries.older_dead": ("inbox", ("con_3", "order/3", at(50), at(50), at(51))),
     "inbox.queries.still_due": ("inbox", ("dlv_0000", at(0))),
     "inbox.queries.without_body": ("inbox", (Query({"_id": "dlv_0007"}),)),
+    "identities.queries.by_id": ("identities", (identity_id(7),)),
+    "identities.queries.by_ids": ("identities", ([identity_id(7), identity_id(8)],)),
+    "identities.queries.erased_among": ("identities", ([identity_id(7), identity_id(399)],)),
+    "identities.queries.erased_since": ("identities", ((at(185), ""), PAGE)),
+    "identities.queries.leading_to": ("identities", ([identity_id(n) for n in range(10)], PAGE)),
+    "identities.queries.names_of": ("identities", ([identity_id(7), identity_id(8)],)),
     "idempotency.queries.by_id": ("idempotency_keys", (f"idk_{'A' * 26}",)),
     "idempotency.queries.held": ("idempotency_keys", (f"idk_{'A' * 26}", "run_1", "answered")),
     "idempotency.queries.of_customer": ("idempotency_keys", ("cus_0001",)),
@@ -100,6 +127,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.of_source": ("orders", ("shop-1",)),
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
     "orders.queries.owners_behind": ("orders", ("cus_0007", PAGE)),
+    "orders.queries.refunded_behind": ("orders", ("cus_0007", at(0))),
     "orders.queries.stats": ("orders", (["cus_0007", "cus_0008"],)),
     "orders.queries.unattached": ("orders", ()),
     "orders.queries.version_after": ("order_versions", ("ord_0007", 2)),
@@ -114,9 +142,12 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "products.queries.by_sku": ("products", ("SKU-007",)),
     "products.queries.category_filter": ("products", ("c7",)),
     "products.queries.everything": ("products", ()),
+    "rate_limits.queries.limit": ("rate_limits", ("key_7:100",)),
 }
 #: Feature and filters of a list → the function that makes its filter.
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
+    ("activity", frozenset()): "activity.queries.carts_between",
+    ("activity", frozenset({"state"})): "activity.queries.carts_between",
     ("connections", frozenset()): "connections.queries.everything",
     ("inbox", frozenset({"state"})): "inbox.queries.in_state",
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
@@ -127,8 +158,10 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("customers", frozenset({"tag"})): "customers.queries.tag_filter",
     ("customers", frozenset({"last_name"})): "customers.queries.last_name_filter",
     ("customers", frozenset({"external_source", "external_id"})): "customers.queries.external_filter",
-    ("events", frozenset({"customer_id"})): "events.queries.of_customer",
-    ("events", frozenset({"anonymous_id"})): "events.queries.of_visitor",
+    ("events", frozenset({"customer_id"})): "events.queries.of_identities",
+    ("events", frozenset({"source", "anonymous_id"})): "events.queries.of_identities",
+    ("events", frozenset()): "events.queries.every_reject",
+    ("events", frozenset({"code"})): "events.queries.rejects_with",
     ("interactions", frozenset({"customer_id"})): "interactions.queries.of_customer",
     ("interactions", frozenset({"assignee", "status"})): "interactions.queries.tasks_of",
     ("orders", frozenset()): "orders.queries.everything",
@@ -144,15 +177,20 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
 BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
+        "activity": "at_revision of_customers of_process owners_behind still_silent",
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_version by_id by_ids named_by_id stats_behind stats_of stats_revisions without_consent",
+        "customers": "at_version by_id by_ids named_by_any named_by_id stats_behind stats_of stats_revisions "
+        "without_consent",
+        "events": "reject_by_id rejects_by_ids stored_ids",
+        "identities": "by_id by_ids erased_among names_of",
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",
         "products": "at_version by_sku everything",
+        "rate_limits": "limit",
     }.items()
     for name in names.split()
 )
@@ -165,6 +203,7 @@ LOOKS_AT_MORE: Final = {
 SORTS_IN_MEMORY: Final = {
     "customers.queries.email_filter": "one customer has an address",
     "customers.queries.external_filter": "one customer has an external id",
+    "events.queries.received_between": "it sorts identities, after grouping by them",
     "orders.queries.stats": "it sorts currencies, after grouping by them",
 }
 
@@ -201,9 +240,10 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 def listings() -> Iterator[tuple[str, Listings, Listing]]:
     for path in sorted(Path("crm").glob("*/queries.py")):
-        declared = getattr(importlib.import_module(f"crm.{path.parent.name}.queries"), "LISTINGS", None)
-        if isinstance(declared, Listings):
-            yield from ((path.parent.name, declared, listing) for listing in declared.allowed)
+        module = importlib.import_module(f"crm.{path.parent.name}.queries")
+        for declared in vars(module).values():
+            if isinstance(declared, Listings):
+                yield from ((path.parent.name, declared, listing) for listing in declared.allowed)
 
 
 def cases() -> dict[str, Case]:
@@ -213,7 +253,7 @@ def cases() -> dict[str, Case]:
         made = known[name](*arguments)
         if made:  # all of a collection is read page by page
             found[name] = Case(name, collection, Query(made) if isinstance(made, Mapping) else made)
-        if name.endswith(".customer_behind"):
+        if name.endswith((".customer_behind", ".latest_of", ".rejects_behind")):
             found[f"{name}, first page"] = Case(name, collection, known[name](arguments[0], None, PAGE))
     for feature, declared, listing in listings():
         function = LISTED[feature, listing.filters]
@@ -323,7 +363,7 @@ VIEWED: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "customers": "by_id by_ids everyone tag_filter",
-        "events": "customer_behind of_customer",
+        "events": "latest_of of_identities",
         "orders": "by_external_id by_id customer_behind everything in_status of_customer of_source unattached "
         "with_number",
     }.items()

@@ -116,6 +116,6 @@ def test_every_collection_has_indexes_that_are_named_once() -> None:
     names = {c.name for c in declared.collections}
     assert declared.indexes.keys() == names
     for name, file in declared.indexes.items():
-        keys = [tuple(index.keys) for index in file.index]
+        keys = [(*index.keys, repr(index.partial)) for index in file.index]
         assert len(keys) == len(set(keys)), f"two indexes of {name} have the same keys"
         assert all(keys)

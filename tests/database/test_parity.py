@@ -37,7 +37,7 @@ Path = tuple[str | int, ...]
 DROPPED: Final = object()
 MILLISECOND: Final = timedelta(milliseconds=1)
 #: One below and one above are drawn too, so that each limit of a text is met exactly.
-LENGTHS: Final = (20, 32, 40, 64, 100, 200, 254, 300, 1000, 2000, 10_000)
+LENGTHS: Final = (20, 32, 40, 64, 100, 200, 254, 300, 1000, 2000, 8000, 10_000, 32_768)
 AMOUNTS: Final = "0 -0 0.01 -0.01 1E+15 1000000000000000.1 -1E+15 1E-6176 1E+6144 NaN sNaN Infinity -Infinity"
 ANYTHING: Final = (
     *(DROPPED, None, True, False, 0, 1, -1, 1.0, 1.5, -0.0, math.nan, math.inf, -math.inf, "", "1", "x", b"x"),

@@ -21,13 +21,18 @@ from tests.fixtures.rows import (
     Row,
     amount,
     customer_row,
+    erased_identity_row,
     event_row,
+    identify_row,
+    identity_row,
     interaction_row,
     item_row,
     keyed_request_row,
     order_row,
+    page_row,
     plain_order_row,
     product_row,
+    rate_limit_row,
     sign_in_failures_row,
     user_row,
 )
@@ -45,7 +50,9 @@ DECIMALS = "no amount has more decimals than its currency"
 DISCOUNT = "no item's discount is larger than its price"
 FUTURE = "placed_at is not in the future (5 minutes of skew allowed)"
 EMAIL_KEY = "email and email_key go together, and the key of an ASCII address is that address in lower case"
-SOMEBODY = "an event names a customer or an anonymous_id"
+SOMEBODY = "an event is somebody's: identity_id says who did it, or identifies who is meant"
+FITS = "identify, alias and group messages have identifies and the retention identity; others have neither"
+TRACKED = "a track event has a name, and nothing else has commerce"
 RECEIVED = "occurred_at is not later than received_at"
 STATUS = "a task has a status, and nothing else has one"
 PHONE_KEY = "phone_key comes with phone"
@@ -53,6 +60,10 @@ KNOWN = "a customer has an email, a phone, a name or an external id"
 NET = "net is gross - refunded in every currency"
 ANSWERED = "an answered request has a status and a body, and no other has either"
 DATES = "every date lies between 1970 and 2200"
+CLAIMED = "unverified names only fields that the customer has"
+NAMED = "an identity has its value, and its source unless it is an email, until it is erased"
+FIRST = "first and linked_at are those of the first link"
+ERASED = "an erased identity has no links and no traits"
 LAST_NAME = "last_name and last_name_key go together"
 
 
@@ -86,6 +97,14 @@ def item(pointer: str, says: str, **changes: Any) -> Refused:
 
 def event(pointer: str, says: str, **changes: Any) -> Refused:
     return Refused("events", event_row(**changes), pointer, says)
+
+
+def said(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("events", identify_row(**changes), pointer, says)
+
+
+def who(pointer: str, says: str, **changes: Any) -> Refused:
+    return Refused("identities", identity_row(**changes), pointer, says)
 
 
 def talk(pointer: str, says: str, **changes: Any) -> Refused:
@@ -161,6 +180,21 @@ REFUSED = {
     "a customer known by nothing": customer("", KNOWN, **NOBODY),
     "sums that do not add up": customer("", NET, stats=stats(net=amount("15.18"))),
     "a sum without end": customer("/stats/totals/0/gross", NOT_ALLOWED, stats=stats(gross=amount("Infinity"))),
+    "a claim of what is not there": customer("", CLAIMED, phone=ABSENT, phone_key=ABSENT, unverified=["phone"]),
+    "a claim of no external ids": customer("", CLAIMED, unverified=["external_ids"]),
+    "a claim of something else": customer("/unverified/0", "This item is not allowed.", unverified=["tags"]),
+    # identities
+    "an identity without its value": who("", NAMED, value=ABSENT),
+    "a visitor of no source": who("", NAMED, kind="visitor", source=ABSENT),
+    "an address with a source": who("", NAMED, kind="email", value="ann@example.com"),
+    "an identity that leads elsewhere": who("", FIRST, first="cus_1"),
+    "an identity that leads nowhere": who("", FIRST, first=ABSENT, linked_at=ABSENT),
+    "an identity that was linked at another time": who("", FIRST, linked_at=MOMENT + timedelta(days=1)),
+    "a value of the erased": Refused("identities", erased_identity_row(value=MARK), "", NAMED),
+    "traits of the erased": Refused("identities", erased_identity_row(traits=identity_row()["traits"]), "", ERASED),
+    "an identity of something else": who("/kind", NOT_ALLOWED, kind=MARK),
+    "more links than an identity has": who("/links", "This list breaks maxItems.", links=identity_row()["links"] * 101),
+    "a trait with a dot": who("/traits/0/name", NOT_ALLOWED, traits=[{**identity_row()["traits"][0], "name": "a.b"}]),
     # products
     "a product without a title": Refused("products", product_row(title=ABSENT), "/title", REQUIRED),
     "a price in no currency": Refused(
@@ -219,7 +253,22 @@ REFUSED = {
     "an order that is lost": order("/status", NOT_ALLOWED, status=MARK),
     "a parcel without an address": order("/shipping_address", NOT_ALLOWED, shipping_address={}),
     # events
-    "an event of nobody": event("", SOMEBODY, customer_id=ABSENT, anonymous_id=ABSENT),
+    "an event of nobody": event("", SOMEBODY, identity_id=ABSENT),
+    "an event of one about another": event("", SOMEBODY, identifies="idn_1"),
+    "an event that says who": event("", FITS, identity_id=ABSENT, identifies="idn_1"),
+    "an event kept like what says who": event("", FITS, retention="identity"),
+    "somebody identified by what they do": said("", FITS, identity_id="idn_1", identifies=ABSENT),
+    "somebody identified for longer": said("", FITS, retention="commerce"),
+    "an event without a name": event("", TRACKED, name=ABSENT),
+    "a page in a cart": event("", TRACKED, type="page"),
+    "an event of a customer as orders name them": event("/customer_id", UNKNOWN, customer_id="cus_1"),
+    "an event of no identity": event("/identity_id", NOT_ALLOWED, identity_id="usr_1"),
+    "an event's price as a float": event(
+        "/commerce/value", NOT_ALLOWED, commerce={"action": "product_viewed", "value": 4.5}
+    ),
+    "an event's action that is none": event("/commerce/action", NOT_ALLOWED, commerce={"action": MARK}),
+    "an event's unknown context": event("/context/ip", UNKNOWN, context={"ip": MARK}),
+    "an event kept for ever": event("/received_at", REQUIRED, received_at=ABSENT),
     "an event before it happened": event("", RECEIVED, occurred_at=MOMENT + timedelta(seconds=2)),
     "an event of a kind that is none": event("/type", NOT_ALLOWED, type=MARK),
     "an event's properties as a text": event("/properties", NOT_ALLOWED, properties=MARK),
@@ -237,6 +286,19 @@ REFUSED = {
     "a key that is not hashed": Refused(
         "api_keys", {**ROWS["api_keys"](), "key_hash": f"crm_ingest_{MARK}"}, "/key_hash", NOT_ALLOWED
     ),
+    "a key for half an origin": Refused(
+        "api_keys",
+        {**ROWS["api_keys"](), "origins": [f"https://{MARK}.example.com/path"]},
+        "/origins/0",
+        "This item is not allowed.",
+    ),
+    "a key for events that there are not": Refused(
+        "api_keys", {**ROWS["api_keys"](), "event_types": [MARK]}, "/event_types/0", "This item is not allowed."
+    ),
+    "a key for no event a second": Refused(
+        "api_keys", {**ROWS["api_keys"](), "events_per_second": 0}, "/events_per_second", NOT_ALLOWED
+    ),
+    "a limit without a date": Refused("rate_limits", rate_limit_row(spent_until=ABSENT), "/spent_until", REQUIRED),
     "fewer failures than none": Refused(
         "sign_in_failures", sign_in_failures_row(failures=-1), "/failures", NOT_ALLOWED
     ),
@@ -272,6 +334,7 @@ def test_a_rule_across_fields_reaches_any_client_as_a_sentence(writers: Writers)
     assert ADDS_UP in json_util.dumps((caught.value.details or {})["errInfo"])
 
 
+LINKED: Row = {"kind": "visitor", "links": [{"to": "cus_1", "at": MOMENT, "via": "track"}], "first": "cus_1"}
 ACCEPTED = {
     **{f"a whole row of {name}": (name, make()) for name, make in ROWS.items()},
     "a customer known by a first name": ("customers", customer_row(**{**NOBODY, "first_name": "Ann"})),
@@ -299,7 +362,13 @@ ACCEPTED = {
         "orders",
         order_row(placed_at=MOMENT + timedelta(minutes=4), recorded_at=MOMENT),
     ),
-    "an event of a visitor": ("events", event_row(customer_id=ABSENT)),
+    "a page of a visitor": ("events", page_row()),
+    "who somebody is": ("events", identify_row()),
+    "who somebody was": ("events", identify_row(type="alias", properties={"previous_id": "a"})),
+    "a browser that led to a customer": ("identities", identity_row(**LINKED)),
+    "an address": ("identities", identity_row(kind="email", source=ABSENT, value="ann@example.com")),
+    "an identity without links": ("identities", identity_row(links=[], first=ABSENT, linked_at=ABSENT)),
+    "an erased identity": ("identities", erased_identity_row()),
     "a task": ("interactions", interaction_row(kind="task", status="open", due_at=MOMENT, assignee="usr_1")),
 }
 

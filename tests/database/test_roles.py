@@ -30,6 +30,10 @@ idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f    
 stats_due          fiurdmx ·     ·       fiur   ·        ·    fiumx    f      idmxb
 order_versions     fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 events             fiurdmx f     ·       fiu    i        ·    fiumx    f      idmxb
+event_rejects      fiurdmx ·     ·       i      i        ·    fiumx    f      idmxb
+activities         fiurdmx f     ·       fiur   ·        ·    fiumx    f      idmxb
+activity_watermarks fiurdmx ·    ·       fiur   ·        ·    fiumx    f      idmxb
+identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
@@ -37,6 +41,7 @@ connections        fiurdmx ·     ·       f      ·        f    fiumx    f     
 connection_secrets fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 inbox              fiurdmx ·     ·       fu     ·        i    fiumx    f      idmxb
 privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f      idmxb
+rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
@@ -231,7 +236,13 @@ MARKED = {
         consents=[{**customer_row()["consents"][0], "wording": MARK}],
     ),
     "orders": order_row(shipping_address={"name": MARK}, billing_address={"line1": MARK}, note=MARK),
-    "events": event_row(anonymous_id=MARK, properties={"search": MARK}),
+    "events": event_row(
+        anonymous_id=MARK,
+        user_id=MARK,
+        commerce={"action": "products_searched", "query": MARK},
+        context={"page": {"url": MARK}},
+        properties={"search": MARK},
+    ),
 }
 
 
@@ -262,7 +273,13 @@ HIDDEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "$expr": {"$eq": ["$first_name", MARK]},
     },
     "orders": {"note": MARK, "shipping_address.name": MARK, "$expr": {"$gt": ["$billing_address", None]}},
-    "events": {"anonymous_id": MARK, "properties.search": MARK},
+    "events": {
+        "anonymous_id": MARK,
+        "user_id": MARK,
+        "commerce.query": MARK,
+        "context.page.url": MARK,
+        "properties.search": MARK,
+    },
 }
 
 
@@ -301,8 +318,7 @@ def test_an_analyst_cannot_reach_behind_the_views(stage: str, marked: Mapping[st
 
 
 def test_tracking_reads_nothing_it_wrote(users: Users, store: Store) -> None:
-    row = event_row(customer_id=None)
-    del row["customer_id"]
+    row = event_row()
     users[Role.TRACKING]["events"].insert_one(row)
     assert store.root["events"].find_one({}) == row
     assert refusal(lambda: users[Role.TRACKING]["events"].find_one({"_id": row["_id"]})) == NOT_AUTHORISED

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import httpx
 
-SENDERS = 16
+from tests.e2e.persistent import SENDERS, Answers, Body, PersistentClient
+
 SOURCE = "shop"
 HOT = (0, 1, 2)
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _REFUND = Decimal("1.00")
-_AGAIN = {502, 503, 504}
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -105,46 +101,18 @@ def planned(orders: int, dice: random.Random) -> list[Push]:
 
 
 @dataclass
-class Ledger:
+class Ledger(Answers):
     """What the senders were told.
 
     Attributes:
         acknowledged: Order → the latest revision that was acknowledged.
         ids: Order → our id; never two.
         refunded: Orders of which something was given back.
-        answers: How many answers there were.
-        retries: How often something was sent again.
-        unknown: How often it was not known whether it had been stored.
-        stall: Longest time without any answer, in seconds.
-        in_flight: Requests without an answer at this moment.
     """
 
     acknowledged: dict[int, Push] = field(default_factory=dict)
     ids: dict[int, str] = field(default_factory=dict)
     refunded: set[int] = field(default_factory=set)
-    answers: int = 0
-    retries: int = 0
-    unknown: int = 0
-    stall: float = 0.0
-    in_flight: int = 0
-    _last: float = field(default_factory=time.monotonic)
-    _awaited: int = 0
-    _reached: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def answered(self) -> None:
-        moment = time.monotonic()
-        self.stall = max(self.stall, moment - self._last)
-        self._last = moment
-        self.answers += 1
-        if self.answers >= self._awaited:
-            self._reached.set()
-
-    async def until(self, answers: int) -> None:
-        """Wait for so many answers."""
-        self._awaited = answers
-        if self.answers < answers:
-            self._reached.clear()
-            await self._reached.wait()
 
     def note(self, push: Push, answer: Body) -> None:
         latest = self.acknowledged.get(push.order)
@@ -178,13 +146,12 @@ class Ledger:
 
 
 class Senders:
-    """Sends all of it with sixteen connections."""
+    """Sixteen of them, each takes the next push when its last is answered."""
 
     def __init__(self, client: httpx.AsyncClient, pushes: list[Push], dice: random.Random) -> None:
-        self._client = client
         self._open = deque(pushes)
-        self._dice = dice
         self.ledger = Ledger()
+        self._client = PersistentClient(client, self.ledger, dice)
         self.size = len(pushes)
 
     async def run(self) -> None:
@@ -193,37 +160,9 @@ class Senders:
     async def _sender(self) -> None:
         while self._open:
             push = self._open.popleft()
-            answer = await self._send("PUT", f"/api/v1/orders/{SOURCE}/{push.order}", push.body())
+            answer = await self._client.send("PUT", f"/api/v1/orders/{SOURCE}/{push.order}", push.body())
             self.ledger.note(push, answer)
             if push.refund:
                 refund = {"id": f"re-{push.order}", "amount": f"{_REFUND}", "reason": "Broken"}
-                await self._send("POST", f"/api/v1/orders/{answer['id']}/refunds", refund)
+                await self._client.send("POST", f"/api/v1/orders/{answer['id']}/refunds", refund)
                 self.ledger.refunded.add(push.order)
-
-    async def _send(self, method: str, path: str, body: Body) -> Body:
-        """Send until there is an answer."""
-        attempt = 0
-        while True:
-            answer = await self._attempt(method, path, body)
-            if answer is not None and answer.status_code not in _AGAIN:
-                assert answer.status_code in {200, 201}, f"{method} {path}: {answer.status_code} {answer.text}"
-                self.ledger.answered()
-                told: Body = answer.json()
-                return told
-            attempt += 1
-            self.ledger.retries += 1
-            await asyncio.sleep(self._dice.uniform(0, min(0.02 * 2**attempt, 0.3)))
-
-    async def _attempt(self, method: str, path: str, body: Body) -> httpx.Response | None:
-        self.ledger.in_flight += 1
-        try:
-            answer = await self._client.request(method, path, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            return None
-        except httpx.TransportError:
-            self.ledger.unknown += 1  # sent, perhaps stored
-            return None
-        finally:
-            self.ledger.in_flight -= 1
-        self.ledger.unknown += answer.status_code in _AGAIN
-        return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from crm.auth import service as auth
+from crm.auth.schemas import KeyTerms, UserCreate
 from crm.database.embedded import EmbeddedServer
 from crm.errors import EmbeddedServerError
 from crm.ops.provision import administration, provision
@@ -95,6 +98,22 @@ class Site:
                         return
                 await asyncio.sleep(0.05)
         raise AssertionError(f"not ready:\n{self.log}")
+
+    async def add_key(self, kind: str, source: str, **terms: Any) -> str:
+        """A further key, for whose events ``source`` is the source."""
+        async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
+            return (await auth.add_key(kind, source, KeyTerms(source=source, **terms))).key
+
+    @asynccontextmanager
+    async def staff(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of the API, signed in as somebody who may see everything."""
+        email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_hex(8)
+        async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
+            await auth.add_user(UserCreate(email=email, name="Somebody", role="admin", password=password))
+        async with httpx.AsyncClient(base_url=self.url("/api/v1"), timeout=30) as client:
+            answer = await client.post("/auth/token", data={"username": email, "password": password})
+            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+            yield client
 
     def kill_mongod(self) -> None:
         os.kill(self.server.pid, signal.SIGKILL)

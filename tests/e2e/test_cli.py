@@ -48,6 +48,27 @@ def test_keys_are_added_listed_and_revoked(demo: DemoProcess) -> None:
     assert (unknown.code, unknown.err) == (1, "crm: There is no such key.\n")
 
 
+def test_what_a_key_may_send_is_said_shown_and_changed(demo: DemoProcess) -> None:
+    at = ["--data-dir", str(demo.data_dir)]
+    terms = ["--source", "shop-uk", "--origin", "https://Shop.example.com/", "--origin", "https://*.example.net"]
+    terms += ["--event-type", "page", "--event-type", "track", "--events-per-second", "50", "--large-batches"]
+    made = json.loads(crm("key", "add", "--kind", "tracking", "--name", "UK", *terms, "--json", *at).out)
+    assert made["source"] == "shop-uk"
+    row = next(row for row in json.loads(crm("key", "list", "--json", *at).out) if row["id"] == made["id"])
+    assert row["origins"] == ["https://shop.example.com", "https://*.example.net"]
+    assert (row["event_types"], row["events_per_second"], row["large_batches"]) == (["page", "track"], 50, True)
+    change = ["--any-origin", "--events-per-second", "0", "--no-large-batches", "--event-type", "page"]
+    (changed,) = json.loads(crm("key", "change", made["id"], *change, "--json", *at).out)
+    assert changed == {**row, "origins": [], "events_per_second": None, "large_batches": False, "event_types": ["page"]}
+    (named,) = json.loads(
+        crm("key", "change", made["id"], "--name", "Shop UK", "--every-event-type", "--json", *at).out
+    )
+    assert named == {**changed, "name": "Shop UK", "event_types": []}
+    assert made["id"] in crm("key", "list", *at).out
+    unknown = crm("key", "change", "key_nobodys", "--any-origin", *at)
+    assert (unknown.code, unknown.err) == (1, "crm: There is no such key.\n")
+
+
 def test_users_are_added_and_disabled(demo: DemoProcess) -> None:
     at = ["--data-dir", str(demo.data_dir)]
     email, password = "new.colleague@example.com", "a long enough password"

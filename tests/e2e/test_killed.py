@@ -17,8 +17,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.e2e.persistent import SENDERS, kill_at_random
 from tests.e2e.processes import crm, descendants, wait_until_gone
-from tests.e2e.pushing import SENDERS, SOURCE, Ledger, Senders, planned
+from tests.e2e.pushing import SOURCE, Ledger, Senders, planned
 from tests.e2e.supervised import TIMEOUT_MS, Site
 
 pytestmark = pytest.mark.e2e
@@ -47,12 +48,11 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
             ledger = senders.ledger
             begun = time.monotonic()
             async with asyncio.timeout(150):
-                killed, _ = await asyncio.gather(kill_at_random(site, target, senders, dice), senders.run())
+                killed, _ = await asyncio.gather(
+                    kill_at_random(site, target, KILLS, ledger, senders.size, dice), senders.run()
+                )
             seconds = time.monotonic() - begun
-            tell(
-                f"{ledger.answers} answers in {seconds:.0f} s, killed: {', '.join(killed)}; {ledger.retries} retries, "
-                f"{ledger.unknown} unknown outcomes, longest stall {ledger.stall:.1f} s, restarts {site.restarts}"
-            )
+            tell(f"{seconds:.0f} s, killed: {', '.join(killed)}; {ledger}, restarts {site.restarts}")
             assert len(killed) == KILLS
             await every_order_is_there_with_its_content(client, ledger)
         if target == "mongod":
@@ -66,29 +66,11 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
         await site.until_ready()
         report = await asyncio.to_thread(crm, "doctor", "--json", "--data-dir", str(site.folder))
         assert report.code == 0, report.out + report.err
-        assert [checked["findings"] for checked in json.loads(report.out)["checks"]] == [[]] * 5
+        assert [checked["findings"] for checked in json.loads(report.out)["checks"]] == [[]] * 6
         assert json.loads(report.out)["checks"][0]["looked_at"] == 0, "nothing was left for the doctor to add up"
     assert '"status": 500' not in site.log
     # A start that finds no database ends with one, and is tried again.
     assert target == "both" or "Traceback" not in site.log
-
-
-async def kill_at_random(site: Site, target: str, senders: Senders, dice: random.Random) -> list[str]:
-    """Kill while pushes are under way, each time after the service has answered again; what was killed."""
-    killed = []
-    ledger = senders.ledger
-    for number in range(KILLS):
-        await ledger.until(int(senders.size * (number + dice.uniform(0.2, 0.9)) / (KILLS + 0.3)))
-        await asyncio.sleep(dice.uniform(0, 0.15))
-        assert ledger.in_flight > 0, "something is under way"
-        names = []
-        if target in {"api", "both"}:
-            names.append(site.kill_api(dice.choice))
-        if target in {"mongod", "both"}:
-            site.kill_mongod()
-            names.append("mongod")
-        killed.append(" and ".join(names))
-    return killed
 
 
 async def every_order_is_there_with_its_content(client: httpx.AsyncClient, ledger: Ledger) -> None:

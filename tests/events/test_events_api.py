@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from crm.identities import names
 from tests.fixtures.answers import counts, good, refused, walk
 from tests.fixtures.store import Store
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.mongo
 
 Body = dict[str, Any]
 URL = "/api/v1/events"
+VISITOR = {"source": "web", "anonymous_id": "anon-1"}
 CUSTOMERS = "/api/v1/customers"
 
 
@@ -48,15 +50,48 @@ async def test_what_is_sent_is_read_again(ingest: httpx.AsyncClient, sales: http
     }  # fmt: skip
     first = event("m1", type="track", name="Viewed", properties=properties, occurred_at="2026-01-31T13:00:00.5+01:00")
     assert await send(ingest, first) == (1, 0)
-    (read,) = good(await sales.get(URL, params={"anonymous_id": "anon-1"}))["items"]
+    (read,) = good(await sales.get(URL, params=VISITOR))["items"]
     assert read == {
         **first,
         "id": read["id"],
         "customer_id": None,
+        "identity_id": names.of_visitor("web", "anon-1"),
+        "user_id": None,
         "occurred_at": "2026-01-31T12:00:00.500000Z",
         "received_at": read["received_at"],
+        "clock": None,
+        "retention": "browsing",
+        "commerce": None,
+        "context": {},
     }
     assert abs(datetime.fromisoformat(read["received_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_what_happened_in_a_shop_is_typed_and_exact(
+    ingest: httpx.AsyncClient, sales: httpx.AsyncClient, analyst: httpx.AsyncClient, store: Store
+) -> None:
+    customer = await new_customer(sales)
+    mug = {"sku": "MUG", "name": "Mug", "price": "4.50", "quantity": 2, "position": 0, "url": "/mug"}
+    sold = {"action": "product_added", "currency": "GBP", "value": "9.0000", "cart_id": "c-1", "query": "cups"}
+    added = event("1", type="track", name="Product Added", customer={"id": customer})
+    assert await send(ingest, {**added, "commerce": {**sold, "products": [mug]}}) == (1, 0)
+    assert await send(ingest, event("2", type="track", name="Ordered", commerce={"action": "order_completed"})) == (
+        1,
+        0,
+    )
+    (read,) = good(await sales.get(URL, params={"customer_id": customer}))["items"]
+    assert (read["retention"], read["customer_id"], read["identity_id"]) == ("commerce", customer, customer)
+    shown = {name: value for name, value in read["commerce"].items() if value is not None}
+    (product,) = shown.pop("products")
+    assert shown == sold, "with all its decimals"
+    assert {name: value for name, value in product.items() if value is not None} == mug
+    (read,) = good(await sales.get(URL, params=VISITOR))["items"]
+    assert (read["commerce"]["action"], read["commerce"]["products"]) == ("order_completed", None)
+    row = store.root["events"].find_one({"_id": read["id"]})
+    assert row is not None
+    assert row["commerce"] == {"action": "order_completed"}
+    (read,) = good(await analyst.get(URL, params={"customer_id": customer}))["items"]
+    assert (read["commerce"]["value"], read["commerce"]["query"], read["user_id"]) == ("9.0000", None, None)
 
 
 async def test_a_repeat_is_recognised_within_a_batch_and_later(ingest: httpx.AsyncClient, store: Store) -> None:
@@ -119,9 +154,9 @@ async def test_customers_are_found_or_made(ingest: httpx.AsyncClient, sales: htt
         event("6"),
     ]
     assert await send(ingest, *batch) == (6, 0)
-    owners = {row["message_id"]: row.get("customer_id") for row in store.root["events"].find({})}
+    owners = {row["message_id"]: row["identity_id"] for row in store.root["events"].find({})}
     web = owners.pop("4")
-    assert owners == {"1": ann, "2": ann, "3": bob, "5": bob, "6": None}
+    assert owners == {"1": ann, "2": ann, "3": bob, "5": bob, "6": names.of_visitor("web", "anon-1")}
     assert good(await sales.get(f"{CUSTOMERS}/{web}"))["external_ids"] == [{"source": "web", "id": "7"}]
     assert store.root["customers"].count_documents({}) == 3
 
@@ -168,7 +203,7 @@ async def test_a_tracking_key_sends_anonymous_events_only(
     assert counts(store) == before
     assert await send(tracking, event("1"), event("2")) == (2, 0)
     assert await send(tracking, event("1")) == (0, 1)
-    refused(await tracking.get(URL, params={"anonymous_id": "anon-1"}), 403, "forbidden")
+    refused(await tracking.get(URL, params=VISITOR), 403, "forbidden")
 
 
 async def test_an_event_is_somebodys_and_a_track_event_has_a_name(ingest: httpx.AsyncClient) -> None:
@@ -181,14 +216,15 @@ DEEPEST = {"a": {"b": {"c": {"d": {"e": 1}}}}}
 
 @pytest.mark.parametrize(
     "properties",
-    [DEEPEST, {"a": [[[[1]]]]}, {"k" * 100: "v" * 2000}, {"a": [0] * 499}, {"a": -(2**53), "b": 1.7976931348623157e308},
-     {"a$b": "$x"}, {"a": "😀" * 2000}],
+    [DEEPEST, {"a": [[[[1]]]]}, {"k" * 200: "v" * 32768}, {"": {"": 1}}, {"a": [0] * 1999},
+     {"a": -(2**53), "b": 1.7976931348623157e308},
+     {"a$b": "$x"}, {"a": "😀" * 32768}],
 )  # fmt: skip
 async def test_properties_within_their_limits_are_kept(
     properties: Body, ingest: httpx.AsyncClient, sales: httpx.AsyncClient
 ) -> None:
     assert await send(ingest, event("1", properties=properties)) == (1, 0)
-    (read,) = good(await sales.get(URL, params={"anonymous_id": "anon-1"}))["items"]
+    (read,) = good(await sales.get(URL, params=VISITOR))["items"]
     assert read["properties"] == properties
 
 
@@ -204,9 +240,10 @@ async def test_lists(ingest: httpx.AsyncClient, sales: httpx.AsyncClient, analys
         assert await walk(sales, URL, customer_id=customer, limit=limit) == expected
         ascending = await walk(sales, URL, customer_id=customer, limit=limit, sort="occurred_at")
         assert ascending == expected[::-1]
-    assert len(await walk(sales, URL, anonymous_id="anon-1")) == 1
-    for query in ("", "customer_id=a&anonymous_id=b", "customer_id=a&sort=received_at", "type=page"):
+    assert len(await walk(sales, URL, **VISITOR)) == 1
+    assert await walk(sales, URL, source="app", anonymous_id="anon-1") == [], "another source's visitor"
+    for query in ("", "customer_id=a&anonymous_id=b", "customer_id=a&sort=received_at", "type=page", "anonymous_id=a"):
         refused(await sales.get(f"{URL}?{query}"), 400, "unreadable_request")
     for read in good(await analyst.get(URL, params={"customer_id": customer}))["items"]:
-        assert (read["properties"], read["anonymous_id"]) == ({}, None)
-    refused(await analyst.get(URL, params={"anonymous_id": "anon-1"}), 403, "forbidden")
+        assert (read["properties"], read["context"], read["anonymous_id"]) == ({}, {}, None)
+    refused(await analyst.get(URL, params=VISITOR), 403, "forbidden")

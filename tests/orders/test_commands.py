@@ -24,6 +24,8 @@ pytestmark = pytest.mark.mongo
 
 #: Of the driver itself, and of signing in.
 NOT_COUNTED = frozenset({"hello", "ismaster", "ping", "saslStart", "saslContinue", "endSessions"})
+#: Of who a key belongs to, which is looked up every few seconds, and of what happens in the background.
+BACKGROUND = frozenset({"activity_watermarks", "api_keys", "identities", "inbox"})
 
 
 class Commands(monitoring.CommandListener):
@@ -34,8 +36,7 @@ class Commands(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         target = event.command.get(event.command_name)
-        # Who a key belongs to is looked up every few seconds.
-        if self.counted is not None and event.command_name not in NOT_COUNTED and target not in {"api_keys", "inbox"}:
+        if self.counted is not None and event.command_name not in NOT_COUNTED and target not in BACKGROUND:
             self.counted[f"{event.command_name} {target}"] += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:

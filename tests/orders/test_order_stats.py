@@ -176,6 +176,7 @@ async def test_two_processes_that_add_up_at_once(
     assert [str(sums["gross"]) for sums in stored["stats"]["totals"]] == ["30.38"]
 
 
+@pytest.mark.goes_around
 @pytest.mark.parametrize(
     "broken", [{"first_name": 5}, {"stats": {"orders_count": 0, "totals": []}}], ids=["refused", "without a revision"]
 )

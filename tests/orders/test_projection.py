@@ -162,6 +162,7 @@ async def test_a_database_that_fails_now_and_then_only_makes_totals_late(
     assert orders_counted(store, order["customer_id"]) == 1
 
 
+@pytest.mark.goes_around
 async def test_a_customer_who_cannot_be_written_holds_up_nobody(
     ingest: httpx.AsyncClient, order_body: Body, store: Store
 ) -> None:
@@ -175,6 +176,7 @@ async def test_a_customer_who_cannot_be_written_holds_up_nobody(
     assert [orders_counted(store, order["customer_id"]) for order in orders] == [1] * 8
 
 
+@pytest.mark.goes_around
 async def test_totals_are_written_only_where_nobody_wrote_them_since(database: Database, store: Store) -> None:
     seen_at = datetime(2026, 1, 31, tzinfo=UTC)
     ann = customer_row(stats={**NO_TOTALS, "revision": 3, "last_seen_at": seen_at})

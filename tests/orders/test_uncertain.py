@@ -84,6 +84,7 @@ async def test_an_order_that_arrives_after_its_push_was_given_up_is_in_the_total
     assert store.root["stats_due"].count_documents({}) == 1, "for whoever takes it over"
 
 
+@pytest.mark.goes_around
 async def test_an_order_that_cannot_be_added_up_stops_nothing(
     ingest: httpx.AsyncClient, sales: httpx.AsyncClient, order_body: Body, store: Store
 ) -> None:

@@ -21,8 +21,8 @@ from crm.profiles.schemas import TimelineEntry, TimelineKind
 pytestmark = pytest.mark.fast
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-KINDS: tuple[TimelineKind, ...] = ("event", "interaction", "order")
-_PREFIX = {"order": "ord", "event": "evt", "interaction": "int"}
+KINDS: tuple[TimelineKind, ...] = ("event", "identity", "interaction", "order", "refund")
+_PREFIX = {"identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
 
 
 def entry(kind: TimelineKind, number: int, minute: int) -> TimelineEntry:
@@ -72,7 +72,7 @@ def test_page_by_page_is_the_same_as_all_at_once(entries: list[TimelineEntry], l
 @given(_entries)
 @settings(max_examples=50)
 def test_latest_is_by_time_then_kind_then_id(entries: list[TimelineEntry]) -> None:
-    ranks = {"order": 3, "interaction": 2, "event": 1}
+    ranks = {"refund": 4, "order": 3, "interaction": 2, "event": 1, "identity": 0}
     assert timeline.latest(entries) == sorted(entries, key=lambda e: (e.at, ranks[e.kind], e.id), reverse=True)
 
 
@@ -124,8 +124,10 @@ def an_order(**changes: Any) -> OrderOut:
 
 def an_event(**changes: Any) -> EventOut:
     given: dict[str, Any] = {
-        "id": "evt_1", "source": "web", "message_id": "m", "type": "page", "name": None, "customer_id": "cus_1",
-        "anonymous_id": None, "occurred_at": NOON, "received_at": NOON, "properties": {"path": "/"},
+        **dict.fromkeys(("name", "user_id", "anonymous_id", "clock", "commerce")),
+        "id": "evt_1", "source": "web", "message_id": "m", "type": "page", "customer_id": "cus_1",
+        "identity_id": "cus_1", "occurred_at": NOON, "received_at": NOON, "retention": "browsing", "context": {},
+        "properties": {"path": "/"},
     }  # fmt: skip
     return EventOut(**{**given, **changes})
 

@@ -12,6 +12,7 @@ import phonenumbers
 import pytest
 
 from crm import contact, money
+from crm.events.schemas import EventIn
 from crm.sample.generator import SamplePlan, generate
 from crm.sample.locales import LOCALES
 
@@ -172,12 +173,15 @@ class TestEventsAndInteractions:
             assert event["source"] == "demo-web"
             assert "customer" in event or "anonymous_id" in event
             assert all(isinstance(value, str | int) for value in event["properties"].values())
+            assert EventIn.model_validate(event), "what the API takes"
+            assert ("commerce" in event) == (event["type"] == "track")
 
     def test_an_order_completed_is_that_order(self, plan: SamplePlan) -> None:
         for event in plan.events:
             if event["name"] == "Order Completed":
-                order = plan.orders[event["properties"]["order_id"]]
-                assert (order["placed_at"], order["total"]) == (event["occurred_at"], event["properties"]["total"])
+                done = event["commerce"]
+                order = plan.orders[done["order_id"]]
+                assert (order["placed_at"], order["total"]) == (event["occurred_at"], done["total"])
 
     def test_interactions(self, plan: SamplePlan) -> None:
         assert {i["kind"] for i in plan.interactions} == {"note", "call", "email", "meeting", "task"}

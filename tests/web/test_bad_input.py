@@ -31,6 +31,10 @@ EVENT: Body = {
     "source": "web", "message_id": MARKER, "type": "page", "anonymous_id": MARKER,
     "occurred_at": "2026-01-31T12:00:00Z", "properties": {"a": MARKER},
 }  # fmt: skip
+SOLD: Body = {
+    **EVENT, "type": "track", "name": MARKER,
+    "commerce": {"action": "product_viewed", "products": [{"sku": MARKER, "price": "4.50"}]},
+}  # fmt: skip
 
 IN_CUSTOMER: dict[str, list[Any]] = {
     "/email": [*NOT_TEXT, "", "leak", "leak@", f"{MARKER}\x00", "leak@" + "x" * 300 + ".com", "x" * 1_000_000],
@@ -127,11 +131,22 @@ ROUTES = {
         "/events/0/anonymous_id": [*NOT_TEXT, "", "a" * 201], "/events/0/customer": [5, MARKER, {}],
         "/events/0/customer/email": ["leak"], "/events/0/customer/external_source": ["a b"],
         "/events/0/properties": [
-            5, None, MARKER, {"$set": 1}, {"a.b": 1}, {"": 1}, {"a\x00": 1}, {"k" * 101: 1}, {"a": {"$ne": MARKER}},
-            {"a": "v" * 2001}, {"a": "\x00"}, {"a": 2**53 + 1}, {"a": -(2**60)}, {"a": 10**30}, {"a": [0] * 501},
-            {"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": [[[[[]]]]]}, {f"k{n}": n for n in range(501)},
-        ], "/events/0/received_at": ["2026-01-31T12:00:00Z"],
+            5, None, MARKER, {"$set": 1}, {"a.b": 1}, {"a\x00": 1}, {"k" * 201: 1}, {"a": {"$ne": MARKER}},
+            {"a": "v" * 32_769}, {"a": "\x00"}, {"a": 2**53 + 1}, {"a": -(2**60)}, {"a": 10**30}, {"a": [0] * 2_001},
+            {"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": [[[[[]]]]]}, {f"k{n}": n for n in range(2_001)},
+        ], "/events/0/received_at": ["2026-01-31T12:00:00Z"], "/events/0/identity_id": ["cus_1"],
     }, ("/events", "/events/0/source", "/events/0/message_id", "/events/0/type", "/events/0/occurred_at")),
+    "store commerce": Route("POST", "events", {"events": [SOLD]}, {
+        "/events/0": [{**SOLD, "type": "page"}], "/events/0/commerce": [5, MARKER, [], {}],
+        "/events/0/commerce/action": [*NOT_TEXT, None, "", "Product Viewed", MARKER],
+        "/events/0/commerce/value": NOT_AMOUNTS, "/events/0/commerce/tax": NOT_AMOUNTS,
+        "/events/0/commerce/currency": [*NOT_TEXT, "", "gbp", "£"], "/events/0/commerce/query": NOT_LINES,
+        "/events/0/commerce/products": [5, MARKER, {}, [], [5], [{}] * 101],
+        "/events/0/commerce/products/0/price": NOT_AMOUNTS, "/events/0/commerce/products/0/sku": NOT_LINES,
+        "/events/0/commerce/products/0/quantity": [0, -1, 1.5, 1.0, "1", True, 2**60],
+        "/events/0/commerce/products/0/url": [*NOT_TEXT, "", "u" * 8001, "\x00"],
+        "/events/0/commerce/price": ["1"], "/events/0/commerce/products/0/value": ["1"],
+    }, ("/events/0/commerce/action",)),
     "create connection": Route(
         "POST", "connections",
         {"kind": "shopify", "name": "a-shop", "secret": "leak@example.com-secret", "shop": MARKER},
@@ -151,6 +166,9 @@ ROUTES = {
     "add secret": Route("POST", "connections/{connection}/secrets", {"secret": "leak@example.com-another"}, {
         "/secret": [*NOT_TEXT, None, "", "leak-too-short", "l" * 201], "/hint": ["leak"],
     }, ("/secret",)),
+    "replay rejected messages": Route("POST", "events/rejects/replay", {"code": "leak"}, {
+        "/code": [*NOT_TEXT, "", MARKER, "A", "a" * 51], "/source": ["web"],
+    }, ()),
     "replay deliveries": Route("POST", "inbox/replay", {"connection_id": "{connection}"}, {
         "/connection_id": [*NOT_TEXT, None, "", MARKER, "con_"], "/state": ["dead"],
     }, ("/connection_id",)),
@@ -329,6 +347,12 @@ async def test_the_good_bodies_are_good(name: str, world: World, admin: httpx.As
         ("orders/reconcile?source=shop&from=leak", 400), ("orders/reconcile?source=shop&to=leak", 400),
         ("orders/reconcile?source=shop&leak=1", 400), ("orders/reconcile?source=shop&cursor=leak", 400),
         ("orders?source=leak&number=leak", 400), ("interactions", 400), ("events", 400),
+        ("inbox", 400), ("inbox?state=leak@example.com", 400), ("inbox?connection_id=leak", 400),
+        ("inbox?state=dead&leak=1", 400), ("inbox?state=dead&cursor=leak", 400), ("inbox?state=dead&sort=leak", 400),
+        ("inbox/leak@example.com", 404), ("connections?cursor=leak", 400), ("connections?leak=leak", 400),
+        ("connections/leak@example.com", 404), ("privacy-requests?leak=leak", 400),
+        ("privacy-requests?cursor=leak", 400), ("customers/leak/orders", 404),
+        ("customers/leak/orders?limit=leak", 400),
     ],
 )  # fmt: skip
 async def test_what_stands_in_a_url_is_not_repeated(path: str, status: int, world: World) -> None:

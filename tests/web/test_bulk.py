@@ -14,6 +14,7 @@ import pytest
 from crm.customers import filling
 from crm.database.driver import Database
 from crm.errors import Unavailable
+from crm.events import rows as rows_of_events
 from crm.orders import service as orders
 from crm.web import ndjson as engine
 from tests.fixtures.answers import MARKER, Bad, good, refused
@@ -198,15 +199,13 @@ async def test_events(ingest: httpx.AsyncClient, admin: httpx.AsyncClient, store
 async def test_what_the_database_itself_refuses_harms_no_neighbour(
     ingest: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from crm.events import service as events
+    row_of = rows_of_events.of_message
 
-    row_of = events._row
+    def broken(sender: Any, message: Any, *others: Any) -> Any:
+        row = row_of(sender, message, *others)
+        return {**row, "clock": "nonsense"} if message.message_id == "2" else row
 
-    def broken(event: Any, *others: Any) -> Any:
-        row = row_of(event, *others)
-        return {**row, "type": "nonsense"} if event.message_id == "2" else row
-
-    monkeypatch.setattr(events, "_row", broken)
+    monkeypatch.setattr(rows_of_events, "of_message", broken)
     rows, _ = await send_lines(ingest, "events", *({**EVENT, "message_id": str(n)} for n in range(4)))
     assert results(rows)[2] == "refused"
     assert rows[2]["code"] == "rule_violated"

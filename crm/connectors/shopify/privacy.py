@@ -28,6 +28,7 @@ def asked(work: Work, data: Json) -> PrivacyAsk:
         request_id=reading.identifier(reading.inner(data, "data_request"), "id"),
         external_customer_id=reading.identifier(person, "id"),
         email=reading.email(person.get("email")),
+        phone=reading.phone(person.get("phone")),
         orders=tuple(_ids(data.get("orders_to_redact") or data.get("orders_requested"))[:MOST_ORDERS]),
     )
 

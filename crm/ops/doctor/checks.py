@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from crm.activity import service as activity
 from crm.contracts import contract
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
@@ -90,6 +91,34 @@ async def owners(visit: Visit) -> Checked:
     return Checked("owners", looked_at, "customers named by orders", (finding,) if finding.count else ())
 
 
+async def activities(visit: Visit) -> Checked:
+    """Every customer's activity against their events. What is not told yet is, as the service would in a moment."""
+    await activity.catch_up()
+    orphaned = Finding("Activity is stored of these customers, who do not exist.", _FIX)
+    after: str | None = ""
+    while after is not None:
+        found = await activity.orphans(after, visit.together)
+        for customer_id in found.wrong if visit.fix else ():
+            await activity.forget(customer_id)
+        orphaned.add(found.wrong, fixed=len(found.wrong) if visit.fix else 0)
+        after = found.last
+    differing = Finding("The activity of these customers is not what their events tell.", _FIX)
+    about = await driver.collection("customers").estimated_count()
+    looked_at, after = 0, ""
+    while after is not None:
+        found = await activity.compare(after, visit.together)
+        left = await activity.repair(found.wrong) if visit.fix and found.wrong else found.wrong
+        mended = sorted(set(found.wrong) - set(left))
+        differing.add([*left, *mended], fixed=len(mended))
+        looked_at += found.count
+        visit.progress("activity", looked_at, max(about, looked_at))
+        after = found.last
+    if visit.fix and differing.open:
+        differing.do = "An event or the customer breaks the contract: mend that first, then run this again."
+    findings = tuple(finding for finding in (orphaned, differing) if finding.count)
+    return Checked("activity", looked_at, "customers", findings)
+
+
 async def _detached(customer_id: str) -> bool:
     try:
         await orders.detach_all(customer_id, session=None)
@@ -138,7 +167,7 @@ async def declared_things(visit: Visit) -> Checked:
 
 
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, documents, declared_things)
+CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, activities, documents, declared_things)
 
 
 async def examine(visit: Visit) -> tuple[Checked, ...]:

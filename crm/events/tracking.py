@@ -1,0 +1,93 @@
+"""A batch of messages of a tracking client: stored, told to the identities, and to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from crm.clock import now
+from crm.database import driver
+from crm.database.collection import Row
+from crm.database.driver import Database
+from crm.errors import CrmError, InvalidInput
+from crm.events import rows, storing
+from crm.events.messages import Message, Sender
+from crm.identities import service as identities
+
+Listener = Callable[[Collection[str], datetime], None]
+"""Hears of which identities something was received, and when. It is called before the answer: it must be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What became of a batch.
+
+    Attributes:
+        accepted: How many were new, those of erased people among them, which are not stored.
+        duplicates: How many were there already.
+        refused: Why the others could not be stored, by their place in the batch.
+        dropped: How many were of erased people.
+    """
+
+    accepted: int
+    duplicates: int
+    refused: Mapping[int, CrmError] = field(default_factory=dict)
+    dropped: int = 0
+
+
+def heard(database: Database) -> list[Listener]:
+    """Those in this process who hear of what was received; append to it."""
+    listeners: list[Listener] = database.kept.setdefault("events.listeners", [])
+    return listeners
+
+
+def tell(identity_ids: Collection[str], received_at: datetime) -> None:
+    """Tell whoever listens."""
+    if identity_ids:
+        for listener in heard(driver.present().database):
+            listener(identity_ids, received_at)
+
+
+async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
+    """Store a batch of messages and carry out what they say of who is who.
+
+    Sending a batch again is safe, and after an ``Unavailable`` completes what the first attempt did not get to: what
+    messages say of identities is carried out for repeats too, and listeners hear of them.
+
+    Args:
+        sender: On whose behalf they come.
+        messages: Checked by a connector.
+
+    Raises:
+        Unavailable: The database is away or too much waits; what was done is unknown.
+    """
+    received_at = now()
+    made: dict[int, Row] = {}
+    refused: dict[int, CrmError] = {}
+    for place, message in enumerate(messages):
+        try:
+            made[place] = rows.of_message(sender, message, received_at)
+        except InvalidInput as exc:
+            refused[place] = exc
+    gone = await identities.erased({rows.whose(row) for row in made.values()})
+    kept = [place for place, row in made.items() if not gone or rows.whose(row) not in gone]
+    outcomes = await storing.store([made[place] for place in kept])
+    refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
+    stored = [place for place in kept if place not in refused]
+    tell({rows.whose(made[place]) for place in stored}, received_at)
+    tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
+    duplicates = sum(outcome is False for outcome in outcomes)
+    return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
+
+
+async def _tell_identities(sender: Sender, messages: Sequence[Message]) -> Collection[str]:
+    """What a batch says of who is who; returns the identities whose owner may have changed."""
+    sightings = [
+        identities.Sighting(message.user_id, message.anonymous_id, message.occurred_at)
+        for message in messages
+        if message.user_id and message.type != "alias"
+    ]
+    touched = set(await identities.observe(sender, sightings)) if sightings else set()
+    saying = [message for message in messages if message.type in rows.SAYS_WHO]
+    return touched.union(await identities.identify(sender, saying)) if saying else touched

@@ -1,0 +1,1 @@
+"""Who is behind a browser, a user id or an e-mail address, and since when."""

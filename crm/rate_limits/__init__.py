@@ -1,0 +1,1 @@
+"""How much a key may send, over all processes."""

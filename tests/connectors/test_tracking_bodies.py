@@ -1,0 +1,234 @@
+"""/v1 and what comes in: content types, gzip, sizes, numbers of messages, and bodies that are none."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.types import Receive, Scope, Send
+
+from crm.database.driver import Database
+from crm.web.hot_routes import WithHotRoutes
+from tests.fixtures.answers import MARKER, Bad, good, refused
+from tests.fixtures.api import client_of
+from tests.fixtures.store import Store
+from tests.fixtures.tracking import Keys, basic, batch, keys_of, message, stored
+
+pytestmark = pytest.mark.mongo
+
+KB = 1024
+
+
+@pytest.fixture
+def keys(app: Litestar, store: Store, database: Database) -> Iterator[Keys]:
+    with keys_of(store, database) as made:
+        yield made
+
+
+@pytest.fixture
+def headers(credentials: Mapping[str, str]) -> dict[str, str]:
+    return basic(credentials["tracking"])
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "application/json", "text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded",
+     "multipart/form-data; boundary=x", "application/octet-stream", "", "?", "application/json; charset=utf-16"],
+)  # fmt: skip
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/batch?", "/beacon/v1/batch"])
+async def test_json_whatever_the_content_type(
+    content_type: str | None,
+    packed: bool,
+    path: str,
+    anonymous: httpx.AsyncClient,
+    headers: dict[str, str],
+    store: Store,
+) -> None:
+    one = message()
+    body = gzip.compress(batch(one)) if packed else batch(one)
+    sent = {**headers, **({"Content-Encoding": "gzip"} if packed else {})}
+    sent |= {} if content_type is None else {"Content-Type": content_type}
+    answer = await anonymous.post(path, content=body, headers=sent)
+    assert good(answer) == {"success": True, "accepted": 1, "duplicates": 0, "rejected": []}
+    assert stored(store) == {one["messageId"]}
+
+
+async def test_good_ones_are_stored_and_bad_ones_are_named(
+    anonymous: httpx.AsyncClient, headers: dict[str, str], store: Store
+) -> None:
+    messages: list[Any] = [message(), {"type": "track"}, message("page"), 5, message(type="click"), message()]
+    messages.append(messages[0])
+    told = good(await anonymous.post("/v1/batch", content=batch(*messages), headers=headers))
+    assert (told["accepted"], told["duplicates"]) == (3, 1)
+    assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [
+        (1, None), (3, None), (4, messages[4]["messageId"]),
+    ]  # fmt: skip
+    assert all(one["code"] and one["message"] for one in told["rejected"])
+    assert stored(store) == {messages[0]["messageId"], messages[2]["messageId"], messages[5]["messageId"]}
+    assert store.root["event_rejects"].count_documents({}) == 3
+
+
+async def test_nothing_but_bad_ones(anonymous: httpx.AsyncClient, headers: dict[str, str], store: Store) -> None:
+    told = good(await anonymous.post("/v1/batch", content=batch({"type": "track"}), headers=headers))
+    assert (told["success"], told["accepted"], len(told["rejected"])) == (True, 0, 1)
+    told = good(await anonymous.post("/v1/track", content=b"{}", headers=headers))
+    assert (told["success"], told["accepted"], len(told["rejected"])) == (True, 0, 1)
+    assert stored(store) == set()
+
+
+async def test_an_empty_batch(anonymous: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    answer = await anonymous.post("/v1/batch", content=batch(), headers=headers)
+    assert answer.status_code in {200, 400}
+
+
+async def test_what_is_rejected_can_be_replayed_once_it_can_be_read(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    key = await keys(event_types=["page"])
+    one = message()
+    good(await anonymous.post("/v1/batch", content=batch(one), headers=basic(key.key)))
+    (reject,) = good(await admin.get("/api/v1/events/rejects"))["items"]
+    assert reject["code"] == "type_not_allowed"
+    good(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"))
+    assert stored(store) == {one["messageId"]}
+
+
+async def test_2500_messages_and_more(anonymous: httpx.AsyncClient, headers: dict[str, str], store: Store) -> None:
+    small = [{"type": "page", "messageId": f"m{n}", "anonymousId": "a"} for n in range(2_600)]
+    told = good(await anonymous.post("/v1/batch", content=batch(*small), headers=headers))
+    assert told["accepted"] == 2_500
+    assert {one["code"] for one in told["rejected"]} == {"too_many_events"}
+    assert told["rejected"][0]["index"] == 2_500
+    assert stored(store) == {f"m{n}" for n in range(2_500)}
+
+
+async def test_an_answer_does_not_grow_with_what_was_not_read(
+    anonymous: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    body = b'{"batch":[' + b",".join([b"{}"] * 150_000) + b"]}"
+    answer = await anonymous.post("/v1/batch", content=body, headers=headers)
+    assert good(answer)["accepted"] == 0
+    assert len(answer.content) < 1_000_000
+
+
+def sized(size: int) -> bytes:
+    """A good batch of exactly so many bytes."""
+    body = batch(*[message(properties={"text": "x" * 20_000}) for _ in range(size // 22_000)])
+    return body + b" " * (size - len(body))
+
+
+@pytest.mark.parametrize(
+    ("large", "size", "status"),
+    [(False, 500 * KB, 200), (False, 500 * KB + 1, 413), (True, 500 * KB + 1, 200), (True, 4 * KB * KB, 200),
+     (True, 4 * KB * KB + 1, 413), (True, 20_000_000, 413)],
+)  # fmt: skip
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("path", ["/v1/batch", "/beacon/v1/batch"])
+async def test_sizes(
+    large: bool, size: int, status: int, packed: bool, path: str, anonymous: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    key = await keys(large_batches=large)
+    sent = {**basic(key.key), **({"Content-Encoding": "gzip"} if packed else {})}
+    body = gzip.compress(sized(size), 1) if packed else sized(size)
+    answer = await anonymous.post(path, content=body, headers=sent)
+    if status == 413:
+        refused(answer, 413, "payload_too_large")
+        assert stored(store) == set()
+    assert answer.status_code == status
+
+
+async def test_a_key_in_the_body_allows_no_large_ones(anonymous: httpx.AsyncClient, keys: Keys) -> None:
+    key = await keys(large_batches=True)
+    body = batch(message(), writeKey=key.key)
+    refused(await anonymous.post("/v1/batch", content=body + b" " * 500 * KB), 413, "payload_too_large")
+    good(await anonymous.post("/v1/batch", content=body + b" " * (500 * KB - len(body))))
+
+
+async def test_nothing_is_read_of_who_has_a_wrong_key(app: Litestar) -> None:
+    """The body would never come; the answer does."""
+
+    async def never() -> Any:
+        raise AssertionError("the body was read")
+
+    answered: list[Any] = []
+
+    async def send(event: Any) -> None:
+        answered.append(event)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/batch", "raw_path": b"/v1/batch", "query_string": b"",
+        "headers": [(b"authorization", basic("crm_tracking_x")["Authorization"].encode())],
+    }  # fmt: skip
+    await app(scope, never, send)  # type: ignore[arg-type]
+    assert answered[0]["status"] == 401
+
+
+PACKED = {"Content-Encoding": "gzip"}
+BROKEN: dict[str, tuple[dict[str, str], bytes, int, str]] = {
+    "gzip that is cut off": (PACKED, gzip.compress(batch(message()))[:-3], 400, "unreadable_request"),
+    "plain text said to be gzip": (PACKED, batch(message()), 400, "unreadable_request"),
+    "gzip not said to be": ({}, gzip.compress(batch(message())), 400, "unreadable_request"),
+    "deflate": ({"Content-Encoding": "deflate"}, zlib.compress(batch(message())), 415, "unsupported_media_type"),
+    "Brotli": ({"Content-Encoding": "br"}, b"\x0b\x02\x80{}\x03", 415, "unsupported_media_type"),
+    "a bomb": (PACKED, gzip.compress(b"\0" * 50_000_000), 413, "payload_too_large"),
+    "nothing": ({}, b"", 400, "unreadable_request"),
+    "nothing, packed": (PACKED, b"", 400, "unreadable_request"),
+    "no JSON": ({}, b"batch=1", 400, "unreadable_request"),
+    "JSON that is cut off": ({}, batch(message(MARKER=MARKER))[:-1], 400, "unreadable_request"),
+    "a list": ({}, b"[]", 400, "unreadable_request"),
+    "null": ({}, b"null", 400, "unreadable_request"),
+    "no batch": ({}, b"{}", 400, "unreadable_request"),
+    "a batch that is none": ({}, b'{"batch": 1}', 400, "unreadable_request"),
+    "UTF-16": ({}, batch(message()).decode().encode("utf-16"), 400, "unreadable_request"),
+    "deep": ({}, b'{"batch":' + b"[" * 100_000, 400, "unreadable_request"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def bad(anonymous: httpx.AsyncClient, store: Store, caplog: pytest.LogCaptureFixture) -> Bad:
+    return Bad(anonymous, store, caplog)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/import", "/beacon/v1/batch"])
+async def test_a_body_that_cannot_be_read(name: str, path: str, bad: Bad, headers: dict[str, str]) -> None:
+    more, body, status, code = BROKEN[name]
+    refused(await bad.send("POST", path, body, {**headers, **more}), status, code)
+
+
+async def by_framework(app: WithHotRoutes, **request: Any) -> httpx.Response:
+    async def framework(scope: Scope, receive: Receive, send: Send) -> None:
+        await Litestar.__call__(app, scope, receive, send)
+
+    async with client_of(framework) as client:  # type: ignore[arg-type]
+        return await client.post("/v1/batch", **request)
+
+
+def seen(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """All of an answer; the request's id apart, and in no order of the headers."""
+    return answer.status_code, sorted(h for h in answer.headers.raw if h[0] != b"x-request-id"), answer.content
+
+
+@pytest.mark.parametrize("name", [*BROKEN, "a good one", "a wrong key", "some bad ones"])
+@pytest.mark.parametrize("origin", [None, "https://shop.example.com"])
+async def test_both_roads_answer_alike(
+    name: str, origin: str | None, app: WithHotRoutes, anonymous: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    more, body, *_ = BROKEN.get(name, ({}, batch(message(), {}), 200, ""))
+    sent = {**headers, **more, **({"Origin": origin} if origin else {})}
+    if name == "a wrong key":
+        sent |= basic("crm_tracking_x")
+    if name == "a good one":
+        body = batch(message())
+        good(await anonymous.post("/v1/batch", content=body, headers=sent))
+    answers = [await anonymous.post("/v1/batch", content=body, headers=sent)]
+    answers.append(await by_framework(app, content=body, headers=sent))
+    if name == "some bad ones":
+        answers[0] = await anonymous.post("/v1/batch", content=body, headers=sent)
+    assert seen(answers[0]) == seen(answers[1])

@@ -1,0 +1,179 @@
+"""Whatever arrives when, how often and with what else: who is who and who did what are the same in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from litestar import Litestar
+
+from crm.customers import service as customers
+from crm.database.driver import Database, acting_as
+from crm.events import service
+from crm.events.messages import Message, MessageType, Sender
+from crm.identities import names
+from crm.identities import service as identities
+from crm.identity import SYSTEM, Role
+from tests.fixtures.store import Store
+
+pytestmark = pytest.mark.mongo
+
+USERS, VISITORS = 4, 4
+#: Within two days: further back a public key's word on who is who does not reach.
+_BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of the stream; who is named by number.
+
+    Attributes:
+        type: identify, alias or track.
+        minute: When it happened; several things happen in the same minute.
+        user: Named by user id.
+        visitor: Named by anonymous id.
+        previous: Of an alias: a visitor (from 0) or a user (from 100) who is the user from now on.
+        first_name: A trait.
+    """
+
+    type: MessageType
+    minute: int
+    user: int | None = None
+    visitor: int | None = None
+    previous: int | None = None
+    first_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """All that is said, and how it arrives.
+
+    Attributes:
+        said: In the order in which it happened to be made up.
+        emails: Of each user, the number of the one address, if any; two may have the same.
+        trusted: Whether a backend says it, or a browser.
+        deliveries: The places of ``said``, in requests: every one at least once.
+    """
+
+    said: tuple[Said, ...]
+    emails: tuple[int | None, ...]
+    trusted: bool
+    deliveries: tuple[tuple[int, ...], ...]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    said = tuple(draw(st.lists(_said(), min_size=1, max_size=14)))
+    again = draw(st.lists(st.integers(0, len(said) - 1), max_size=6))
+    rest = draw(st.permutations([*range(len(said)), *again]))
+    deliveries = []
+    while rest:
+        size = draw(st.integers(1, len(rest)))
+        deliveries.append(tuple(rest[:size]))
+        rest = rest[size:]
+    emails = draw(st.lists(st.none() | st.integers(0, 2), min_size=USERS, max_size=USERS))
+    for one in said:
+        if one.previous is not None and one.previous >= 100:
+            # Who had an address under a former user id may be two customers, until somebody merges them.
+            emails[one.previous - 100] = None
+    return Stream(said, tuple(emails), draw(st.booleans()), tuple(deliveries))
+
+
+@st.composite
+def _said(draw: st.DrawFn) -> Said:
+    minute = draw(st.integers(0, 20))
+    user, visitor = draw(st.integers(0, USERS - 1)), draw(st.integers(0, VISITORS - 1))
+    kind = draw(st.sampled_from(["track", "track", "identify", "identify", "alias"]))
+    if kind == "alias":
+        # Of two users who are each said to be the other, who came first is the one.
+        previous = draw(st.integers(0, VISITORS - 1) | st.integers(100, 99 + user)) if user else visitor
+        return Said("alias", minute, user=user, previous=previous)
+    if kind == "identify":
+        first_name = draw(st.none() | st.sampled_from(["Ann", "Bob"]))
+        return Said("identify", minute, user=user, visitor=draw(st.none() | st.just(visitor)), first_name=first_name)
+    who = draw(st.sampled_from(["user", "visitor", "both"]))
+    return Said("track", minute, user if who != "visitor" else None, visitor if who != "user" else None)
+
+
+@given(stream=streams())
+@settings(max_examples=60)
+async def test_any_order_repetition_and_batching_ends_the_same(
+    app: Litestar, store: Store, database: Database, stream: Stream
+) -> None:
+    outcomes = []
+    for deliveries in (tuple((place,) for place in range(len(stream.said))), stream.deliveries):
+        store.empty()
+        database.kept.pop("identities.recent", None)  # what the process remembers of the run before
+        with acting_as(database, Role.INGEST):
+            outcomes.append(await outcome(Shop(stream), deliveries, store))
+    assert outcomes[1] == outcomes[0]
+
+
+async def outcome(shop: Shop, deliveries: Sequence[Sequence[int]], store: Store) -> tuple[list[Row], list[Row]]:
+    """Who is who in the end, and what is stored of each name: links and traits, to the letter."""
+    for delivery in deliveries:
+        await service.track(shop.sender, [shop.message(place) for place in delivery])
+    return await shop.people(), list(store.root["identities"].find({}, {"created_at": 0}).sort("_id", 1))
+
+
+class Shop:
+    """Who says it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.sender = Sender("key_converges", "shop", trusted=stream.trusted)
+        self._stream = stream
+
+    def message(self, place: int) -> Message:
+        said = self._stream.said[place]
+        traits: Row | None = None
+        if said.type == "identify" and said.user is not None:
+            email = self._stream.emails[said.user]
+            traits = {} if email is None else {"email": f"e{email}@example.com"}
+            traits |= {"firstName": said.first_name} if said.first_name else {}
+        return Message(
+            said.type,
+            f"m-{place}",
+            _BEGIN + timedelta(minutes=said.minute),
+            user_id=None if said.user is None else f"user-{said.user}",
+            anonymous_id=None if said.visitor is None else f"visitor-{said.visitor}",
+            previous_id=None if said.previous is None else self._previous(said.previous),
+            name="Product Viewed" if said.type == "track" else None,
+            traits=traits,
+        )
+
+    @staticmethod
+    def _previous(number: int) -> str:
+        return f"visitor-{number}" if number < 100 else f"user-{number - 100}"
+
+    async def people(self) -> list[Row]:
+        """Each customer with what he did; then who is nobody.
+
+        A customer's name is not compared: where two users are one customer it is that of whoever was heard last. What
+        each of them said is in the identities.
+        """
+        source = self.sender.source
+        known = {names.of_user(source, f"user-{n}"): f"user {n}" for n in range(USERS)}
+        known |= {names.of_visitor(source, f"visitor-{n}"): f"visitor {n}" for n in range(VISITORS)}
+        owners = await identities.owners(known)
+        people: list[Row] = []
+        for customer_id in set(owners.values()):
+            person = await customers.get(SYSTEM, customer_id)
+            theirs = await identities.identities_of(customer_id)
+            people.append(
+                {
+                    "email": person.email,
+                    # What a browser says is a claim, and the first one on an address stands for all.
+                    "user ids": sorted(one.id for one in person.external_ids) if self.sender.trusted else [],
+                    "is": sorted(name for id_, name in known.items() if owners.get(id_) == customer_id),
+                    "is shown": sorted(name for id_, name in known.items() if id_ in theirs),
+                    "did": [event.message_id for event in await service.behind(customer_id, None, 100)],
+                }
+            )
+        nobody = {"nobody is": sorted(name for id_, name in known.items() if id_ not in owners)}
+        return [*sorted(people, key=str), nobody]
