@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from datetime import UTC, datetime
 from decimal import Decimal, Inexact, InvalidOperation, Overflow, Subnormal
@@ -12,6 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from crm.database import ids
 from crm.database.ids import StoredAmount, StoredSum, derived_id, for_storage, new_id, to_bson
 from crm.fields import Identifier
 
@@ -64,6 +66,11 @@ def test_the_border_between_parts_counts(one: tuple[str, ...], other: tuple[str,
 def test_derived_ids_are_equal_exactly_when_their_parts_are(one: list[str], other: list[str]) -> None:
     assert (derived_id("evt", *one) == derived_id("evt", *other)) is (one == other)
     _IDENTIFIER.validate_python(derived_id("evt", *one))
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_digits_are_those_of_rfc_4648(digest: bytes) -> None:
+    assert ids._base32(digest) == base64.b32encode(digest).decode().rstrip("=")
 
 
 def test_for_storage_leaves_out_what_is_none_and_turns_decimals() -> None:

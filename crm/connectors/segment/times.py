@@ -40,6 +40,8 @@ def parse(sent: Sent) -> datetime | None:
 
 
 def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -101,7 +103,8 @@ def settle(
         return received_at, "clamped" if moment - received_at >= _SECOND else clock
     if moment < EARLIEST:
         raise Refusal("invalid_timestamp", pointer)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000), clock
+    beyond = moment.microsecond % 1000
+    return (moment - timedelta(microseconds=beyond) if beyond else moment), clock
 
 
 def _shifted(moment: datetime, ahead: timedelta) -> datetime:
