@@ -88,8 +88,8 @@ def from_environment() -> Litestar:
     sys.setswitchinterval(0.001)
     app = create_app(settings)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
-    # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not because
-    # batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
+    # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
+    # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
