@@ -30,6 +30,8 @@ _OBJECT_WANTED: Final = "The body must be a JSON object."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
 _NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary or instance of ")
 
+#: Parameters whose names Litestar or Python keeps for itself; Litestar tells what the handler calls them.
+_RENAMED: Final = {"in_state": "state", "from_": "from"}
 #: How Litestar says that a parameter is missing: nothing else of the exception says which.
 _MISSING: Final = re.compile(r"Missing required (?:query|header|cookie) parameter '([\w-]+)'", re.ASCII)
 
@@ -167,7 +169,7 @@ def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
         key = str(entry.get("key", "")) if isinstance(entry, dict) else ""
         message = str(entry.get("message", "")) if isinstance(entry, dict) else "not acceptable"
         if entry.get("source") in {"query", "path", "header"}:
-            yield FieldError(key, _sentence(message))
+            yield FieldError(_RENAMED.get(key, key), _sentence(message))
         elif key in {"", "data"}:
             yield FieldError("", _OBJECT_WANTED if _NOT_AN_OBJECT.search(message) else _sentence(message))
         else:

@@ -183,7 +183,7 @@ async def test_carts_are_listed_by_state_the_one_touched_last_first(
     assert (await read(sales, ids[4]))["cart"] is None
     assert good(await sales.get("/api/v1/carts", params={"count": "true"}))["count"] == 4
     refused(await sales.get("/api/v1/carts", params={"sort": "value"}), 400, "unreadable_request")
-    refused(await sales.get("/api/v1/carts", params={"state": "full"}), 400, "unreadable_request")
+    refused(await sales.get("/api/v1/carts", params={"state": "full"}), 400, "unreadable_request", "state")
     with acting_as(database, Role.SALES):
         shown = await activity.read(SYSTEM, ids[0], abandoned_after=timedelta(minutes=10))
     assert shown.cart is not None

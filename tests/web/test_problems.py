@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from litestar import Litestar, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from structlog.testing import capture_logs
 
@@ -44,7 +44,12 @@ async def _events(data: JSONBody[EventBatch]) -> None: ...
 
 
 @get("/list")
-async def _list(status: FromQuery[Status | None] = None, limit: FromQuery[int] = 5) -> None: ...
+async def _list(
+    status: FromQuery[Status | None] = None,
+    limit: FromQuery[int] = 5,
+    in_state: Annotated[Status | None, QueryParameter(name="state")] = None,
+    from_: Annotated[int | None, QueryParameter(name="from")] = None,
+) -> None: ...
 
 
 @get("/raise")
@@ -160,10 +165,10 @@ async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient) ->
     problem(answer, 413, "payload_too_large")
 
 
-@pytest.mark.parametrize(("query", "pointer"), [("status=swordfish", "status"), ("limit=swordfish", "limit")])
-async def test_a_parameter_is_named_and_not_repeated(client: httpx.AsyncClient, query: str, pointer: str) -> None:
-    body = problem(await client.get(f"/list?{query}"), 400, "unreadable_request")
-    assert list(pointers(body)) == [pointer]
+@pytest.mark.parametrize("name", ["status", "limit", "state", "from"])
+async def test_a_parameter_is_named_as_it_was_sent_and_not_repeated(client: httpx.AsyncClient, name: str) -> None:
+    body = problem(await client.get("/list", params={name: SECRET}), 400, "unreadable_request")
+    assert list(pointers(body)) == [name]
 
 
 async def test_a_path_that_is_not_there_and_a_method_that_is_not_allowed(client: httpx.AsyncClient) -> None:
