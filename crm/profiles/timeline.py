@@ -15,6 +15,8 @@ from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 _Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
 _RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}
+#: As long as a name may be; titles and paths may be longer.
+_LONGEST_SUMMARY: Final = 200
 _LINKED: Final = {"user": "User id linked", "visitor": "Browser linked", "email": "E-mail address linked"}
 
 
@@ -32,8 +34,10 @@ def of_refund(refund: OrderRefundOut) -> TimelineEntry:
 
 
 def of_event(event: EventOut) -> TimelineEntry:
-    """A browsing event, at the time it happened."""
-    return _entry("event", event.occurred_at, event, event.name or event.type)
+    """A browsing event, at the time it happened. Browsers' libraries name no page: its title says more than "page"."""
+    page = event.context.get("page") or {}
+    summary = event.name or page.get("title") or page.get("path") or event.type
+    return _entry("event", event.occurred_at, event, summary[:_LONGEST_SUMMARY])
 
 
 def of_interaction(interaction: InteractionOut) -> TimelineEntry:
