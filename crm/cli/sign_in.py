@@ -207,10 +207,17 @@ def _read(model: type[M], given: Mapping[str, Any], says: str) -> M:
 
 def show_keys(found: Sequence[KeyOut], as_json: bool) -> None:
     """Print keys for a person or for a program."""
-    rows = [list(key.model_dump(mode="json" if as_json else "python").values()) for key in found]
-    if not as_json:
-        rows = [[", ".join(cell) if isinstance(cell, list) else cell for cell in row] for row in rows]
-    show_table(tuple(KeyOut.model_fields), rows, as_json)
+    if as_json:
+        show_table(tuple(KeyOut.model_fields), [list(key.model_dump(mode="json").values()) for key in found], as_json)
+        return
+    rows = [(k.id, k.kind, k.name, k.hint, k.source, _terms(k), k.revoked_at) for k in found]
+    show_table(("id", "kind", "name", "hint", "source", "only", "revoked_at"), rows, as_json)
+
+
+def _terms(key: KeyOut) -> str:
+    """What a key is held to, a line for each; the options of ``crm key add`` say what each means."""
+    limits = [f"{key.events_per_second} events/s"] if key.events_per_second else []
+    return "\n".join([*key.origins, *key.event_types, *limits, *(["large batches"] if key.large_batches else [])])
 
 
 def _password(from_stdin: bool) -> str:
@@ -237,7 +244,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: b
         named = [dict(zip(columns, row, strict=True)) for row in rows]
         Console().print_json(json.dumps(named, default=datetime.isoformat))
         return
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        # An id that is cut short or broken in two cannot be copied.
+        table.add_column(name, no_wrap=name == "id", overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     Console().print(table)

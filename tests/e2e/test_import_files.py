@@ -106,7 +106,7 @@ def begun(demo: DemoProcess, command: list[str], journal: Path) -> subprocess.Po
 
 @pytest.mark.parametrize(("packed", "number"), [(False, signal.SIGKILL), (True, signal.SIGINT)])
 def test_stopped_and_resumed(packed: bool, number: signal.Signals, bare_demo: DemoProcess, tmp_path: Path) -> None:
-    count = 40_000
+    count = 100_000
     source = f"stopped-{packed}"
     file = tmp_path / "events.ndjson"
     body = b"".join(event(n, source) for n in range(count))
