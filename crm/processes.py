@@ -53,14 +53,15 @@ def free_port() -> int:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Memory of a process and all its children (resident set size); None where not on Linux.
+    """Memory of a process and all its children; None where not on Linux.
 
-    Pages that processes share are counted in each of them.
+    Pages that processes share, as forks do, are counted once: in each process for its part (proportional set size).
     """
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except (OSError, IndexError, ValueError):
+        own = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    except (OSError, StopIteration):
         return None
     below = (resident_bytes(int(child)) for child in children)
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(found for found in below if found is not None)
+    return own * 1024 + sum(found for found in below if found is not None)

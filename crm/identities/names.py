@@ -9,14 +9,14 @@ from crm.database.ids import derived_id
 _PREFIX = "idn"
 
 
-# 3 µs each (measured); a visitor sends many events.
-@lru_cache(maxsize=50_000)
+# 2 µs each (measured); a visitor sends many events, one after the other. An entry is 0.35 KB.
+@lru_cache(maxsize=10_000)
 def of_user(source: str, user_id: str) -> str:
     """The identity of a user id, as the system ``source`` gives it."""
     return derived_id(_PREFIX, "user", source, user_id)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=10_000)
 def of_visitor(source: str, anonymous_id: str) -> str:
     """The identity of a browser or device."""
     return derived_id(_PREFIX, "visitor", source, anonymous_id)
