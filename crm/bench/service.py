@@ -88,7 +88,11 @@ def serving(stored: Store, workers: int, **settings: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "crm", "serve", "--port", str(port), "--workers", str(workers)]
     environment = {**os.environ, **stored.environment, **settings}
     process = subprocess.Popen(  # noqa: S603  our own command line
-        command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent()
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=dies_with_parent(),
     )
     try:
         _wait(port, process)

@@ -66,7 +66,6 @@ def run(events: int, requests: int, on_progress: rounds.Progress | None = None) 
         with RawWriter(stored.mongodb_uri, stored.settings.mongodb_database, "events") as writer:
             for number in range(_PAGE):
                 writer.insert_many([_event(user, number, dice) for user in range(_READ)])
-            _read(stored, server, some, requests, _FEW)  # a server that has just started is slow
             measured.append(_read(stored, server, some, requests, _FEW))
             done = _FEW
             while done < events:
@@ -139,7 +138,9 @@ def _read(
             path = f"/api/v1/customers/{ids[number % len(ids)]}/timeline?limit={_PAGE}"
             yield load.request("GET", path, service.HOST, f"Bearer {stored.token}")
 
-    measured = asyncio.run(load.run(service.HOST, server.port, asked(), connections=1))
-    if set(measured.statuses) != {200}:
-        raise OperatorError(f"Answers were {measured.statuses}.")
+    # Once before: a server that has just started is slow, and so is MongoDB after a million inserts.
+    for _ in range(2):
+        measured = asyncio.run(load.run(service.HOST, server.port, asked(), connections=1))
+        if set(measured.statuses) != {200}:
+            raise OperatorError(f"Answers were {measured.statuses}.")
     return Row(name, events, requests, measured.percentile(0.5), measured.percentile(0.99))
