@@ -30,6 +30,7 @@ from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database
+from crm.duplicates.routes import router as duplicates_router
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -41,6 +42,9 @@ from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
 from crm.log import configure as configure_log
+from crm.merges import service as merges
+from crm.merges.routes import customer_router as customer_merges_router
+from crm.merges.routes import router as merges_router
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
@@ -62,6 +66,9 @@ API_ROUTERS: Sequence[Router] = (
     customer_orders_router,
     profiles_router,
     customer_activity_router,
+    customer_merges_router,
+    merges_router,
+    duplicates_router,
     carts_router,
     orders_router,
     order_changes_router,
@@ -129,6 +136,7 @@ def create_app(
                 identities.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                merges.carrying_on(own),
                 worker.running(wanted=work_inbox),
             ):
                 yield

@@ -11,12 +11,14 @@ from crm.customers.contract import CONTRACT as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
+from crm.duplicates.contract import CONTRACT as DUPLICATES
 from crm.errors import ContractError
 from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
 from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
+from crm.merges.contract import CONTRACT as MERGES
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
@@ -30,6 +32,8 @@ _COLLECTIONS = (
     IDENTITIES,
     *ACTIVITY,
     INTERACTIONS,
+    MERGES,
+    DUPLICATES,
     *CONNECTIONS,
     INBOX,
     PRIVACY,

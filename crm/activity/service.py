@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -90,6 +91,11 @@ async def carts(
 async def forget(customer_id: str, *, session: Any = None) -> None:
     """Remove what is stored of a customer's activity."""
     await Activity.stored().delete_many(queries.of_customers([customer_id]).filter, session=session)
+
+
+async def tell(customer_ids: Sequence[str]) -> None:
+    """Write what some customers do at present: their events were divided otherwise before."""
+    await projection.project(customer_ids)
 
 
 async def catch_up() -> None:

@@ -38,16 +38,39 @@ def by_ids(customer_ids: list[str]) -> Query:
     return Query({"_id": {"$in": customer_ids}}, projection=("_id",))
 
 
+def whole(customer_ids: list[str]) -> Query:
+    """Several customers, with all that is known of them."""
+    return Query({"_id": {"$in": customer_ids}})
+
+
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
-    "addresses", "unverified",
+    "addresses", "unverified", "former",
 )  # fmt: skip
 
 
 def named_by_id(customer_ids: list[str]) -> Query:
     """Several customers with their names."""
     return Query({"_id": {"$in": customer_ids}}, projection=_NAMES)
+
+
+def named_by_former_ids(customer_ids: list[str]) -> Query:
+    """The customers into whom others were merged, by the ids of those."""
+    return Query({"former.id": {"$in": customer_ids}}, projection=_NAMES)
+
+
+def leading_on(customer_ids: list[str]) -> Query:
+    """The customers to whom some ids lead: their own, and those of others who were merged into them."""
+    chosen = {"$in": customer_ids}
+    return Query({"$or": [{"_id": chosen}, {"former.id": chosen}]}, projection=("former",))
+
+
+def with_former(customer_id: str, former_ids: Sequence[str]) -> Filter:
+    """A customer into whom these were merged and nobody else."""
+    if not former_ids:
+        return {"_id": customer_id, "former": {"$exists": False}}
+    return {"_id": customer_id, "former": {"$size": len(former_ids)}, "former.id": {"$all": list(former_ids)}}
 
 
 def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
@@ -75,7 +98,7 @@ def named_by_any(
     """The customers with one of these ids, addresses, or other systems' ids (by source), each by its own index."""
     ways: list[Filter] = []
     if customer_ids:
-        ways.append({"_id": {"$in": list(customer_ids)}})
+        ways += (named_by_id(list(customer_ids)).filter, named_by_former_ids(list(customer_ids)).filter)
     if email_keys:
         ways.append({"email_keys": {"$in": list(email_keys)}})
     ways += (named_by_external_ids(source, list(ids)).filter for source, ids in external.items())
@@ -156,6 +179,24 @@ def consent_given(consent: Mapping[str, Any], now: datetime) -> Update:
         "$set": {"updated_at": now},
         "$inc": {"version": 1},
     }
+
+
+def merged(fields: Mapping[str, Any], version: int, last_seen_at: datetime | None, now: datetime) -> Update:
+    """A customer becomes what two were."""
+    update = set_fields({**fields, "stats.last_seen_at": last_seen_at}, now=now)
+    del update["$inc"]
+    update["$set"]["version"] = version
+    return update
+
+
+def match_keys_behind(after: str, limit: int) -> Query:
+    """What the customers whose ids come next may share with others."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("match_keys",))
+
+
+def sharing(keys: list[str], limit: int) -> Query:
+    """The customers who have one of these keys."""
+    return Query({"match_keys": {"$in": keys}}, limit=limit, projection=("match_keys",))
 
 
 def stats_revisions(customer_ids: list[str]) -> Query:

@@ -25,6 +25,8 @@ from crm.fields import (
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
+#: Ids of merges, each in turn of the customer that the one before it had made.
+MovedBy = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
 #: Fields that a browser may claim; until a trusted source says the same they are unverified.
 Claimable = Literal["email", "phone", "first_name", "last_name", "external_ids"]
 
@@ -175,7 +177,11 @@ class StatsOut(WireOut):
 
 
 class CustomerOut(WireOut):
-    """A customer. What ``unverified`` names came from a browser, and no trusted source has said the same yet."""
+    """A customer.
+
+    What ``unverified`` names came from a browser, and no trusted source has said the same yet. ``former_ids`` are those
+    of customers who were merged into this one; they lead here.
+    """
 
     id: str
     version: int
@@ -187,6 +193,7 @@ class CustomerOut(WireOut):
     tags: list[str]
     attributes: dict[str, AttributeValue]
     external_ids: list[ExternalIdentity]
+    former_ids: list[str]
     consents: list[Consent]
     unverified: list[Claimable]
     stats: StatsOut

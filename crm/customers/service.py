@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, queries
+from crm.customers import claiming, following, joining, merging, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
+from crm.customers.following import Heir
+from crm.customers.joining import Joined
 from crm.customers.mapping import merge_attributes, shape, with_keys
+from crm.customers.merging import Decision, Parted
 from crm.customers.resolving import Naming, resolve_many
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
 from crm.database.collection import Write
@@ -21,6 +24,7 @@ from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import (
     AlreadyExists,
+    Conflict,
     CrmError,
     FieldError,
     Forbidden,
@@ -34,8 +38,14 @@ log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
-__all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+__all__ = [  # of this feature's other files, for the features that push, track and merge
+    "Decision", "Found", "Heir", "Joined", "Learnt", "Naming", "Parted", "Told", "resolve_many",
+]  # fmt: skip
 find_named = claiming.find
+heirs = following.heirs
+current = following.current
+join = joining.join
+part = joining.part
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
@@ -68,8 +78,15 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     del principal
     found = await Customer.fetch(queries.by_id(customer_id))
     if found is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
     return shape(found)
+
+
+async def some(principal: Principal, customer_ids: Sequence[str]) -> dict[str, CustomerOut]:
+    """Several customers by id; those who do not exist are left out."""
+    del principal
+    found = await Customer.fetch_all(queries.whole(list(customer_ids))) if customer_ids else []
+    return {customer.id: shape(customer) for customer in found}
 
 
 async def require(customer_id: str) -> None:
@@ -77,9 +94,34 @@ async def require(customer_id: str) -> None:
 
     Raises:
         NotFound: There is none of that id.
+        Moved: It was merged into another.
     """
     if await Customer.stored().find_one(queries.by_ids([customer_id])) is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
+
+
+async def former_ids(customer_id: str) -> list[str]:
+    """The ids of those who were merged into a customer."""
+    row = await Customer.stored().find_one(queries.leading_on([customer_id]))
+    return [former["id"] for former in row.get("former") or ()] if row else []
+
+
+async def plan_merge(
+    principal: Principal, customer_id: str, other_id: str, *, phone_region: str | None = None
+) -> tuple[CustomerOut, CustomerOut, CustomerOut, list[Decision]]:
+    """Two customers, what they would be together, and why.
+
+    Raises:
+        NotFound: There is no such customer.
+        InvalidInput: There is no such other customer.
+        Conflict: Together they have more than one customer can have.
+    """
+    del principal
+    this, other = await joining.pair(customer_id, other_id)
+    plan = merging.plan(this, other, {}, new_id("mrg"))
+    after = {**this, **joining.result(this, plan, phone_region)}
+    together = Customer.from_row({name: value for name, value in after.items() if value is not None})
+    return shape(Customer.from_row(this)), shape(Customer.from_row(other)), shape(together), plan.decisions
 
 
 async def existing(customer_ids: list[str]) -> set[str]:
@@ -127,7 +169,7 @@ async def update(
             fields[name] = []
     present = await Customer.fetch(queries.by_id(customer_id))
     if present is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
     if "attributes" in fields:
         patch = fields["attributes"]
         fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
@@ -173,6 +215,23 @@ async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = N
     if isinstance(found, CrmError):
         raise found
     return found
+
+
+async def match_keys_behind(after: str, limit: int) -> dict[str, list[str]]:
+    """What the customers whose ids come next may share with others, by id and in their order."""
+    rows = await Customer.stored().find(queries.match_keys_behind(after, limit))
+    return {row["_id"]: row.get("match_keys") or [] for row in rows}
+
+
+async def sharing(keys: list[str], limit: int) -> dict[str, list[str]]:
+    """What the customers have who have one of these keys, by id; at most ``limit`` of them."""
+    rows = await Customer.stored().find(queries.sharing(keys, limit))
+    return {row["_id"]: row["match_keys"] for row in rows}
+
+
+async def estimated_count() -> int:
+    """About how many customers there are: for a progress bar."""
+    return await Customer.stored().estimated_count()
 
 
 async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:
@@ -226,14 +285,23 @@ async def seen(latest: Mapping[str, Any]) -> None:
         log.error("last_seen_at was refused", customer_id=list(latest)[place])
 
 
-async def remove(customer_id: str, *, session: Any = None) -> None:
+async def remove(customer_id: str, former: Sequence[str], *, session: Any = None) -> None:
     """Remove the customer's own document; what belongs to it is the caller's part.
+
+    Args:
+        customer_id: Whose.
+        former: All who were merged into it.
+        session: The transaction.
 
     Raises:
         NotFound: There is none of that id.
+        Conflict: Others were merged into it.
     """
-    if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
-        raise NotFound("There is no such customer.")
+    customers = Customer.stored()
+    if await customers.delete_one(queries.with_former(customer_id, former), session=session) == 0:
+        if await customers.find_one(queries.by_ids([customer_id]), session=session) is None:
+            raise NotFound("There is no such customer.")
+        raise Conflict("This customer was merged with another in this moment; try again.", retry_after=1)
 
 
 def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:

@@ -132,10 +132,10 @@ async def owners(ids: Iterable[str]) -> dict[str, str]:
 
 
 async def identities_of(customer_id: str) -> list[str]:
-    """All that belongs to a customer: the customer's own id, then those of users, addresses and browsers."""
+    """All that belongs to a customer: the own id and those of before merges, then of users, addresses and browsers."""
     with driver.acting_within(Role.INGEST):
-        roots = await _roots(customer_id)
-        return [customer_id, *roots, *await _reached(customer_id, roots, MOST_IDENTITIES)]
+        ids, roots = await _roots(customer_id)
+        return [*ids, *roots, *await _reached(ids, roots, MOST_IDENTITIES)]
 
 
 async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[str]]:
@@ -151,7 +151,7 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
 async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
     """The names that were linked to a customer last, behind a position in time."""
     with driver.acting_within(Role.INGEST):
-        reached = await _reached(customer_id, await _roots(customer_id), MOST_IDENTITIES)
+        reached = await _reached(*await _roots(customer_id), MOST_IDENTITIES)
     linked = [
         Linked(key, row["linked_at"].astimezone(UTC), row["kind"], row.get("source"), row["value"])
         for key, row in reached.items()
@@ -167,8 +167,8 @@ async def forget(customer_id: str) -> list[str]:
         The ids of those identities.
     """
     with driver.acting_within(Role.INGEST):
-        kinds: dict[str, str] = await _roots(customer_id)
-        reached = await _reached(customer_id, kinds, 0)
+        own, kinds = await _roots(customer_id)
+        reached = await _reached(own, kinds, 0)
         kinds |= {key: row["kind"] for key, row in reached.items()}
         kinds |= await _addresses_of(list(kinds))
         ids = list(kinds)
@@ -182,31 +182,37 @@ async def forget(customer_id: str) -> list[str]:
     return ids
 
 
-async def _roots(customer_id: str) -> dict[str, str]:
-    """The identities that belong to a customer by name: id → kind."""
+async def _roots(customer_id: str) -> tuple[list[str], dict[str, str]]:
+    """The ids of a customer, the own one first, and the identities that are theirs by name: id → kind.
+
+    The own one is that of whom an id leads to, where a customer was merged.
+    """
     found = await customers.find_named([customer_id])
-    if not found.exists(customer_id):
-        return {}
+    current = found.current(customer_id)
+    if current is None:
+        return [customer_id], {}
+    customer_id = current
+    ids = [customer_id, *found.former(customer_id)]
     email_keys, external, confirmed = found.names(customer_id)
     users = [names.of_user(source, user_id) for source, user_id in external]
     if not confirmed:
         # Only claimed: a link that leads elsewhere goes before.
         whose = await owners(users)
         users = [user for user in users if whose.get(user, customer_id) == customer_id]
-    return dict.fromkeys(users, "user") | dict.fromkeys(map(names.of_email, email_keys), "email")
+    return ids, dict.fromkeys(users, "user") | dict.fromkeys(map(names.of_email, email_keys), "email")
 
 
-async def _reached(customer_id: str, roots: Iterable[str], limit: int) -> dict[str, Row]:
+async def _reached(ids: Sequence[str], roots: Iterable[str], limit: int) -> dict[str, Row]:
     """The identities whose first links lead to a customer or their names, at most ``limit``; 0 is all."""
     reached: dict[str, Row] = {}
-    frontier = [customer_id, *roots]
+    frontier = [*ids, *roots]
     for _ in range(MOST_HOPS):
         rows: dict[str, Row] = {}
         for start in range(0, len(frontier), _TOGETHER):
             query = queries.leading_to(frontier[start : start + _TOGETHER], limit)
             rows |= {row["_id"]: row for row in await Identity.stored().find(query)}
         known = {*roots, *reached}
-        new = await _not_elsewhere(customer_id, {key: row for key, row in rows.items() if key not in known})
+        new = await _not_elsewhere(ids[0], {key: row for key, row in rows.items() if key not in known})
         reached |= new
         frontier = [key for key, row in new.items() if row["kind"] != "visitor"]  # nothing ever leads to a browser
         if not frontier or 0 < limit <= len(reached):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm.customers.schemas import MovedBy
 from crm.database.documents import VersionedDocument
 from crm.fields import Identifier, Line, LongText, Moment
 from crm.interactions.schemas import Direction, Kind, TaskStatus
@@ -14,6 +15,7 @@ class Interaction(VersionedDocument):
         status: Of a task only.
         author_id: The user who noted it.
         author_name: What colleagues called that user then.
+        moved_by: The merges of customers that brought it to this one, so that undoing them takes it back.
     """
 
     customer_id: Identifier
@@ -28,6 +30,7 @@ class Interaction(VersionedDocument):
     status: TaskStatus | None = None
     author_id: Line
     author_name: Line
+    moved_by: MovedBy | None = None
 
     class Settings:
         """Beanie's settings."""

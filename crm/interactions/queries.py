@@ -33,6 +33,11 @@ def tasks_of(assignee: str, status: str) -> Filter:
     return {"assignee": assignee, "status": status, "due_at": {"$exists": True}}
 
 
+def moved_by(customer_id: str, merge_id: str) -> Filter:
+    """The talks that a merge moved to a customer."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
+
+
 def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
     """A customer's latest interactions behind a position in time, for the timeline."""
     return beyond(of_customer(customer_id), "-occurred_at", position, limit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
+from crm.database.moving import in_batches, moved, moved_back
 from crm.database.paging import Page, PageRequest, Position
 from crm.errors import InvalidInput, NotFound, StaleVersion
 from crm.identity import Principal
@@ -27,11 +29,11 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         InvalidInput: There is no such customer.
     """
     try:
-        await customers.require(new.customer_id)
+        customer_id = await customers.current(new.customer_id)
     except NotFound:
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     moment = now()
-    fields = new.model_dump()
+    fields = new.model_dump() | {"customer_id": customer_id}
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
@@ -49,15 +51,18 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         }
     )
     interaction = await interaction.add_once()
-    try:
-        await customers.require(new.customer_id)
-    except NotFound:
+    heir = (await customers.heirs([interaction.customer_id])).get(interaction.customer_id)
+    if heir is None:
         # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
         emptied = {"subject": "The customer was deleted.", "body": None, "outcome": None}
         await Interaction.change(
             queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
         )
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    if heir.id != interaction.customer_id:
+        # Merged in the same moment, after its interactions were moved.
+        await move(interaction.customer_id, heir.id, heir.by)
+        interaction = await _require(interaction.id)
     return _shape(interaction)
 
 
@@ -78,11 +83,12 @@ async def page(
     if assignee == "me":
         assignee = principal.id
     sort = queries.LISTINGS.choose({"customer_id": customer_id, "assignee": assignee, "status": status}, request.sort)
-    if customer_id is not None:
-        chosen = queries.of_customer(customer_id)
-    else:
-        chosen = queries.tasks_of(assignee or "", status or "")
-    return (await Interaction.page(chosen, sort, request)).map(_shape)
+    if customer_id is None:
+        return (await Interaction.page(queries.tasks_of(assignee or "", status or ""), sort, request)).map(_shape)
+    found = await Interaction.page(queries.of_customer(customer_id), sort, request)
+    if not found.items and (heir := (await customers.heirs([customer_id])).get(customer_id)):
+        found = await Interaction.page(queries.of_customer(heir.id), sort, request)
+    return found.map(_shape)
 
 
 async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
@@ -118,6 +124,24 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
 
 
+async def move(customer_id: str, to: str, by: Sequence[str]) -> int:
+    """Move all talks with a customer who was merged; returns how many there were.
+
+    Args:
+        customer_id: The customer of before.
+        to: The customer of now.
+        by: The merges that led from the one to the other.
+    """
+    update = moved(to, by, {"updated_at": now()})
+    return await in_batches(Interaction.stored(), queries.of_customer(customer_id), update)
+
+
+async def move_back(customer_id: str, to: str, merge_id: str) -> int:
+    """Move back the talks that a merge moved to a customer; returns how many there were."""
+    update = moved_back(to, merge_id, {"updated_at": now()})
+    return await in_batches(Interaction.stored(), queries.moved_by(customer_id, merge_id), update)
+
+
 async def remove_all(customer_id: str, *, session: Any) -> int:
     """Remove all interactions with a customer; returns how many there were."""
     return await Interaction.stored().delete_many(queries.of_customer(customer_id), session=session)
@@ -131,4 +155,4 @@ async def _require(interaction_id: str) -> Interaction:
 
 
 def _shape(interaction: Interaction) -> InteractionOut:
-    return InteractionOut(**interaction.model_dump(exclude={"revision_id"}))
+    return InteractionOut(**interaction.model_dump(exclude={"revision_id", "moved_by"}))

@@ -129,6 +129,7 @@ class _Change:
     push: Prepared
     present: Row | None
     customer_id: str | None = None
+    moved_by: list[str] | None = None
     row: Row | None = None
 
     def touched(self) -> set[str]:
@@ -247,7 +248,25 @@ async def _with_customers(
         if change.push.naming is None and change.present is not None:
             # Attached by hand: a push that names nobody keeps it.
             change.customer_id = change.present.get("customer_id")
+    await _note_merges(changes)
     return [change for change in changes if change.index not in answers]
+
+
+async def _note_merges(changes: list[_Change]) -> None:
+    """What a push takes from a customer who was merged a moment ago, and whose orders are not moved yet.
+
+    Undoing the merge takes it back like those that the merge itself moved.
+    """
+    taken = [
+        (change, change.present)
+        for change in changes
+        if change.present and change.present.get("customer_id") not in {None, change.customer_id}
+    ]
+    heirs = await customers.heirs([present["customer_id"] for _, present in taken]) if taken else {}
+    for change, present in taken:
+        heir = heirs.get(present["customer_id"])
+        if heir is not None and heir.id == change.customer_id:
+            change.moved_by = list(dict.fromkeys([*(present.get("moved_by") or ()), *heir.by]))
 
 
 def _next_row(change: _Change, moment: datetime) -> Row:
@@ -264,6 +283,8 @@ def _next_row(change: _Change, moment: datetime) -> Row:
     if change.customer_id:
         row["customer_id"] = change.customer_id
     if present is not None:
+        same = present.get("customer_id") == change.customer_id
+        row["moved_by"] = present.get("moved_by") if same else change.moved_by
         if push.source_updated_at is None and "source_updated_at" in present:
             # Who names no version does not take it away: an older push must not come after.
             row["source_updated_at"] = present["source_updated_at"]
@@ -295,7 +316,7 @@ def version_row(row: Row) -> Row:
         "version": row["version"],
         "changed_at": row["updated_at"],
         "content_hash": row["content_hash"],
-        **{name: row[name] for name in _CONTENT if name in row},
+        **{name: row[name] for name in (*_CONTENT, "moved_by") if name in row},
     }
 
 
@@ -358,7 +379,7 @@ def _as_write(change: _Change) -> Write:
     row, present = cast("Row", change.row), cast("Row", change.present)
     return Write(
         queries.at_version(row["_id"], present["version"]),
-        queries.replaced({**dict.fromkeys(_CONTENT), **_content(row)}, row["updated_at"]),
+        queries.replaced({**dict.fromkeys(_CONTENT), **_content(row), "moved_by": row["moved_by"]}, row["updated_at"]),
     )
 
 

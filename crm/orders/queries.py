@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -168,6 +168,16 @@ def detached(now: datetime) -> Update:
     }
 
 
+def moved_by(customer_id: str, merge_id: str) -> Filter:
+    """The orders that a merge moved to a customer, and that are theirs still."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
+
+
+def versions_moved_by(customer_id: str, merge_id: str) -> Filter:
+    """What those orders were before."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
+
+
 def with_refunds(customer_id: str) -> Filter:
     """A customer's orders of which something was given back."""
     return {"customer_id": customer_id, "refunds": {"$exists": True}}
@@ -202,9 +212,9 @@ def stats(customer_ids: list[str]) -> Pipeline:
     ]
 
 
-def due_for(customer_id: str) -> Filter:
-    """Whether a customer's totals have to be added up again."""
-    return {"customer_ids": customer_id}
+def due_for(customer_ids: Collection[str]) -> Filter:
+    """Whether the totals of any of these customers have to be added up again."""
+    return {"customer_ids": {"$in": list(customer_ids)}}
 
 
 def due_among(customer_ids: list[str]) -> Query:

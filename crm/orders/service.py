@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal
-from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
+from crm.orders import checking, mapping, moving, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
@@ -133,7 +133,6 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     Raises:
         UnreadableRequest: No index serves this combination.
     """
-    del principal
     given: dict[str, Any] = {
         "customer_id": wanted.customer_id,
         "status": wanted.status,
@@ -148,7 +147,12 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
-    return (await Order.page(chosen, sort, request)).map(mapping.shape)
+    found = await Order.page(chosen, sort, request)
+    if not found.items and wanted.customer_id is not None:
+        heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
+        if heir is not None and heir.id != wanted.customer_id:
+            return await page(principal, replace(wanted, customer_id=heir.id), request)
+    return found.map(mapping.shape)
 
 
 async def require_customer(customer_id: str) -> None:
@@ -190,9 +194,11 @@ async def update(
         fields["content_hash"] = mapping.withdrawn_hash(present.content_hash)
     if fields.get("customer_id") is not None:
         try:
-            await customers.require(fields["customer_id"])
+            fields["customer_id"] = await customers.current(fields["customer_id"])
         except NotFound:
             raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    if fields.get("customer_id", present.customer_id) != present.customer_id:
+        fields["moved_by"] = None  # by hand, from here on
     touched = {present.customer_id, fields.get("customer_id")} - {None}
     async with projection.changing([customer_id for customer_id in touched if customer_id]):
         await OrderVersion.stored().insert_new([version_row(present.as_stored())])
@@ -286,9 +292,30 @@ async def detach_all(customer_id: str, *, session: Any) -> int:
     return await projection.detach(customer_id, session=session)
 
 
-async def settled(customer_id: str) -> None:
-    """Return once a customer's totals show every order that was stored before this call."""
-    await projection.settled(customer_id)
+async def move(customer_id: str, to: str, by: Sequence[str]) -> int:
+    """Move the orders of a customer who was merged, totals included; returns how many there were.
+
+    Args:
+        customer_id: The customer of before.
+        to: The customer of now.
+        by: The merges that led from the one to the other.
+    """
+    async with projection.changing([customer_id, to]):
+        return await moving.move(customer_id, to, by)
+
+
+async def move_back(customer_id: str, to: str, merge_id: str) -> int:
+    """Move back the orders that a merge moved to a customer, totals included; returns how many there were."""
+    async with projection.changing([customer_id, to]):
+        return await moving.move_back(customer_id, to, merge_id)
+
+
+async def settled(*customer_ids: str) -> bool:
+    """Return once customers' totals show every order that was stored before this call; says whether any was due.
+
+    Ids of before a merge are followed.
+    """
+    return await projection.settled(customer_ids)
 
 
 async def add_up_due() -> int:

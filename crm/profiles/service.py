@@ -12,12 +12,14 @@ from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
+from crm.duplicates import service as duplicates
 from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
+from crm.merges import service as merges
 from crm.orders import service as orders
 from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
@@ -32,7 +34,11 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
         NotFound: There is none of that id.
     """
     await orders.settled(customer_id)
-    return await customers.get(principal, customer_id)
+    found = await customers.get(principal, customer_id)
+    # An order that had found its customer just before a merge is marked with the id of before.
+    if found.former_ids and await orders.settled(*found.former_ids):
+        return await customers.get(principal, customer_id)
+    return found
 
 
 async def read_timeline(
@@ -73,18 +79,24 @@ async def delete(principal: Principal, customer_id: str) -> None:
 
     Raises:
         NotFound: There is no such customer.
+        Conflict: Another was merged into it in this moment, or that was undone: make the call again.
         Forbidden: MongoDB refuses the role, whatever route let it through.
     """
     del principal
     await customers.require(customer_id)
-    await events.remove_all([customer_id, *await identities.forget(customer_id)])
+    former = await customers.former_ids(customer_id)
+    ids = [customer_id, *former]
+    await events.remove_all([*ids, *await identities.forget(customer_id)])
 
     async def together(session: Any) -> None:
-        await customers.remove(customer_id, session=session)
-        await orders.detach_all(customer_id, session=session)
-        await interactions.remove_all(customer_id, session=session)
-        await activity.forget(customer_id, session=session)
-        await idempotency.forget(customer_id, session=session)
+        await customers.remove(customer_id, former, session=session)
+        for one in ids:
+            await orders.detach_all(one, session=session)
+            await interactions.remove_all(one, session=session)
+            await activity.forget(one, session=session)
+            await idempotency.forget(one, session=session)
+        await merges.forget(ids, session=session)
+        await duplicates.forget(ids, session=session)
 
     await driver.run_transaction(together)
 

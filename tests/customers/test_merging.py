@@ -115,7 +115,7 @@ def resolve(row: Row, channel: str) -> str | None:
 def test_undone_at_once_both_are_what_they_were(pair: tuple[Row, Row], data: st.DataObject) -> None:
     this, other = pair
     conflicts = [d.field for d in plan(this, other, {}, MERGE).decisions if d.conflict]
-    choices = {name: data.draw(st.sampled_from(["this", "other"])) for name in conflicts}
+    choices: dict[str, Side] = {name: data.draw(st.sampled_from(["this", "other"])) for name in conflicts}
     after = merged(this, other, choices)
     parted = part(after, after, this, other, MERGE)
     assert plain({**after, **parted.fields}) == plain(this)
@@ -155,9 +155,7 @@ def test_every_conflict_can_be_decided_either_way(pair: tuple[Row, Row]) -> None
     for decision in (d for d in plan(this, other, {}, MERGE).decisions if d.conflict):
         for side, row in (("this", this), ("other", other)):
             after = merged(this, other, {decision.field: side})  # type: ignore[dict-item]
-            own, result = (
-                (row["attributes"], after["attributes"]) if "." in decision.field else (row, after)
-            )
+            own, result = (row["attributes"], after["attributes"]) if "." in decision.field else (row, after)
             name = decision.field.removeprefix("attributes.")
             assert (type(result[name]), result[name]) == (type(own[name]), own[name])
             assert after["email_keys"][:1] == ([email_key(after["email"])] if after["email"] else [])
@@ -189,7 +187,7 @@ def test_what_was_edited_since_stays_and_the_rest_goes_back(pair: tuple[Row, Row
     for name, value in parted.other.items():
         if name not in {"consents", "unverified", *_names_withheld(parted.withheld)}:
             assert value == other.get(name), name
-    assert (parted.other["former"] if "former" in parted.other else None) == other.get("former")
+    assert parted.other.get("former") == other.get("former")
 
 
 def _names_withheld(withheld: list[str]) -> set[str]:
@@ -235,7 +233,8 @@ def test_what_a_browser_claimed_gives_way_to_what_is_known() -> None:
     made = plan(this, other, {}, MERGE)
     assert made.fields["first_name"] == "Ann"
     assert made.fields["unverified"] is None
-    assert made.decisions[0].conflict and made.decisions[0].origin == "other"
+    assert made.decisions[0].conflict
+    assert made.decisions[0].origin == "other"
     assert plan(this, other, {"first_name": "this"}, MERGE).fields["unverified"] == ["first_name"]
 
 

@@ -44,6 +44,13 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
     "GET /api/v1/customers/{customer_id}/activity": "admin sales",
+    "POST /api/v1/customers/{customer_id}/merge-preview": "admin sales",
+    "POST /api/v1/customers/{customer_id}/merge": "admin sales",
+    "GET /api/v1/merges": "admin sales",
+    "GET /api/v1/merges/{merge_id}": "admin sales",
+    "POST /api/v1/merges/{merge_id}/undo": "admin sales",
+    "GET /api/v1/duplicates": "admin sales",
+    "POST /api/v1/duplicates/{pair_id}/dismiss": "admin sales",
     "GET /api/v1/carts": "admin sales",
     "GET /api/v1/orders": "admin sales analyst ingest",
     "POST /api/v1/orders/bulk": "admin ingest",
@@ -168,7 +175,7 @@ async def careless_profile(principal: Caller, customer_id: FromPath[str]) -> Non
 @delete("/careless/customers/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
 async def careless_customer(customer_id: FromPath[str]) -> None:
     """Open to sales by mistake."""
-    await customers.remove(customer_id)
+    await customers.remove(customer_id, [])
 
 
 def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
