@@ -9,7 +9,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, queries
+from crm.customers import checking, claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
@@ -39,6 +39,8 @@ find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
