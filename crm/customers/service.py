@@ -9,7 +9,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, following, joining, merging, queries
+from crm.customers import checking, claiming, following, joining, merging, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.following import Heir
@@ -49,6 +49,8 @@ part = joining.part
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
