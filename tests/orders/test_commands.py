@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mongo
 #: Of the driver itself, and of signing in.
 NOT_COUNTED = frozenset({"hello", "ismaster", "ping", "saslStart", "saslContinue", "endSessions"})
 #: Of who a key belongs to, which is looked up every few seconds, and of what happens in the background.
-BACKGROUND = frozenset({"activity_watermarks", "api_keys", "identities", "inbox"})
+BACKGROUND = frozenset({"activity_watermarks", "api_keys", "identities", "inbox", "merges"})
 
 
 class Commands(monitoring.CommandListener):
