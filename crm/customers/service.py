@@ -11,7 +11,7 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import claiming, queries
+from crm.customers import checking, claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
@@ -35,12 +35,14 @@ from crm.identity import Principal, Role
 log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
-_POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
+_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
 find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
@@ -133,7 +135,7 @@ async def update(
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
         try:
-            update = queries.edited(with_keys(fields, phone_region), now())
+            update = queries.edited(with_keys(fields, phone_region, present.as_stored()), now())
             found = await Customer.change(queries.at_version(customer_id, version), update)
         except AlreadyExists as exc:
             raise _taken(exc) from exc
@@ -273,7 +275,7 @@ async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str
         AlreadyExists: The e-mail or an external id belongs to somebody already.
     """
     moment = now()
-    fields = with_keys(new.model_dump(), phone_region)
+    fields = with_keys(new.model_dump(), phone_region, {})
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
     try:
         return await Customer.from_row(row).add_once()
