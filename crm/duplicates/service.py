@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
@@ -41,10 +43,12 @@ async def page(
     """
     if state is None and customer_id is None:
         state = "open"
-    sort = queries.LISTINGS.choose({"state": state, "customer_id": customer_id}, request.sort)
+    given = {"state": state, "customer_id": customer_id}
+    sort = queries.LISTINGS.choose(given, request.sort)
     chosen = queries.of_customer(customer_id) if customer_id is not None else queries.in_state(state or "open")
     found = await DuplicatePair.page(chosen, sort, request)
     people = await customers.some(principal, sorted({one for pair in found.items for one in pair.customer_ids}))
+    await audit.seen(principal, Action.DUPLICATE_LIST, people, given)
     there = [pair for pair in found.items if people.keys() >= set(pair.customer_ids)]
     return Page([_shape(pair, people) for pair in there], found.next_cursor, found.count)
 
@@ -61,7 +65,8 @@ async def dismiss(principal: Principal, pair_id: str) -> DuplicateOut:
         raise NotFound("There is no such pair.")
     if pair.state == "open":
         update = queries.dismissed(pair.reasons, principal.id, now())
-        pair = await DuplicatePair.change(queries.by_id(pair_id).filter, update) or pair
+        async with audit.around(principal, Action.DUPLICATE_DISMISS, pair.customer_ids):
+            pair = await DuplicatePair.change(queries.by_id(pair_id).filter, update) or pair
     return _shape(pair, people)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
@@ -50,7 +52,8 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             "updated_at": moment,
         }
     )
-    interaction = await interaction.add_once()
+    async with audit.around(principal, Action.INTERACTION_CREATE, (interaction.id, customer_id), {"kind": new.kind}):
+        interaction = await interaction.add_once()
     heir = (await customers.heirs([interaction.customer_id])).get(interaction.customer_id)
     if heir is None:
         # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
@@ -72,8 +75,9 @@ async def get(principal: Principal, interaction_id: str) -> InteractionOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return _shape(await _require(interaction_id))
+    found = await _require(interaction_id)
+    await audit.seen(principal, Action.INTERACTION_READ, (found.id, found.customer_id))
+    return _shape(found)
 
 
 async def page(
@@ -82,12 +86,15 @@ async def page(
     """One page of the talks with a customer, the latest first, or of a colleague's tasks, the most urgent first."""
     if assignee == "me":
         assignee = principal.id
-    sort = queries.LISTINGS.choose({"customer_id": customer_id, "assignee": assignee, "status": status}, request.sort)
+    given = {"customer_id": customer_id, "assignee": assignee, "status": status}
+    sort = queries.LISTINGS.choose(given, request.sort)
     if customer_id is None:
-        return (await Interaction.page(queries.tasks_of(assignee or "", status or ""), sort, request)).map(_shape)
-    found = await Interaction.page(queries.of_customer(customer_id), sort, request)
-    if not found.items and (heir := (await customers.heirs([customer_id])).get(customer_id)):
-        found = await Interaction.page(queries.of_customer(heir.id), sort, request)
+        found = await Interaction.page(queries.tasks_of(assignee or "", status or ""), sort, request)
+    else:
+        found = await Interaction.page(queries.of_customer(customer_id), sort, request)
+        if not found.items and (heir := (await customers.heirs([customer_id])).get(customer_id)):
+            found = await Interaction.page(queries.of_customer(heir.id), sort, request)
+    await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
     return found.map(_shape)
 
 
@@ -99,7 +106,6 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
         StaleVersion: Somebody changed it since that version.
         InvalidInput: Only a task has a status, due date and assignee, and a task keeps them.
     """
-    del principal
     present = await _require(interaction_id)
     if present.version != version:
         raise StaleVersion("Somebody has changed this interaction since; read it again.")
@@ -113,9 +119,11 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
     after = {**present.model_dump(), **fields}
     if after["subject"] is None and after["body"] is None:
         raise InvalidInput.at("/body", "An interaction has a subject or a body.")
-    found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
-    if found is None:
-        raise StaleVersion("Somebody has changed this interaction since; read it again.")
+    targets, named = (present.id, present.customer_id), {"fields": ", ".join(sorted(fields)), "version": version}
+    async with audit.around(principal, Action.INTERACTION_UPDATE, targets, named):
+        found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
+        if found is None:
+            raise StaleVersion("Somebody has changed this interaction since; read it again.")
     return _shape(found)
 
 

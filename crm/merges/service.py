@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
@@ -69,9 +71,11 @@ async def merge(
     with driver.acting_within(Role.ADMIN):
         row = await _made_before(customer_id, wanted.other)
         if row is None:
-            versions = (wanted.versions.this, wanted.versions.other)
-            join = partial(_join, principal, (customer_id, wanted.other), versions, wanted.choices, phone_region)
-            row = await driver.run_transaction(join)
+            ids, versions = (customer_id, wanted.other), (wanted.versions.this, wanted.versions.other)
+            join = partial(_join, principal, ids, versions, wanted.choices, phone_region)
+            chosen = {"chosen": ", ".join(sorted(wanted.choices)) or None}
+            async with audit.around(principal, Action.CUSTOMER_MERGE, ids, chosen):
+                row = await driver.run_transaction(join)
             await moving.begin(row)
     return MergedOut(**_fields(await _require(row["_id"])), customer=await _customer(principal, customer_id))
 
@@ -110,8 +114,11 @@ async def undo(principal: Principal, merge_id: str, *, phone_region: str | None 
     """
     _require_right(principal)
     with driver.acting_within(Role.ADMIN):
-        if (await _require(merge_id)).state not in {"undoing", "undone"}:
-            row = await driver.run_transaction(partial(_part, principal, merge_id, phone_region))
+        present = await _require(merge_id)
+        if present.state not in {"undoing", "undone"}:
+            part = partial(_part, principal, merge_id, phone_region)
+            async with audit.around(principal, Action.CUSTOMER_UNMERGE, present.customer_ids, {"merge": merge_id}):
+                row = await driver.run_transaction(part)
             await moving.begin(row)
     found = await _require(merge_id)
     survivor, other = [await _customer(principal, customer_id) for customer_id in found.customer_ids]

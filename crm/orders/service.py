@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.driver import Database
@@ -16,7 +18,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal
-from crm.orders import checking, mapping, moving, projection, pushing, queries, refunding, together
+from crm.orders import checking, following, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
@@ -26,6 +28,8 @@ from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, 
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
+move = following.move
+move_back = following.move_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ async def put(
         Unavailable: The database is away, or too many pushes wait already.
     """
     prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
-    return await together.submit(prepared, phone_region)
+    named = {"source": source, "external_id": external_id}
+    async with audit.by_staff(principal, Action.ORDER_PUT, details=named):
+        return await together.submit(prepared, phone_region)
 
 
 async def put_many(
@@ -113,8 +119,7 @@ async def get(principal: Principal, order_id: str) -> OrderOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_id(order_id).filter))
+    return await _read(principal, queries.by_id(order_id).filter)
 
 
 async def get_external(principal: Principal, source: str, external_id: str) -> OrderOut:
@@ -123,8 +128,7 @@ async def get_external(principal: Principal, source: str, external_id: str) -> O
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_external_id(source, external_id).filter))
+    return await _read(principal, queries.by_external_id(source, external_id).filter)
 
 
 async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) -> Page[OrderOut]:
@@ -152,6 +156,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
         if heir is not None and heir.id != wanted.customer_id:
             return await page(principal, replace(wanted, customer_id=heir.id), request)
+    await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
     return found.map(mapping.shape)
 
 
@@ -200,12 +205,16 @@ async def update(
     if fields.get("customer_id", present.customer_id) != present.customer_id:
         fields["moved_by"] = None  # by hand, from here on
     touched = {present.customer_id, fields.get("customer_id")} - {None}
-    async with projection.changing([customer_id for customer_id in touched if customer_id]):
+    named = {"fields": ", ".join(sorted(change.model_fields_set - {"version"})), "version": version}
+    async with (
+        audit.by_staff(principal, Action.ORDER_UPDATE, (order_id, *sorted(filter(None, touched))), named),
+        projection.changing([customer_id for customer_id in touched if customer_id]),
+    ):
         await OrderVersion.stored().insert_new([version_row(present.as_stored())])
         update = queries.replaced({**fields, "changed_by": principal.id}, now())
         found = await Order.change(queries.at_version(order_id, version), update)
-    if found is None:
-        raise StaleVersion("Somebody has changed this order since; read it again.")
+        if found is None:
+            raise StaleVersion("Somebody has changed this order since; read it again.")
     return mapping.shape(found)
 
 
@@ -223,7 +232,10 @@ async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refun
         InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
         Conflict: More than was paid, nothing was paid yet, or another refund has this id.
     """
-    return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
+    wanted_order = queries.by_id(order_id)
+    whose = (await _require(wanted_order.filter)).customer_id if audit.is_staff(principal) else None
+    async with audit.by_staff(principal, Action.ORDER_REFUND, (order_id, whose)):
+        return await refunding.record(principal, wanted_order, wanted, refund_id)
 
 
 async def refund_external(
@@ -242,11 +254,11 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    del principal
     if request.sort not in {None, "-version"}:
         raise UnreadableRequest("A history is sorted by -version.")
     order = await _require(queries.by_id(order_id).filter)
     found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
     rows = [version.model_dump(by_alias=True) for version in found.items]
@@ -290,24 +302,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
 async def detach_all(customer_id: str, *, session: Any) -> int:
     """Detach a customer's orders and strip addresses and notes; returns how many there were."""
     return await projection.detach(customer_id, session=session)
-
-
-async def move(customer_id: str, to: str, by: Sequence[str]) -> int:
-    """Move the orders of a customer who was merged, totals included; returns how many there were.
-
-    Args:
-        customer_id: The customer of before.
-        to: The customer of now.
-        by: The merges that led from the one to the other.
-    """
-    async with projection.changing([customer_id, to]):
-        return await moving.move(customer_id, to, by)
-
-
-async def move_back(customer_id: str, to: str, merge_id: str) -> int:
-    """Move back the orders that a merge moved to a customer, totals included; returns how many there were."""
-    async with projection.changing([customer_id, to]):
-        return await moving.move_back(customer_id, to, merge_id)
 
 
 async def settled(*customer_ids: str) -> bool:
@@ -368,6 +362,16 @@ async def _require(filter_: Filter) -> Order:
     if found is None:
         raise NotFound("There is no such order.")
     return found
+
+
+async def _read(principal: Principal, filter_: Filter) -> OrderOut:
+    order = await _require(filter_)
+    await audit.seen(principal, Action.ORDER_READ, (order.id, order.customer_id))
+    return mapping.shape(order)
+
+
+def _whose(order: Order) -> str:
+    return order.customer_id or order.id
 
 
 def _filter(wanted: OrderFilter) -> Filter:

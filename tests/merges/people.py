@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -103,6 +104,13 @@ async def two(admin: httpx.AsyncClient, order: Body) -> Two:
     task = {"customer_id": people[1], "kind": "task", "subject": "Ring back"}
     good(await admin.post("/api/v1/interactions", json=task), 201)
     return Two(await read(admin, people[0]), await read(admin, people[1]))
+
+
+async def activity_told(store: Store, *customer_ids: str) -> None:
+    """Wait until the activity of these customers is stored: it follows the events within a second."""
+    async with asyncio.timeout(10):
+        while store.root["activities"].count_documents({"_id": {"$in": list(customer_ids)}}) < len(customer_ids):
+            await asyncio.sleep(0.02)
 
 
 def snapshot(store: Store) -> dict[str, dict[str, Body]]:

@@ -20,6 +20,7 @@ from tests.merges.people import (
     MERGES,
     Body,
     Two,
+    activity_told,
     customer,
     merge,
     merge_now,
@@ -37,8 +38,9 @@ pytestmark = pytest.mark.mongo
 @pytest_asyncio.fixture
 async def people(admin: httpx.AsyncClient, order_body: Body, store: Store) -> Two:
     found = await two(admin, order_body)
+    await activity_told(store, found.ann["id"], found.bob["id"])
     await totals_settled(store)
-    return found
+    return Two(*[await read(admin, one["id"]) for one in (found.ann, found.bob)])
 
 
 async def test_all_that_belonged_to_the_other_belongs_to_the_survivor(
