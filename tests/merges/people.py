@@ -108,8 +108,11 @@ async def two(admin: httpx.AsyncClient, order: Body) -> Two:
 
 async def activity_told(store: Store, *customer_ids: str) -> None:
     """Wait until the activity of these customers is stored: it follows the events within a second."""
+    theirs = {"_id": {"$in": list(customer_ids)}}
     async with asyncio.timeout(10):
-        while store.root["activities"].count_documents({"_id": {"$in": list(customer_ids)}}) < len(customer_ids):
+        while True:
+            if store.root["activities"].count_documents(theirs) == len(customer_ids):
+                return
             await asyncio.sleep(0.02)
 
 
