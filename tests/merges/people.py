@@ -59,6 +59,8 @@ def let_settle(store: Store) -> None:
     store.root["merges"].update_many(
         {"due_at": {"$exists": True}}, {"$set": {"settles_at": past, "due_at": past}, "$unset": {"claimed_until": ""}}
     )
+    # What a process that died had marked is taken over.
+    store.root["stats_due"].update_many({}, {"$set": {"at": past - timedelta(minutes=10)}})
 
 
 async def settle(store: Store) -> None:
