@@ -9,7 +9,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import checking, claiming, queries
+from crm.customers import checking, claiming, queries, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
@@ -27,6 +27,7 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    UnreadableRequest,
 )
 from crm.identity import Principal, Role
 
@@ -110,6 +111,44 @@ async def page(
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
     return found.map(shape)
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
+
+    Args:
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+    """
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    return Page([shape(Customer.from_row(row)) for row in found])
 
 
 async def update(
