@@ -80,6 +80,7 @@ ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/inbox/{delivery_id}/replay": "admin",
     "POST /api/v1/inbox/replay": "admin",
     "GET /api/v1/privacy-requests": "admin",
+    "GET /api/v1/audit": "admin",
     "POST /webhooks/shopify/{connection}": SIGNED,
     "POST /webhooks/woocommerce/{connection}": SIGNED,
     "POST /v1/{call}": WITH_A_WRITE_KEY,
