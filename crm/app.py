@@ -144,7 +144,8 @@ def create_app(
         return auth.recognise(credential, settings)
 
     def acting(app: ASGIApp) -> ASGIApp:
-        return ActingPrincipal(app, database=_database, recognise=recognise)
+        proxies = settings.trusted_proxies
+        return ActingPrincipal(app, database=_database, recognise=recognise, trusted_proxies=proxies)
 
     def surrounded(route: ASGIApp) -> ASGIApp:
         return RequestLog(acting(metrics.Metrics(route)))

@@ -15,7 +15,6 @@ import pytest_asyncio
 from crm.contracts import contract
 from crm.database.paging import Listing, Listings, beyond
 from crm.database.query import Filter, Pipeline, Query
-from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
 from tests.fixtures.seed import at, identity_id, seed
@@ -35,6 +34,14 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "activity.queries.silent": ("activity_watermarks", (at(90), at(0))),
     "activity.queries.still_silent": ("activity_watermarks", ("act_0007", at(7))),
     "activity.queries.unheard_since": ("activity_watermarks", (at(10), PAGE)),
+    "audit.queries.about": ("audit_log", ("cus_0007",)),
+    "audit.queries.behind": ("audit_log", (f"aud_{100:016}", PAGE)),
+    "audit.queries.by_actor": ("audit_log", ("usr_7",)),
+    "audit.queries.by_id": ("audit_log", (f"aud_{100:016}",)),
+    "audit.queries.everything": ("audit_log", ()),
+    "audit.queries.last": ("audit_log", ()),
+    "audit.queries.of_action": ("audit_log", ("order.read",)),
+    "audit.queries.within": ("audit_log", ({}, *BOUNDS.values())),
     "auth.queries.all_keys": ("api_keys", ()),
     "auth.queries.all_users": ("users", ()),
     "auth.queries.failure": ("sign_in_failures", (f"email:{HASH}",)),
@@ -148,6 +155,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("activity", frozenset()): "activity.queries.carts_between",
     ("activity", frozenset({"state"})): "activity.queries.carts_between",
+    ("audit", frozenset()): "audit.queries.everything",
+    ("audit", frozenset({"actor"})): "audit.queries.by_actor",
+    ("audit", frozenset({"target"})): "audit.queries.about",
+    ("audit", frozenset({"action"})): "audit.queries.of_action",
     ("connections", frozenset()): "connections.queries.everything",
     ("inbox", frozenset({"state"})): "inbox.queries.in_state",
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
@@ -178,6 +189,7 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "activity": "at_revision of_customers of_process owners_behind still_silent",
+        "audit": "behind by_id last",
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
@@ -260,6 +272,7 @@ def cases() -> dict[str, Case]:
         collection, arguments = SAMPLES[function]
         filters = {"": known[function](*arguments)}
         if declared.ranges:
+            within = known[f"{feature}.queries.within"]
             filters[" within"] = within(filters[""], **BOUNDS)
             filters[" after"] = within(filters[""], BOUNDS["after"], None)
             filters[" before"] = within(filters[""], None, BOUNDS["before"])
