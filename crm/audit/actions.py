@@ -61,4 +61,9 @@ class Action(StrEnum):
     DELIVERY_REPLAY = "delivery.replay", "Dead webhooks were carried out again."
     DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
+    EXPORT_BEGIN = (
+        "export.begin",
+        "A whole list was asked for: `list`, `format`; its pages follow as the list records them.",
+    )
+    EXPORT_END = "export.end", "A whole list went out, or some of it: `list`, `items`, and whether it was `complete`."
     AUDIT_LIST = "audit.list", "The audit log was read; `filters` names by what."

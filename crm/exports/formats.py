@@ -30,9 +30,11 @@ class Writer(Protocol):
     """Makes bytes of a list.
 
     Attributes:
+        format: What it is called.
         media_type: Of the whole.
     """
 
+    format: Format
     media_type: str
 
     def head(self) -> bytes:
@@ -45,6 +47,7 @@ class Writer(Protocol):
 class Ndjson:
     """An object a line, as lists have it."""
 
+    format: Format = "ndjson"
     media_type = "application/x-ndjson"
 
     def head(self) -> bytes:
@@ -64,6 +67,7 @@ class Csv:
         byte_order_mark: Whether to begin with one.
     """
 
+    format: Format = "csv"
     media_type = "text/csv; header=present"
 
     def __init__(self, item: type[BaseModel], *, byte_order_mark: bool = False) -> None:

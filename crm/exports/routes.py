@@ -75,7 +75,9 @@ def _export_of(path: str, handler: HTTPRouteHandler, item: type[BaseModel]) -> H
             body = (await list_(**given, page_request=page_request)).content
             return Page(list(body.items), body.next_cursor)
 
-        outgoing = Export(read, writer(format, item, byte_order_mark=byte_order_mark), sort=sort)
+        outgoing = Export(
+            given["principal"], name, read, writer(format, item, byte_order_mark=byte_order_mark), sort=sort
+        )
         await outgoing.begin()
         return _Whole(outgoing, file=f"{name}.{format}")
 

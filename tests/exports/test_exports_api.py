@@ -194,3 +194,12 @@ async def test_no_cell_is_a_formula(sales: httpx.AsyncClient) -> None:
     good(await sales.post(f"{API}/customers", json={"first_name": evil, "phone": "+44 1632 960001"}), 201)
     (row,) = table(await exported(sales, "/customers", format="csv"))
     assert (row["first_name"], row["phone"]) == (f"'{evil}", "'+44 1632 960001")
+
+
+async def test_it_is_recorded(full: Store, sales: httpx.AsyncClient) -> None:
+    await exported(sales, "/customers", format="csv", tag="all")
+    entries = full.root["audit_log"].find({"action": {"$in": ["export.begin", "export.end"]}}, sort=[("_id", 1)])
+    assert [(entry["action"], entry["details"]) for entry in entries] == [
+        ("export.begin", {"list": "customers", "format": "csv"}),
+        ("export.end", {"list": "customers", "items": seed.CUSTOMERS, "complete": True}),
+    ]

@@ -17,6 +17,7 @@ from crm.exports import service
 from crm.exports.formats import Ndjson
 from crm.exports.routes import Sent
 from crm.exports.service import PAGE, Export
+from crm.identity import SYSTEM
 from crm.web.schemas import WireOut
 
 pytestmark = pytest.mark.fast
@@ -82,18 +83,35 @@ class Client:
         await Sent(export, {})(cast("Any", {}), self.receive, self.send)
 
 
+def export_of(list_: List, cursor: str | None = None) -> Export:
+    return Export(SYSTEM, "items", list_.read, Ndjson(), cursor=cursor)
+
+
 @pytest.fixture(autouse=True)
 def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_WAITS", (0.0, 0.0, 0.0))
 
 
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the audit log gets."""
+    out: list[dict[str, Any]] = []
+
+    async def record(principal: Any, action: Any, targets: Any = (), details: Any = None) -> None:
+        out.append({"action": str(action.value), **details})
+
+    monkeypatch.setattr("crm.audit.service.record", record)
+    return out
+
+
 @pytest.mark.parametrize("length", [0, 1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE])
-async def test_everything_goes_out_once(length: int) -> None:
+async def test_everything_goes_out_once(length: int, recorded: list[dict[str, Any]]) -> None:
     list_, client = List(length), Client()
-    export = Export(list_.read, Ndjson())
+    export = export_of(list_)
     await client.take(export)
     assert (client.status, client.lines, client.ended, export.items) == (200, length, True, length)
     assert len(list_.asked) == max(1, -(-length // PAGE))
+    assert recorded[-1] == {"action": "export.end", "list": "items", "items": length, "complete": True}
 
 
 async def test_memory_does_not_grow_with_the_list() -> None:
@@ -102,7 +120,7 @@ async def test_memory_does_not_grow_with_the_list() -> None:
         gc.collect()
         tracemalloc.start()
         try:
-            await client.take(Export(list_.read, Ndjson()))
+            await client.take(export_of(list_))
             assert client.lines == length
             assert list_.most_alive <= 2 * PAGE  # the page that has gone out is let go when the next is there
             return tracemalloc.get_traced_memory()[1]
@@ -122,7 +140,7 @@ async def test_nothing_is_read_that_a_slow_client_has_no_use_for_yet() -> None:
             await go.wait()
 
     client = Client(slow)
-    task = asyncio.create_task(client.take(Export(list_.read, Ndjson())))
+    task = asyncio.create_task(client.take(export_of(list_)))
     await waiting.wait()
     for _ in range(50):
         await asyncio.sleep(0)
@@ -132,7 +150,7 @@ async def test_nothing_is_read_that_a_slow_client_has_no_use_for_yet() -> None:
     assert client.lines == 50 * PAGE
 
 
-async def test_who_goes_away_is_read_no_further_for() -> None:
+async def test_who_goes_away_is_read_no_further_for(recorded: list[dict[str, Any]]) -> None:
     list_ = List(50 * PAGE)
 
     async def leave(size: int) -> None:
@@ -140,11 +158,13 @@ async def test_who_goes_away_is_read_no_further_for() -> None:
             client.left.set()
 
     client = Client(leave)
-    export = Export(list_.read, Ndjson())
+    export = export_of(list_)
     await client.take(export)
     assert not client.ended
     assert len(list_.asked) <= 4
     assert export.items < 4 * PAGE
+    begin = {"action": "export.begin", "list": "items", "format": "ndjson"}
+    assert recorded == [begin, {"action": "export.end", "list": "items", "items": export.items, "complete": False}]
 
 
 async def test_a_page_is_tried_again_while_the_database_is_away() -> None:
@@ -153,7 +173,7 @@ async def test_a_page_is_tried_again_while_the_database_is_away() -> None:
             raise Unavailable("Away.", retry_after=1)
 
     list_, client = List(3 * PAGE, away), Client()
-    await client.take(Export(list_.read, Ndjson()))
+    await client.take(export_of(list_))
     assert (client.lines, client.ended) == (3 * PAGE, True)
 
 
@@ -163,11 +183,11 @@ async def test_what_is_not_whole_does_not_look_as_if_it_were() -> None:
             raise Unavailable("Away.", retry_after=1)
 
     list_, client = List(5 * PAGE, gone), Client()
-    export = Export(list_.read, Ndjson())
+    export = export_of(list_)
     with pytest.raises(Unavailable):
         await client.take(export)
     assert (client.lines, client.ended) == (2 * PAGE, False)
     # Where it ended, it can go on.
-    rest, other = Export(List(5 * PAGE).read, Ndjson(), cursor=export.cursor), Client()
+    rest, other = export_of(List(5 * PAGE), cursor=export.cursor), Client()
     await other.take(rest)
     assert client.lines + other.lines == 5 * PAGE
