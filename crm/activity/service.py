@@ -15,6 +15,7 @@ from crm.activity.schemas import ActivityOut, CartOut, CartState
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
+from crm.database.collection import Row
 from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest
 from crm.identity import Principal, Role
@@ -47,6 +48,26 @@ async def read(principal: Principal, customer_id: str, *, abandoned_after: timed
     if not alike(with_its_cart(stored or {}, *terms), shown):
         _tell_soon(customer_id, moment)
     return mapping.shape(customer_id, shown)
+
+
+async def stored(customer_id: str) -> Row | None:
+    """What is stored of a customer's activity, at most a second behind the events: one command; for ``shown``."""
+    found = await Activity.fetch(queries.of_customers([customer_id]))
+    return found and found.model_dump()
+
+
+def shown(
+    customer_id: str, activity: Row | None, last_order_at: datetime | None, *, abandoned_after: timedelta
+) -> ActivityOut:
+    """What is stored of a customer's activity as clients see it at this moment.
+
+    Args:
+        customer_id: Whose.
+        activity: As stored; None of somebody who was never seen.
+        last_order_at: When the customer last ordered: a cart of before is none any more.
+        abandoned_after: The silence after which a cart counts as abandoned.
+    """
+    return mapping.shape(customer_id, with_its_cart(activity or {}, last_order_at, now(), abandoned_after))
 
 
 async def carts(

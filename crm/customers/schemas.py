@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -85,6 +86,12 @@ class Consent(WireIn):
     at: Moment
     source: Line
     wording: LongText | None = None
+
+
+def in_force(ledger: Sequence[Consent]) -> list[Consent]:
+    """The consents that hold: the last one of each channel, in the order of the channels."""
+    last = {consent.channel: consent for consent in ledger}
+    return [last[channel] for channel in sorted(last)]
 
 
 Addresses = Annotated[list[Address], Field(max_length=50)]

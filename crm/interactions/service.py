@@ -118,6 +118,16 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
 
 
+async def at_a_glance(
+    customer_id: str, most_tasks: int, most_latest: int
+) -> tuple[list[InteractionOut], list[InteractionOut]]:
+    """A customer's open tasks, the most urgent first, and the latest talks: one command."""
+    rows = await Interaction.stored().aggregate(queries.at_a_glance(customer_id, most_tasks, most_latest))
+    tasks = [row for row in rows if "urgent" in row]
+    shaped = [_shape(Interaction.from_row(row)) for row in rows]
+    return shaped[: len(tasks)], shaped[len(tasks) :]
+
+
 async def remove_all(customer_id: str, *, session: Any) -> int:
     """Remove all interactions with a customer; returns how many there were."""
     return await Interaction.stored().delete_many(queries.of_customer(customer_id), session=session)

@@ -11,11 +11,12 @@ from typing import Any
 
 from crm.clock import now
 from crm.customers import service as customers
+from crm.database import driver
 from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
-from crm.identity import Principal
+from crm.identity import Principal, Role
 from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
@@ -270,6 +271,19 @@ async def reconcile(
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
     """A customer's latest orders behind a position in time."""
     return [mapping.shape(o) for o in await Order.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def latest(customer_id: str, limit: int) -> list[OrderOut]:
+    """A customer's latest orders; the totals show every order that was stored before this call when it returns.
+
+    One command, but for a customer whose totals are due at this moment.
+    """
+    with driver.acting_within(Role.INGEST):
+        rows = await Order.stored().aggregate(queries.latest_and_due(customer_id, limit))
+    orders = [row for row in rows if "due" not in row]
+    if len(orders) < len(rows):
+        await projection.settled(customer_id)
+    return [OrderOut.model_validate(mapping.wire(row)) for row in orders]
 
 
 async def refunds_behind(customer_id: str, position: Position | None, limit: int) -> list[OrderRefundOut]:

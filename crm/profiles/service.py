@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from datetime import timedelta
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from crm.activity import service as activity
 from crm.customers import service as customers
-from crm.customers.schemas import CustomerOut
+from crm.customers.schemas import CustomerOut, in_force
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
@@ -20,9 +21,11 @@ from crm.identity import Principal
 from crm.interactions import service as interactions
 from crm.orders import service as orders
 from crm.profiles import timeline
-from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
+_LATEST: Final = 10
+_MOST_TASKS: Final = 50
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -33,6 +36,35 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """
     await orders.settled(customer_id)
     return await customers.get(principal, customer_id)
+
+
+async def overview(principal: Principal, customer_id: str, *, abandoned_after: timedelta) -> OverviewOut:
+    """A customer with the latest of everything: four commands, unless an order was stored this very moment.
+
+    Args:
+        principal: Who asks.
+        customer_id: Whose.
+        abandoned_after: The silence after which a cart counts as abandoned.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    found, (tasks, talks), stored = await asyncio.gather(
+        orders.latest(customer_id, _LATEST),
+        interactions.at_a_glance(customer_id, _MOST_TASKS, _LATEST),
+        activity.stored(customer_id),
+    )
+    customer = await customers.get(principal, customer_id)  # behind the orders: its totals show them by now
+    shown = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
+    return OverviewOut(
+        customer=customer,
+        consents=in_force(customer.consents),
+        orders=found,
+        cart=shown.cart,
+        viewed=shown.viewed,
+        open_tasks=tasks,
+        interactions=talks,
+    )
 
 
 async def read_timeline(

@@ -42,6 +42,7 @@ ALLOWED: Final[dict[str, str]] = {
     "DELETE /api/v1/customers/{customer_id}": "admin",
     "POST /api/v1/customers/{customer_id}/consents": "admin sales",
     "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
+    "GET /api/v1/customers/{customer_id}/overview": "admin sales",
     "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
     "GET /api/v1/customers/{customer_id}/activity": "admin sales",
     "GET /api/v1/carts": "admin sales",
