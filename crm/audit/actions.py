@@ -21,6 +21,7 @@ class Action(StrEnum):
     SIGN_IN_FAILED = "session.failed", "A sign-in was refused: `reason` is `password`, `unknown` or `disabled`."
     USER_CREATE = "user.create", "A member of staff was added, with `role`."
     USER_PASSWORD = "user.password", "A member of staff was given another password."
+    USER_PERMISSIONS = "user.permissions", "A salesperson was given other `permissions`."
     USER_DISABLE = "user.disable", "A member of staff may no longer sign in."
     KEY_CREATE = "key.create", "An API key was made, of `kind`."
     KEY_UPDATE = "key.update", "An API key was given other terms: `fields`."
