@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 from crm.activity import service as activity
 from crm.activity.routes import customer_router as customer_activity_router
 from crm.activity.routes import router as carts_router
+from crm.audit.routes import router as audit_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
@@ -72,6 +73,7 @@ API_ROUTERS: Sequence[Router] = (
     connections_router,
     inbox_router,
     privacy_router,
+    audit_router,
     customers_bulk_router,
     orders_bulk_router,
     products_bulk_router,

@@ -28,6 +28,7 @@ log = structlog.get_logger("crm.audit")
 _KEPT: Final = "audit.appender"
 #: Each round loses only to somebody who made progress.
 _ROUNDS: Final = 100
+_SAYS: Final = "The audit log cannot be written at the moment, and nothing is done without it."
 #: So often the head is logged, where nobody who can write to the database can change it.
 _NOTED_EVERY: Final = 1_000
 
@@ -47,7 +48,14 @@ class Appender:
         Raises:
             Unavailable: It is not known to be.
         """
-        await self._commit.submit(act)
+        try:
+            await self._commit.submit(act)
+        except Unavailable:
+            raise
+        except CrmError as exc:
+            # Whatever it is, such as a database that `crm db apply` has not seen: it is no fault of who asks.
+            log.error("the audit log cannot be written", code=exc.code, rules=[error.detail for error in exc.errors])
+            raise Unavailable(_SAYS, retry_after=1) from exc
 
     async def _write(self, acts: Sequence[Mapping[str, Any]]) -> Sequence[CrmError | None]:
         with driver.acting_as(self._database, Role.AUTH):
@@ -75,7 +83,7 @@ class Appender:
             answers.append(refused)
             if len(answers) == len(acts):
                 return answers
-        late = Unavailable("The audit log cannot be written at the moment.", retry_after=1)
+        late = Unavailable(_SAYS, retry_after=1)
         return answers + [late] * (len(acts) - len(answers))
 
     async def _present_head(self) -> Head:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 Row = dict[str, Any]
 _PREFIX: Final = "aud_"
+_ID: Final = re.compile(r"aud_[0-9]{16}", re.ASCII)
+#: In place of a hash that was not read.
+_UNKNOWN: Final = ""
 
 
 class Head(NamedTuple):
@@ -20,6 +25,19 @@ class Head(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.seq}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        entry: Id of the entry at which it shows.
+        says: What it is.
+    """
+
+    entry: str
+    says: str
 
 
 #: Before the first entry.
@@ -53,6 +71,30 @@ def digest(row: Mapping[str, Any]) -> str:
     content = {name: value for name, value in row.items() if name != "hash"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_time)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def before(seq: int) -> Head:
+    """Where to begin so that all from an entry on is checked, its link to the one before included."""
+    return START if seq <= 2 else Head(seq - 2, _UNKNOWN)
+
+
+def follow(head: Head, rows: Iterable[Mapping[str, Any]]) -> tuple[Head, list[Fault]]:
+    """Check the entries behind ``head``, in the order of their ids; returns the head then, and all that is wrong."""
+    faults = []
+    for row in rows:
+        entry = str(row["_id"])
+        if _ID.fullmatch(entry) is None:
+            faults.append(Fault(entry, "Its id is not one of this log's: it was put in."))
+            continue
+        seq, prev = seq_of(entry), row.get("prev")
+        if seq > head.seq + 1:
+            faults.append(Fault(id_of(head.seq + 1), f"{seq - head.seq - 1:,} entries from this one on are missing."))
+        elif head.hash not in {prev, _UNKNOWN}:
+            faults.append(Fault(entry, "It does not continue the entry before it: one of the two was altered."))
+        if digest(row) != row.get("hash"):
+            faults.append(Fault(entry, "It was altered."))
+        head = Head(seq, row.get("hash", _UNKNOWN))
+    return head, faults
 
 
 def _time(value: Any) -> str:

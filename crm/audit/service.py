@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -20,11 +20,16 @@ from crm.clock import now
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import CrmError
-from crm.identity import Principal
+from crm.identity import INBOX, SYSTEM, Principal, Role
 
 log = structlog.get_logger("crm.audit")
 
+_THE_SERVICE: Final = frozenset({SYSTEM.id, INBOX.id})
 __all__ = ["Action"]  # what callers give
+
+
+#: Texts, numbers, true and false.
+Details = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ async def record(
     principal: Principal,
     action: Action,
     targets: str | Iterable[str | None] = (),
-    details: Mapping[str, str | bool | int | None] | None = None,
+    details: Details | None = None,
 ) -> None:
     """Add an act to the audit log; return once it is stored, and only then answer.
 
@@ -76,12 +81,37 @@ async def record(
     await appender().append({name: value for name, value in act.items() if value is not None})
 
 
+async def seen(
+    principal: Principal,
+    action: Action,
+    targets: str | Iterable[str | None] = (),
+    given: Details | None = None,
+) -> None:
+    """Add a read of personal data, before it is answered.
+
+    Not of the service's own, nor of analysts, who read views without personal data.
+
+    Args:
+        principal: Who reads.
+        action: What is read.
+        targets: Ids of whose data it is.
+        given: Filters of a list: the names of those that have a value are kept.
+
+    Raises:
+        Unavailable: It is not known to be stored: what was read must not be answered.
+    """
+    if principal.role is Role.ANALYST or principal.id in _THE_SERVICE:
+        return
+    filters = ", ".join(name for name, value in (given or {}).items() if value is not None)
+    await record(principal, action, targets, {"filters": filters or None})
+
+
 @asynccontextmanager
 async def around(
     principal: Principal,
     action: Action,
     targets: str | Iterable[str | None] = (),
-    details: Mapping[str, str | bool | int | None] | None = None,
+    details: Details | None = None,
 ) -> AsyncIterator[None]:
     """Add a change to the audit log before the block makes it: there is no change without an entry.
 
@@ -102,6 +132,21 @@ async def around(
         raise
 
 
+def by_staff(
+    principal: Principal,
+    action: Action,
+    targets: str | Iterable[str | None] = (),
+    details: Details | None = None,
+) -> AbstractAsyncContextManager[None]:
+    """``around`` a change that a person makes; what systems push is told by the histories of what they change."""
+    return around(principal, action, targets, details) if is_staff(principal) else nullcontext()
+
+
+def is_staff(principal: Principal) -> bool:
+    """Whether a person acts: with a token, or at the command line."""
+    return principal.kind == "user" or (principal.kind == "system" and principal.id not in _THE_SERVICE)
+
+
 async def page(principal: Principal, wanted: AuditFilter, request: PageRequest) -> Page[AuditEntryOut]:
     """One page of the audit log, the latest first; reading it is an act, too.
 
@@ -112,8 +157,7 @@ async def page(principal: Principal, wanted: AuditFilter, request: PageRequest) 
     sort = queries.LISTINGS.choose(given, request.sort)
     chosen = queries.within(_filter(wanted), wanted.after, wanted.before)
     found = await AuditEntry.page(chosen, sort, request)
-    filters = ", ".join(name for name, value in given.items() if value is not None)
-    await record(principal, Action.AUDIT_LIST, (wanted.target,), {"filters": filters})
+    await seen(principal, Action.AUDIT_LIST, (wanted.target,), given)
     return found.map(_shape)
 
 

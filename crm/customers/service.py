@@ -8,6 +8,8 @@ from typing import Any, Final
 import structlog
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
@@ -55,8 +57,9 @@ async def create(
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
     """
-    del principal  # the audit log will want it
-    return shape(await _insert(new, phone_region, customer_id))
+    customer_id = customer_id or new_id("cus")
+    async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
+        return shape(await insert(new, phone_region, customer_id))
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -65,10 +68,8 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
-    found = await Customer.fetch(queries.by_id(customer_id))
-    if found is None:
-        raise NotFound("There is no such customer.")
+    found = await _require(customer_id)
+    await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
     return shape(found)
 
 
@@ -107,6 +108,7 @@ async def page(
     if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
+    await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
     return found.map(shape)
 
 
@@ -120,7 +122,7 @@ async def update(
         StaleVersion: Somebody changed it since that version.
         AlreadyExists: The e-mail or an external id belongs to somebody else.
     """
-    del principal
+    present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
@@ -131,14 +133,16 @@ async def update(
     if "attributes" in fields:
         patch = fields["attributes"]
         fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
-    fields = with_keys(fields, phone_region, present.as_stored())
-    try:
-        found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-    if found is None:
-        await require(customer_id)
-        raise StaleVersion("Somebody has changed this customer since; read it again.")
+    named = {"fields": ", ".join(sorted(fields)), "version": version}
+    async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        try:
+            update = queries.edited(with_keys(fields, phone_region, present.as_stored()), now())
+            found = await Customer.change(queries.at_version(customer_id, version), update)
+        except AlreadyExists as exc:
+            raise _taken(exc) from exc
+        if found is None:
+            await require(customer_id)
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
     return shape(found)
 
 
@@ -156,10 +160,14 @@ async def add_consent(
     Raises:
         NotFound: There is none of that id.
     """
+    await require(customer_id)
     key = key or new_id("con")
     entry = {**consent.model_dump(), "key": key}
-    found = await Customer.change(queries.without_consent(customer_id, key), queries.consent_given(entry, now()))
-    return await get(principal, customer_id) if found is None else shape(found)
+    given = {"channel": consent.channel, "status": consent.status}
+    async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
+        update = queries.consent_given(entry, now())
+        found = await Customer.change(queries.without_consent(customer_id, key), update)
+    return shape(found or await _require(customer_id))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -261,7 +269,12 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     return queries.everyone()
 
 
-async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+    """Store a new customer, for this feature's own ways to do so.
+
+    Raises:
+        AlreadyExists: The e-mail or an external id belongs to somebody already.
+    """
     moment = now()
     fields = with_keys(new.model_dump(), phone_region, {})
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
@@ -269,6 +282,13 @@ async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: st
         return await Customer.from_row(row).add_once()
     except AlreadyExists as exc:
         raise _taken(exc) from exc
+
+
+async def _require(customer_id: str) -> Customer:
+    found = await Customer.fetch(queries.by_id(customer_id))
+    if found is None:
+        raise NotFound("There is no such customer.")
+    return found
 
 
 def _taken(exc: AlreadyExists) -> AlreadyExists:

@@ -9,6 +9,8 @@ from itertools import chain
 from typing import Any, Final, get_args
 
 from crm.activity import service as activity
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
 from crm.database import driver
@@ -81,7 +83,6 @@ async def read_timeline(
     Raises:
         NotFound: There is no such customer.
     """
-    del principal
     if request.sort not in {None, _SORT}:
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
@@ -92,6 +93,7 @@ async def read_timeline(
             for kind in sorted(set(kinds or get_args(TimelineKind)))
         )
     )
+    await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
 
@@ -107,8 +109,12 @@ async def delete(principal: Principal, customer_id: str) -> None:
         NotFound: There is no such customer.
         Forbidden: MongoDB refuses the role, whatever route let it through.
     """
-    del principal
     await customers.require(customer_id)
+    async with audit.around(principal, Action.CUSTOMER_DELETE, customer_id):
+        await _delete(customer_id)
+
+
+async def _delete(customer_id: str) -> None:
     await events.remove_all([customer_id, *await identities.forget(customer_id)])
 
     async def together(session: Any) -> None:

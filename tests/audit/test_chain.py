@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.audit.chain import START, Head, Row, digest, id_of, linked, seq_of
+from crm.audit.chain import START, Head, Row, before, digest, follow, id_of, linked, seq_of
 
 pytestmark = pytest.mark.fast
 
@@ -63,13 +63,61 @@ def test_the_order_of_keys_says_nothing(act: Row) -> None:
     assert digest(dict(reversed(act.items()))) == digest(act)
 
 
-@given(acts, acts)
-def test_two_acts_have_one_hash_only_if_they_are_the_same(one: Row, other: Row) -> None:
-    def truncated(act: Row) -> Row:
-        at = act["at"]
-        return {**act, "at": at.replace(microsecond=at.microsecond // 1000 * 1000)}
+def whole_and(several: list[Row]) -> tuple[list[Row], Head]:
+    rows = chain_of(several)
+    return rows, Head(len(rows), rows[-1]["hash"])
 
-    same = repr(truncated({**one, "details": dict(sorted(one["details"].items()))})) == repr(
-        truncated({**other, "details": dict(sorted(other["details"].items()))})
-    )
-    assert (digest(one) == digest(other)) is same
+
+def faults(rows: list[Row], begin: Head = START) -> list[tuple[str, str]]:
+    return [(fault.entry, fault.says.split()[0]) for fault in follow(begin, rows)[1]]
+
+
+@given(st.lists(acts, min_size=1, max_size=6), st.integers(1, 6))
+def test_a_whole_chain_holds_from_any_of_its_entries(several: list[Row], first: int) -> None:
+    rows, head = whole_and(several)
+    begin = before(min(first, len(rows)))
+    assert follow(begin, rows[begin.seq :]) == (head, [])
+
+
+def reforged(rows: list[Row], place: int) -> list[Row]:
+    """Whoever alters an entry may give it the hash that belongs to it, but not its successor."""
+    altered = {**rows[place], "action": "other.action"}
+    return [*rows[:place], altered | {"hash": digest(altered)}, *rows[place + 1 :]]
+
+
+def renumbered(rows: list[Row], begin: int) -> list[Row]:
+    return [*rows[:begin], *({**row, "_id": id_of(begin + 1 + n)} for n, row in enumerate(rows[begin:]))]
+
+
+@given(st.lists(acts, min_size=2, max_size=6), st.data())
+def test_what_was_done_to_a_chain_is_found(several: list[Row], data: st.DataObject) -> None:
+    rows, head = whole_and(several)
+    place = data.draw(st.integers(0, len(rows) - 2))
+    other = data.draw(st.integers(place + 1, len(rows) - 1))
+    exchanged = [*rows]
+    exchanged[place], exchanged[other] = rows[other], rows[place]
+    attacks = {
+        "altered": [*rows[:place], {**rows[place], "address": "203.0.113.7"}, *rows[place + 1 :]],
+        "altered with its hash": reforged(rows, place),
+        "taken out": rows[:place] + rows[place + 1 :],
+        "taken out, the others moved up": renumbered(rows[:place] + rows[place + 1 :], place),
+        "put in, the others moved down": renumbered([*rows[:place], rows[other], *rows[place:]], place),
+        "put beside": [*rows, {**rows[place], "_id": "zzz"}],
+        "exchanged": renumbered(exchanged, 0),
+    }
+    for attack, left in attacks.items():
+        assert follow(START, left)[1], attack
+    # A tail that is cut off leaves a whole chain: only who noted the head finds that.
+    shorter, found = follow(START, rows[: place + 1])
+    assert found == []
+    assert shorter != head
+
+
+def test_faults_name_the_entry() -> None:
+    rows = chain_of([{**ACT, "details": {"n": n}} for n in range(6)])
+    assert faults([rows[0], {**rows[1], "action": "a.b"}, *rows[2:]]) == [(id_of(2), "It")]
+    assert faults(reforged(rows, 1)) == [(id_of(3), "It")]
+    assert faults(rows[2:]) == [(id_of(1), "2")]
+    assert faults([*rows[:2], *rows[4:]]) == [(id_of(3), "2")]
+    assert faults([*rows[:2], {"_id": "aud_12"}, {"_id": "aud_x"}, *rows[2:]]) == [("aud_12", "Its"), ("aud_x", "Its")]
+    assert faults([{"_id": id_of(1)}]) == [(id_of(1), "It"), (id_of(1), "It")]

@@ -46,6 +46,7 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/connections": {},
     "/inbox": {"state": "dead"},
     "/privacy-requests": {},
+    "/audit": {"action": "session.sign_in"},
 }
 STORED: Final[Mapping[str, Callable[[], Rows]]] = {
     "customers": seed.customers,

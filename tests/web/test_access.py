@@ -95,6 +95,8 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/exports/connections": "admin",
     "GET /api/v1/exports/inbox": "admin",
     "GET /api/v1/exports/privacy-requests": "admin",
+    "GET /api/v1/exports/audit": "admin",
+    "GET /api/v1/audit": "admin",
     "POST /webhooks/shopify/{connection}": SIGNED,
     "POST /webhooks/woocommerce/{connection}": SIGNED,
     "POST /v1/{call}": WITH_A_WRITE_KEY,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crm.activity import service as activity
+from crm.audit import verifying
 from crm.contracts import contract
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
@@ -166,8 +167,23 @@ async def declared_things(visit: Visit) -> Checked:
     return Checked("database", len(contract().collections), "collections", (finding,) if what else ())
 
 
+async def audit_log(visit: Visit) -> Checked:
+    """Every entry of the audit log is there, as it was written."""
+    about = await driver.collection("audit_log").estimated_count()
+    finding = Finding(
+        "At these entries the audit log was altered, or one is missing.",
+        "Run `crm audit verify`; keep the database as it is, and find out who could write to it.",
+    )
+    found = await verifying.verify(
+        on_progress=lambda so_far: visit.progress("audit", so_far.count, max(about, so_far.count)),
+        together=visit.together,
+    )
+    finding.add([fault.entry for fault in found.faults], count=found.wrong)
+    return Checked("audit", found.count, "entries", (finding,) if found.wrong else ())
+
+
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, activities, documents, declared_things)
+CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, activities, audit_log, documents, declared_things)
 
 
 async def examine(visit: Visit) -> tuple[Checked, ...]:
