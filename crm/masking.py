@@ -8,12 +8,13 @@ shown, ``a•••@e•••.com`` and ``•••123``, is enough to compare 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
+from crm.errors import InvalidInput
 from crm.identity import PII_READ, Principal
 
 T = TypeVar("T")
@@ -65,6 +66,41 @@ def masked(value: Any, name: str = "") -> Any:
     return _text(str(value), name) if number else value
 
 
+def restored(principal: Principal, sent: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody sent, with what is hidden from them and came back as it was shown in its place again.
+
+    Args:
+        principal: Who sent it.
+        sent: Fields of a new or changed resource.
+        stored: The resource as it is; nothing where it is new.
+
+    Raises:
+        InvalidInput: It has dots that stand for nothing of what is stored, or for more than one thing.
+    """
+    if PII_READ in principal.permissions:
+        return dict(sent)
+    here: dict[tuple[str, str], str] = {}
+    elsewhere: dict[tuple[str, str], set[str]] = {}
+    for pointer, name, text in _texts(stored):
+        hidden = _text(text, name)
+        here[pointer, hidden] = text
+        elsewhere.setdefault((name, hidden), set()).add(text)
+
+    def restore(value: Any, name: str, pointer: str) -> Any:
+        if isinstance(value, Mapping):
+            return {key: restore(item, key, f"{pointer}/{key}") for key, item in value.items()}
+        if isinstance(value, list):
+            return [restore(item, name, f"{pointer}/{place}") for place, item in enumerate(value)]
+        if not isinstance(value, str) or DOTS not in value:
+            return value
+        found = {here[pointer, value]} if (pointer, value) in here else elsewhere.get((name, value), set())
+        if len(found) != 1:
+            raise InvalidInput.at(pointer, "Some of this is hidden from you: leave the field out, or reveal it first.")
+        return next(iter(found))
+
+    return {name: restore(value, name, f"/{name}") for name, value in sent.items()}
+
+
 def phone(written: str) -> str:
     """A telephone number as far as it is shown: three digits, or nothing of a short one."""
     digits = "".join(c for c in written if c.isdecimal())
@@ -82,6 +118,18 @@ def _names(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
     if not isinstance(changed, str):
         return {name: name for name in names}
     return {name: changed if name in {"before", "after"} else name for name in names}
+
+
+def _texts(value: Any, name: str = "", pointer: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every text within JSON, behind where it stands and the name of the field that holds it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, key, f"{pointer}/{key}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _texts(item, name, f"{pointer}/{place}")
+    elif isinstance(value, str):
+        yield pointer, name, value
 
 
 def _text(text: str, name: str) -> str:

@@ -31,6 +31,7 @@ class Action(StrEnum):
     CUSTOMER_TIMELINE = "customer.timeline", "What happened with a customer was read."
     CUSTOMER_ACTIVITY = "customer.activity", "A customer's last visit, cart and products were read."
     CUSTOMER_HISTORY = "customer.history", "What was changed of a customer was read."
+    PII_REVEAL = "pii.reveal", "What is hidden of a customer was shown: `fields`, and the `reason` that was given."
     CUSTOMER_CREATE = "customer.create", "A customer was created."
     CUSTOMER_UPDATE = "customer.update", "A customer was changed: `fields`, of `version`."
     CUSTOMER_CONSENT = "customer.consent", "A consent was added: `channel` and `status`."

@@ -19,6 +19,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal, Role
+from crm.masking import shown
 from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
@@ -152,7 +153,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
     found = await Order.page(chosen, sort, request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
-    return found.map(mapping.shape)
+    return found.map(lambda order: shown(principal, mapping.shape(order)))
 
 
 async def require_customer(customer_id: str) -> None:
@@ -257,7 +258,7 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     rows = [version.model_dump(by_alias=True) for version in found.items]
     later = order if request.cursor is None else await _version_after(order, rows[0]["version"])
     newest = later.model_dump(by_alias=True)
-    return Page(changes([newest, *rows]), found.next_cursor, found.count)
+    return Page(shown(principal, changes([newest, *rows])), found.next_cursor, found.count)
 
 
 async def reconcile(
@@ -370,7 +371,7 @@ async def _require(filter_: Filter) -> Order:
 async def _read(principal: Principal, filter_: Filter) -> OrderOut:
     order = await _require(filter_)
     await audit.seen(principal, Action.ORDER_READ, (order.id, order.customer_id))
-    return mapping.shape(order)
+    return shown(principal, mapping.shape(order))
 
 
 def _whose(order: Order) -> str:

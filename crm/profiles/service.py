@@ -21,6 +21,7 @@ from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
+from crm.masking import shown
 from crm.orders import service as orders
 from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
@@ -57,16 +58,17 @@ async def overview(principal: Principal, customer_id: str, *, abandoned_after: t
         activity.stored(customer_id),
     )
     customer = await customers.get(principal, customer_id)  # behind the orders: its totals show them by now
-    shown = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
-    return OverviewOut(
+    present = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
+    whole = OverviewOut(
         customer=customer,
         consents=in_force(customer.consents),
         orders=found,
-        cart=shown.cart,
-        viewed=shown.viewed,
+        cart=present.cart,
+        viewed=present.viewed,
         open_tasks=tasks,
         interactions=talks,
     )
+    return shown(principal, whole)
 
 
 async def read_timeline(
@@ -95,7 +97,8 @@ async def read_timeline(
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    page = page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    return page.map(lambda entry: shown(principal, entry))
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
