@@ -43,6 +43,7 @@ _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
     "addresses", "unverified",
 )  # fmt: skip
+_WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 
 
 def named_by_id(customer_ids: list[str]) -> Query:
@@ -184,6 +185,23 @@ def stats_projected(stats: Mapping[str, Any], revision: int) -> UpdatePipeline:
     fields = {name: {"$literal": value} for name, value in for_storage(stats).items()}
     written = {**fields, "revision": {"$literal": revision + 1}, "last_seen_at": "$stats.last_seen_at"}
     return [{"$set": {"stats": {"$cond": [unchanged, written, "$stats"]}}}]
+
+
+def keys_behind(after: str, limit: int) -> Query:
+    """The customers whose ids come next, with their keys and what these follow from."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=_WITH_KEYS)
+
+
+def keys_of(customer_ids: Sequence[str]) -> Query:
+    """The same of some customers."""
+    return Query({"_id": {"$in": list(customer_ids)}}, projection=_WITH_KEYS)
+
+
+def rekeyed(keys: Mapping[str, Any]) -> Update:
+    """Set keys, unset those that are None. Not an edit: the version stays."""
+    there = {name: key for name, key in keys.items() if key is not None}
+    gone = dict.fromkeys(keys.keys() - there.keys(), "")
+    return {operator: fields for operator, fields in (("$set", there), ("$unset", gone)) if fields}
 
 
 def seen(at: datetime) -> Update:

@@ -11,7 +11,7 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import claiming, queries
+from crm.customers import checking, claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
@@ -51,6 +51,8 @@ find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
@@ -162,10 +164,10 @@ async def update(
         patch = fields["attributes"]
         fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
     named = {"fields": ", ".join(sorted(fields)), "version": version}
+    fields = with_keys(fields, phone_region, present.as_stored())
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
         try:
-            update = queries.edited(with_keys(fields, phone_region, present.as_stored()), now())
-            found = await Customer.change(queries.at_version(customer_id, version), update)
+            found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
         except AlreadyExists as exc:
             raise _taken(exc) from exc
         if found is None:

@@ -65,6 +65,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
+    "customers.queries.keys_behind": ("customers", ("cus_0007", PAGE)),
+    "customers.queries.keys_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
     "customers.queries.named_by_any": (
         "customers",
@@ -196,8 +198,8 @@ BY_ID: Final = frozenset(
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_version by_id by_ids named_by_any named_by_id stats_behind stats_of stats_revisions "
-        "without_consent",
+        "customers": "at_version by_id by_ids keys_behind keys_of named_by_any named_by_id stats_behind stats_of "
+        "stats_revisions without_consent",
         "events": "reject_by_id rejects_by_ids stored_ids",
         "identities": "by_id by_ids erased_among names_of",
         "idempotency": "by_id held",

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mongo
 
 Body = dict[str, Any]
 KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
-BACKGROUND = {"activity_watermarks", "inbox", "stats_due"}
+BACKGROUND = {"activity_watermarks", "audit_log", "inbox", "stats_due"}
 SAME = "2026-01-31T12:00:00.123Z"
 
 
