@@ -34,6 +34,7 @@ from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
+from crm.exports.routes import router_of
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identities import service as identities
 from crm.identity import Principal
@@ -155,7 +156,7 @@ def create_app(
 
     app = WithHotRoutes(
         route_handlers=[
-            Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            Router("/api/v1", route_handlers=[*API_ROUTERS, router_of(API_ROUTERS), *extra_routes]),
             *webhooks.ROUTERS,
             *TRACKING_ROUTERS,
             health.live,
