@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,11 @@ def key_by_hash(key_hash: str) -> Query:
 def key_by_id(key_id: str) -> Query:
     """One API key."""
     return Query({"_id": key_id}, limit=1)
+
+
+def keys_by_ids(key_ids: Sequence[str]) -> Query:
+    """Several API keys."""
+    return Query({"_id": {"$in": list(key_ids)}})
 
 
 def all_keys() -> Query:

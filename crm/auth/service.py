@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, TypeVar, cast
@@ -237,6 +237,12 @@ async def revoke_key(key_id: str) -> None:
 async def list_keys() -> list[KeyOut]:
     """Every key, the oldest first."""
     return [_shown(key) for key in await ApiKey.fetch_all(queries.all_keys())]
+
+
+async def event_types_of(key_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """What each key may send, also one that has been revoked; empty is everything. Unknown keys are left out."""
+    found = await ApiKey.fetch_all(queries.keys_by_ids(sorted(key_ids)))
+    return {key.id: frozenset(key.event_types or ()) for key in found}
 
 
 def _shown(key: ApiKey) -> KeyOut:

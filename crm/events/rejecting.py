@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
 
+from crm.auth import service as auth
 from crm.clock import now
 from crm.database import driver
 from crm.database.collection import Row
@@ -31,8 +32,8 @@ MOST_KEPT: Final = 50_000
 _COUNT_HOLDS: Final = 5.0  # seconds
 _TOGETHER: Final = 200
 
-ReadAgain = Callable[[Sender, str, MessageType | None, datetime], Message | Rejected]
-"""How a connector reads one message: sender, JSON text, type where the route gave it, when it was received."""
+ReadAgain = Callable[[str, MessageType | None, datetime, frozenset[str]], Message | Rejected]
+"""How a connector reads one message: JSON text, type where the route gave it, when it was received, allowed types."""
 
 
 @dataclass(slots=True)
@@ -94,11 +95,10 @@ async def replay(
     found = await EventReject.fetch(queries.reject_by_id(reject_id))
     if found is None:
         raise NotFound("There is no such rejected message.")
-    sender = _sender(found, phone_region)
-    read = read_again(sender, found.raw, found.type, found.received_at)
+    (read,) = await _read([found], read_again)
     if isinstance(read, Rejected):
         raise Unmappable(read.message, reason=read.code)
-    tracked = await track(sender, [read])
+    tracked = await track(_sender(found, phone_region), [read])
     for refusal in tracked.refused.values():
         raise refusal
     await _mark([found.id])
@@ -126,14 +126,23 @@ async def replay_all(
     return out
 
 
-async def _take(rejects: Iterable[EventReject], read_again: ReadAgain, phone_region: str | None) -> list[str]:
+async def _read(rejects: Sequence[EventReject], read_again: ReadAgain) -> list[Message | Rejected]:
+    """What rejected messages say, by the rules and the terms of their keys as they are today."""
+    types = await auth.event_types_of({reject.key_id for reject in rejects})
+    return [
+        read_again(reject.raw, reject.type, reject.received_at, types[reject.key_id])
+        if reject.key_id in types
+        else Rejected(0, reject.message_id, "key_gone", "Its key is not there any more.", reject.raw)
+        for reject in rejects
+    ]
+
+
+async def _take(rejects: Sequence[EventReject], read_again: ReadAgain, phone_region: str | None) -> list[str]:
     """Try messages again; returns the ids of those that were taken."""
     by_sender: dict[Sender, list[tuple[str, Message]]] = {}
-    for reject in rejects:
-        sender = _sender(reject, phone_region)
-        read = read_again(sender, reject.raw, reject.type, reject.received_at)
+    for reject, read in zip(rejects, await _read(rejects, read_again), strict=True):
         if isinstance(read, Message):
-            by_sender.setdefault(sender, []).append((reject.id, read))
+            by_sender.setdefault(_sender(reject, phone_region), []).append((reject.id, read))
     taken = []
     for sender, messages in by_sender.items():
         tracked = await track(sender, [message for _, message in messages])

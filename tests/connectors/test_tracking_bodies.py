@@ -95,8 +95,33 @@ async def test_what_is_rejected_can_be_replayed_once_it_can_be_read(
     good(await anonymous.post("/v1/batch", content=batch(one), headers=basic(key.key)))
     (reject,) = good(await admin.get("/api/v1/events/rejects"))["items"]
     assert reject["code"] == "type_not_allowed"
+    # What a key may not send, nobody gets in by having it rejected first.
+    problem = refused(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"), 422, "unmappable")
+    assert problem["detail"] == "This key may not send messages of this type."
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 0, "rejected": 1}
+    assert stored(store) == set()
+    await keys.change(key, event_types=["page", "track"])
     good(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"))
     assert stored(store) == {one["messageId"]}
+
+
+async def test_keys_of_which_some_are_revoked_or_gone_replay_what_each_may_send(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    sent = {}
+    for name in ("free", "pages", "revoked", "gone"):
+        key = await keys()
+        bad = [message("page", timestamp="never"), message("track", timestamp="never")]
+        good(await anonymous.post("/v1/batch", content=batch(*bad), headers=basic(key.key)))
+        sent[name] = (key, [one["messageId"] for one in bad])
+    await keys.change(sent["pages"][0], event_types=["page"])
+    await keys.revoke(sent["revoked"][0])
+    store.root["api_keys"].delete_one({"_id": sent["gone"][0].id})
+    for row in store.root["event_rejects"].find({}):  # as if times had been mended
+        mended = row["raw"].replace("never", "2026-01-31T12:00:00Z")
+        store.root["event_rejects"].update_one({"_id": row["_id"]}, {"$set": {"raw": mended}})
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 5, "rejected": 3}
+    assert stored(store) == {*sent["free"][1], sent["pages"][1][0], *sent["revoked"][1]}
 
 
 async def test_2500_messages_and_more(anonymous: httpx.AsyncClient, headers: dict[str, str], store: Store) -> None:

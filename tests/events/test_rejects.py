@@ -18,7 +18,7 @@ from crm.events.messages import Message, MessageType, Rejected, Sender
 from crm.identities import names
 from crm.identity import Role
 from tests.fixtures.answers import good, refused, walk
-from tests.fixtures.rows import event_reject_row
+from tests.fixtures.rows import api_key_row, event_reject_row
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -43,12 +43,21 @@ def _counted_anew(database: Database) -> None:
     database.kept.pop("events.rejects", None)
 
 
+@pytest.fixture(autouse=True)
+def _its_key(store: Store) -> Iterator[None]:
+    store.root["api_keys"].insert_one(api_key_row(_id="key_1", event_types=[]))
+    yield
+    store.root["api_keys"].delete_one({"_id": "key_1"})
+
+
 @pytest.fixture
 def mended(app: Litestar) -> Iterator[list[str]]:
     """A connector that takes everything by now, but for what says "bad"; which messages it was asked for."""
     asked: list[str] = []
 
-    def read_again(sender: Sender, raw: str, type_: MessageType | None, received_at: datetime) -> Message | Rejected:
+    def read_again(
+        raw: str, type_: MessageType | None, received_at: datetime, event_types: frozenset[str]
+    ) -> Message | Rejected:
         body = json.loads(raw)
         asked.append(body["messageId"])
         if "bad" in body:
@@ -167,6 +176,7 @@ async def test_all_of_one_reason_are_taken_after_all(
             source=f"shop-{n % 2}",
             raw=json.dumps({"messageId": f"m-{n}", **({"bad": 1} if n % 10 == 0 else {})}),
             code="odd" if n % 50 == 1 else "no_event_name",
+            key_id="key_1",
             received_at=datetime.now(UTC) - timedelta(seconds=n // 3),
         )
         for n in range(450)
