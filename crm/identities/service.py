@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from crm.clock import now
@@ -13,10 +12,11 @@ from crm.database import driver
 from crm.database.collection import Write
 from crm.database.paging import Position
 from crm.identities import erasure, names, people, queries
-from crm.identities.documents import Identity, Kind
+from crm.identities.documents import Identity
 from crm.identities.erasure import erased, watching
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
+from crm.identities.linked import Linked, links_of
 from crm.identities.messages import Saying, Sighting, Speaker
 from crm.identities.ownership import MOST_HOPS, owner
 from crm.identities.recent import Recent
@@ -32,25 +32,6 @@ MOST_IDENTITIES: Final = 1_000
 #: MongoDB sorts an ``$in`` by an index as long as there are no more than some 200 scans.
 _TOGETHER: Final = 100
 _RECENT: Final = "identities.recent"
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """That a name belongs to a customer.
-
-    Attributes:
-        id: Of the identity.
-        at: Since when it is linked.
-        kind: What the name is.
-        source: Whose user or visitor; None for an address.
-        value: The name as sent.
-    """
-
-    id: str
-    at: datetime
-    kind: Kind
-    source: str | None
-    value: str
 
 
 async def observe(sender: Speaker, sightings: Sequence[Sighting]) -> set[str]:
@@ -151,13 +132,9 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
 async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
     """The names that were linked to a customer last, behind a position in time."""
     with driver.acting_within(Role.INGEST):
-        reached = await _reached(customer_id, await _roots(customer_id), MOST_IDENTITIES)
-    linked = [
-        Linked(key, row["linked_at"].astimezone(UTC), row["kind"], row.get("source"), row["value"])
-        for key, row in reached.items()
-    ]
-    behind = (link for link in linked if position is None or (link.at, link.id) < position)
-    return sorted(behind, key=lambda link: (link.at, link.id), reverse=True)[:limit]
+        roots = await _roots(customer_id)
+        links = links_of(roots, await _reached(customer_id, roots, MOST_IDENTITIES))
+    return [link for link in links if position is None or (link.at, link.id) < position][:limit]
 
 
 async def forget(customer_id: str) -> list[str]:
