@@ -124,10 +124,11 @@ async def page(
     return (await reading.page_of_identities([visitor], sort, request)).map(rows.shape)
 
 
-async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
-    """A customer's latest events behind a position in time."""
-    ids = await identities.identities_of(customer_id)
-    return [rows.shape(row, customer_id) for row in await reading.latest_of(ids, limit, position)]
+async def behind(
+    customer_id: str, identity_ids: Sequence[str], position: Position | None, limit: int
+) -> list[EventOut]:
+    """The latest events of a customer, all of whose identities are given, behind a position in time."""
+    return [rows.shape(row, customer_id) for row in await reading.latest_of(identity_ids, limit, position)]
 
 
 async def remove_all(identity_ids: Sequence[str]) -> int:

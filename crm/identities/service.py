@@ -10,20 +10,19 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
 from crm.database.collection import Write
-from crm.database.paging import Position
 from crm.identities import erasure, names, people, queries
+from crm.identities.belonging import Belonging, Linked, links_of
 from crm.identities.documents import Identity
 from crm.identities.erasure import erased, watching
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
-from crm.identities.linked import Linked, links_of
 from crm.identities.messages import Saying, Sighting, Speaker
 from crm.identities.ownership import MOST_HOPS, owner
 from crm.identities.recent import Recent
 from crm.identities.telling import Row, chains, customers_of, read, tell
 from crm.identity import Role
 
-__all__ = ["Sighting", "erased", "watching"]  # of the other files, for the features that track
+__all__ = ["Linked", "Sighting", "erased", "watching"]  # of the other files, for the features that track
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.
 PUBLIC_WORD_REACHES: Final = timedelta(hours=48)
@@ -112,11 +111,17 @@ async def owners(ids: Iterable[str]) -> dict[str, str]:
     return {key: customer_id for key, customer_id in whose.items() if customer_id}
 
 
-async def identities_of(customer_id: str) -> list[str]:
-    """All that belongs to a customer: the customer's own id, then those of users, addresses and browsers."""
+async def belonging_to(customer_id: str) -> Belonging:
+    """All that belongs to a customer."""
     with driver.acting_within(Role.INGEST):
         roots = await _roots(customer_id)
-        return [customer_id, *roots, *await _reached(customer_id, roots, MOST_IDENTITIES)]
+        reached = await _reached(customer_id, roots, MOST_IDENTITIES)
+    return Belonging([customer_id, *roots, *reached], links_of(roots, reached))
+
+
+async def identities_of(customer_id: str) -> list[str]:
+    """The ids of all that belongs to a customer."""
+    return (await belonging_to(customer_id)).ids
 
 
 async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[str]]:
@@ -127,14 +132,6 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
         found[customer_id].append(key)
     crowded |= {customer_id for customer_id, ids in found.items() if len(ids) > MOST_IDENTITIES}
     return found | {customer_id: await identities_of(customer_id) for customer_id in crowded}
-
-
-async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
-    """The names that were linked to a customer last, behind a position in time."""
-    with driver.acting_within(Role.INGEST):
-        roots = await _roots(customer_id)
-        links = links_of(roots, await _reached(customer_id, roots, MOST_IDENTITIES))
-    return [link for link in links if position is None or (link.at, link.id) < position][:limit]
 
 
 async def forget(customer_id: str) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from crm.activity import service as activity
 from crm.customers import service as customers
@@ -23,6 +23,7 @@ from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
+_TOLD_BY_NAME: Final[tuple[TimelineKind, ...]] = ("event", "identity")
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -38,7 +39,9 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
 async def read_timeline(
     principal: Principal, customer_id: str, kinds: Collection[TimelineKind] | None, request: PageRequest
 ) -> Page[TimelineEntry]:
-    """One page of all that happened with a customer, the latest first: one indexed read for each kind.
+    """One page of all that happened with a customer, the latest first.
+
+    One indexed read for each kind; what is told by names, events and the names themselves, shares the reads of those.
 
     Args:
         principal: Who asks.
@@ -54,11 +57,11 @@ async def read_timeline(
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
     position = cursor_position(request.cursor, _SORT)
+    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or get_args(TimelineKind)))}
+    by_name = {kind: wanted.pop(kind) for kind in _TOLD_BY_NAME if kind in wanted}
     found = await asyncio.gather(
-        *(
-            _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
-            for kind in sorted(set(kinds or get_args(TimelineKind)))
-        )
+        _read_by_name(by_name, customer_id, request.limit + 1),
+        *(_read(kind, customer_id, behind, request.limit + 1) for kind, behind in wanted.items()),
     )
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
@@ -94,9 +97,23 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
     if kind == "refund":
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
-    if kind == "event":
-        return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
-    if kind == "identity":
-        found = await identities.links_behind(customer_id, position, limit)
-        return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]
+
+
+async def _read_by_name(
+    wanted: Mapping[TimelineKind, Position | None], customer_id: str, limit: int
+) -> list[TimelineEntry]:
+    if not wanted:
+        return []
+    theirs = await identities.belonging_to(customer_id)
+    entries = []
+    if "event" in wanted:
+        found = await events.behind(customer_id, theirs.ids, wanted["event"], limit)
+        entries += [timeline.of_event(event) for event in found]
+    if "identity" in wanted:
+        entries += [timeline.of_link(link.at, _shape(link)) for link in theirs.links_behind(wanted["identity"], limit)]
+    return entries
+
+
+def _shape(link: identities.Linked) -> LinkedOut:
+    return LinkedOut(id=link.id, kind=link.kind, source=link.source, value=link.value)

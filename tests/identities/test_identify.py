@@ -43,13 +43,14 @@ async def test_every_other_browser_of_the_user_is_theirs(store: Store, database:
         await service.identify(BROWSER, [identify("u-1", "a-1", email="ann@example.com")])
         assert await service.observe(BROWSER, [Sighting("u-1", "a-2", at(5))]) == {other}
         (customer,) = store.root["customers"].find()
-        found = await service.links_behind(customer["_id"], None, 10)
+        theirs = await service.belonging_to(customer["_id"])
+        found = theirs.links_behind(None, 10)
         assert [(link.id, link.at, link.kind) for link in found] == [
             (other, at(5), "visitor"),
             (VISITOR, at(), "visitor"),
         ]
         second = found[0].at, found[0].id
-        assert await service.links_behind(customer["_id"], second, 1) == [found[1]]
+        assert theirs.links_behind(second, 1) == [found[1]]
 
 
 async def test_what_an_alias_renames_is_linked_once(store: Store, database: Database) -> None:
@@ -77,7 +78,7 @@ async def test_a_customers_own_user_id_is_no_browser(store: Store, database: Dat
 
 
 async def shown(customer_id: str) -> list[tuple[str, str]]:
-    return [(link.kind, link.value) for link in await service.links_behind(customer_id, None, 10)]
+    return [(link.kind, link.value) for link in (await service.belonging_to(customer_id)).links]
 
 
 async def test_64_browsers_at_once_make_one_customer(store: Store, database: Database) -> None:

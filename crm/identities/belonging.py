@@ -1,4 +1,4 @@
-"""The names that turned out to be a customer's, as they are shown. Pure."""
+"""What belongs to a customer, and the names that turned out to be theirs, as they are shown. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from crm.database.paging import Position
 from crm.identities import names
 from crm.identities.documents import Kind
 
@@ -28,6 +29,23 @@ class Linked:
     kind: Kind
     source: str | None
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """All that belongs to a customer.
+
+    Attributes:
+        ids: The customer's own id, then those of users, addresses and browsers.
+        links: The names that were linked to the customer, the last one first.
+    """
+
+    ids: list[str]
+    links: list[Linked]
+
+    def links_behind(self, position: Position | None, limit: int) -> list[Linked]:
+        """Those behind a position in time."""
+        return [link for link in self.links if position is None or (link.at, link.id) < position][:limit]
 
 
 def links_of(roots: Collection[str], reached: Mapping[str, Mapping[str, Any]]) -> list[Linked]:
