@@ -21,8 +21,10 @@ from crm.errors import AlreadyExists, CrmError, NotFound, Unmappable
 from crm.events import queries
 from crm.events.documents import LONGEST_RAW, EventReject
 from crm.events.messages import Message, MessageType, Rejected, Sender
+from crm.events.naming import named_in
 from crm.events.schemas import LONGEST_MESSAGE_ID, RejectedReplayOut, RejectOut
 from crm.events.tracking import track
+from crm.identities import service as identities
 from crm.identity import Principal, Role
 
 log = structlog.get_logger("crm.events")
@@ -48,15 +50,19 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
     """Keep messages that cannot be taken; returns how many are there now.
 
     At most 100 of a request and about 50,000 in all: anybody with a public key could fill the disk otherwise. What is
-    not kept is counted in the log. Keeping them is no reason to refuse their neighbours: it never fails.
+    not kept is counted in the log; nothing is kept that names somebody who was erased. Keeping them is no reason to
+    refuse their neighbours: it never fails.
     """
     database = driver.present().database
     moment = now()
     kept = 0
+    gone = 0
     try:
+        made = [_row(sender, one, moment) for one in rejected[:MOST_OF_A_REQUEST]]
+        living = await _of_living(made)
+        gone = len(made) - len(living)
         count = await _counted(database)
-        room = min(MOST_OF_A_REQUEST, max(0, MOST_KEPT - count.kept))
-        rows = {row["_id"]: row for row in (_row(sender, one, moment) for one in rejected[:room])}
+        rows = {row["_id"]: row for row in living[: max(0, MOST_KEPT - count.kept)]}
         if rows:
             errors = await EventReject.stored().insert_each(list(rows.values()))
             there = sum(isinstance(exc, AlreadyExists) for exc in errors.values())
@@ -64,9 +70,15 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
             kept = len(rows) - len(errors) + there
     except CrmError as exc:
         log.warning("rejected messages could not be kept", key_id=sender.key_id, error=exc.code)
-    if kept < len(rejected):
-        log.warning("rejected messages were not kept", key_id=sender.key_id, messages=len(rejected) - kept)
+    if kept < len(rejected) - gone:
+        log.warning("rejected messages were not kept", key_id=sender.key_id, messages=len(rejected) - gone - kept)
     return kept
+
+
+async def _of_living(rows: Sequence[Row]) -> list[Row]:
+    """Those that name nobody who was erased."""
+    erased = await identities.erased({key for row in rows for key in row.get("identity_ids", ())})
+    return [row for row in rows if erased.isdisjoint(row.get("identity_ids", ()))]
 
 
 async def page_of_rejects(principal: Principal, code: str | None, request: PageRequest) -> Page[RejectOut]:
@@ -184,7 +196,12 @@ def _row(sender: Sender, rejected: Rejected, moment: datetime) -> Row:
         "raw": raw,
         "received_at": moment,
     }
-    optional = {"pointer": rejected.pointer, "message_id": message_id, "type": rejected.type}
+    optional = {
+        "pointer": rejected.pointer,
+        "message_id": message_id,
+        "type": rejected.type,
+        "identity_ids": named_in(sender.source, raw) or None,
+    }
     return row | {name: value for name, value in optional.items() if value is not None}
 
 

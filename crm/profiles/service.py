@@ -68,7 +68,7 @@ async def read_timeline(
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
-    """Remove a customer for good: the record, the interactions, the browsing events and the answers kept for repeats.
+    """Remove a customer for good: the record, interactions, events, rejected messages and answers kept for repeats.
 
     Orders stay for the books: detached, without addresses and notes. Events and identities go first and outside the
     transaction, for which there may be too many; interrupted, the call can be made again. Identities are marked as
@@ -80,7 +80,7 @@ async def delete(principal: Principal, customer_id: str) -> None:
     """
     del principal
     await customers.require(customer_id)
-    await events.remove_all([customer_id, *await identities.forget(customer_id)])
+    await events.forget([customer_id, *await identities.forget(customer_id)])
 
     async def together(session: Any) -> None:
         await customers.remove(customer_id, session=session)

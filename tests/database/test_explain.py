@@ -84,6 +84,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
     "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
     "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
+    "events.queries.rejects_naming": ("event_rejects", ([identity_id(7), identity_id(8), identity_id(399)],)),
     "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
     "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
