@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,6 +90,19 @@ async def test_somebody_who_was_never_seen_has_nothing(sales: httpx.AsyncClient,
         "customer_id": customer_id, "last_seen_at": None, "session": None, "viewed": [], "cart": None,
     }  # fmt: skip
     refused(await sales.get("/api/v1/customers/cus_nobody/activity"), 404, "not_found")
+
+
+async def test_the_same_activity_has_the_same_etag(
+    app: Litestar, database: Database, store: Store, sales: httpx.AsyncClient
+) -> None:
+    ann = Visitor(database)
+    await ann.sends(ann.identified(0), ann.did(1, "product_added", mug(), currency="GBP"))
+    url = f"/api/v1/customers/{customer_of(store, ann)}/activity"
+    first, again = await sales.get(url), await sales.get(url)
+    assert re.fullmatch(r'"[0-9a-f]{32}"', first.headers["etag"])
+    assert (again.headers["etag"], good(again)) == (first.headers["etag"], good(first))
+    await ann.sends(ann.did(2, "product_added", mug(2), currency="GBP"))
+    assert (await sales.get(url)).headers["etag"] != first.headers["etag"]
 
 
 async def test_any_order_any_batches_and_repeats_end_the_same(app: Litestar, database: Database, store: Store) -> None:
