@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import following, merging, queries
 from crm.customers.documents import Customer
-from crm.customers.mapping import with_keys
-from crm.customers.merging import Parted, Side
+from crm.customers.mapping import shape, with_keys
+from crm.customers.merging import Decision, Parted, Side
+from crm.customers.schemas import CustomerOut
 from crm.database.collection import Row
+from crm.database.ids import new_id
 from crm.errors import AlreadyExists, Conflict, InvalidInput, StaleVersion
+from crm.identity import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,24 @@ def result(this: Row, plan: merging.Plan, phone_region: str | None) -> dict[str,
     """The survivor's fields as a merge sets them, keys included; None is none. Pure."""
     before = {**this, "email_key": None, "email_keys": plan.fields["email_keys"]}
     return with_keys(plan.fields, phone_region, before)
+
+
+async def propose(
+    principal: Principal, customer_id: str, other_id: str, *, phone_region: str | None = None
+) -> tuple[CustomerOut, CustomerOut, CustomerOut, list[Decision]]:
+    """Two customers, what they would be together, and why.
+
+    Raises:
+        NotFound: There is no such customer.
+        InvalidInput: There is no such other customer.
+        Conflict: Together they have more than one customer can have.
+    """
+    this, other = await pair(customer_id, other_id)
+    await audit.seen(principal, Action.CUSTOMER_READ, (customer_id, other_id))
+    plan = merging.plan(this, other, {}, new_id("mrg"))
+    after = {**this, **result(this, plan, phone_region)}
+    together = Customer.from_row({name: value for name, value in after.items() if value is not None})
+    return shape(Customer.from_row(this)), shape(Customer.from_row(other)), shape(together), plan.decisions
 
 
 async def join(

@@ -11,7 +11,7 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import checking, claiming, following, joining, merging, queries
+from crm.customers import checking, claiming, following, joining, matching, queries, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.following import Heir
@@ -19,7 +19,16 @@ from crm.customers.joining import Joined
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.merging import Decision, Parted
 from crm.customers.resolving import Naming, resolve_many
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
+from crm.customers.schemas import (
+    REVEALABLE,
+    Consent,
+    CustomerCreate,
+    CustomerOut,
+    CustomerRef,
+    CustomerUpdate,
+    RevealedOut,
+    RevealIn,
+)
 from crm.database.collection import Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
@@ -33,8 +42,10 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    UnreadableRequest,
 )
 from crm.identity import Principal, Role
+from crm.masking import masked, restored, shown
 
 log = structlog.get_logger("crm.customers")
 
@@ -46,8 +57,13 @@ __all__ = [  # of this feature's other files, for the features that push, track 
 find_named = claiming.find
 heirs = following.heirs
 current = following.current
+former_ids = following.former_ids
+plan_merge = joining.propose
 join = joining.join
 part = joining.part
+match_keys_behind = matching.keys_behind
+sharing = matching.sharing
+estimated_count = matching.estimated_count
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
@@ -70,8 +86,9 @@ async def create(
         AlreadyExists: The e-mail or an external id belongs to somebody already.
     """
     customer_id = customer_id or new_id("cus")
+    restored(principal, new.model_dump(), {})
     async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shape(await insert(new, phone_region, customer_id))
+        return shown(principal, shape(await insert(new, phone_region, customer_id)))
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -82,14 +99,32 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """
     found = await _require(customer_id)
     await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
-    return shape(found)
+    return shown(principal, shape(found))
+
+
+async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> RevealedOut:
+    """What is hidden of a customer from whoever lacks ``pii:read``; who looked at what, and why, is recorded.
+
+    Raises:
+        NotFound: There is none of that id.
+        InvalidInput: The reason names the customer: it is kept longer than what is known of them.
+    """
+    found = await _require(customer_id)
+    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
+    if set(names) & set(contact.name_key(wanted.reason).split()):
+        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    await audit.record(principal, Action.PII_REVEAL, customer_id, details)
+    known = shape(found)
+    return RevealedOut.model_validate(
+        {"id": customer_id, **{name: getattr(known, name) if name in wanted.fields else None for name in REVEALABLE}}
+    )
 
 
 async def some(principal: Principal, customer_ids: Sequence[str]) -> dict[str, CustomerOut]:
     """Several customers by id; those who do not exist are left out."""
-    del principal
     found = await Customer.fetch_all(queries.whole(list(customer_ids))) if customer_ids else []
-    return {customer.id: shape(customer) for customer in found}
+    return {customer.id: shown(principal, shape(customer)) for customer in found}
 
 
 async def require(customer_id: str) -> None:
@@ -101,30 +136,6 @@ async def require(customer_id: str) -> None:
     """
     if await Customer.stored().find_one(queries.by_ids([customer_id])) is None:
         raise await following.missing(customer_id)
-
-
-async def former_ids(customer_id: str) -> list[str]:
-    """The ids of those who were merged into a customer."""
-    row = await Customer.stored().find_one(queries.leading_on([customer_id]))
-    return [former["id"] for former in row.get("former") or ()] if row else []
-
-
-async def plan_merge(
-    principal: Principal, customer_id: str, other_id: str, *, phone_region: str | None = None
-) -> tuple[CustomerOut, CustomerOut, CustomerOut, list[Decision]]:
-    """Two customers, what they would be together, and why.
-
-    Raises:
-        NotFound: There is no such customer.
-        InvalidInput: There is no such other customer.
-        Conflict: Together they have more than one customer can have.
-    """
-    this, other = await joining.pair(customer_id, other_id)
-    await audit.seen(principal, Action.CUSTOMER_READ, (customer_id, other_id))
-    plan = merging.plan(this, other, {}, new_id("mrg"))
-    after = {**this, **joining.result(this, plan, phone_region)}
-    together = Customer.from_row({name: value for name, value in after.items() if value is not None})
-    return shape(Customer.from_row(this)), shape(Customer.from_row(other)), shape(together), plan.decisions
 
 
 async def existing(customer_ids: list[str]) -> set[str]:
@@ -153,7 +164,45 @@ async def page(
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
     await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
-    return found.map(shape)
+    return found.map(lambda customer: shown(principal, shape(customer)))
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
+
+    Args:
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+    """
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
 async def update(
@@ -168,6 +217,7 @@ async def update(
     """
     present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = restored(principal, fields, present.model_dump())
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
@@ -184,7 +234,7 @@ async def update(
         if found is None:
             await require(customer_id)
             raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shape(found)
+    return shown(principal, shape(found))
 
 
 async def add_consent(
@@ -208,7 +258,7 @@ async def add_consent(
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
         update = queries.consent_given(entry, now())
         found = await Customer.change(queries.without_consent(customer_id, key), update)
-    return shape(found or await _require(customer_id))
+    return shown(principal, shape(found or await _require(customer_id)))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -222,23 +272,6 @@ async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = N
     if isinstance(found, CrmError):
         raise found
     return found
-
-
-async def match_keys_behind(after: str, limit: int) -> dict[str, list[str]]:
-    """What the customers whose ids come next may share with others, by id and in their order."""
-    rows = await Customer.stored().find(queries.match_keys_behind(after, limit))
-    return {row["_id"]: row.get("match_keys") or [] for row in rows}
-
-
-async def sharing(keys: list[str], limit: int) -> dict[str, list[str]]:
-    """What the customers have who have one of these keys, by id; at most ``limit`` of them."""
-    rows = await Customer.stored().find(queries.sharing(keys, limit))
-    return {row["_id"]: row["match_keys"] for row in rows}
-
-
-async def estimated_count() -> int:
-    """About how many customers there are: for a progress bar."""
-    return await Customer.stored().estimated_count()
 
 
 async def stats_revisions(customer_ids: list[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from crm.database.ids import from_bytes, new_id, to_bytes
 from crm.database.paging import Page, PageRequest
 from crm.errors import Conflict, Forbidden, InvalidInput, NotFound
 from crm.identity import Principal, Role
+from crm.masking import shown
 from crm.merges import moving, queries
 from crm.merges.documents import Merge
 from crm.merges.schemas import DecisionOut, MergedOut, MergeIn, MergeOut, MergePreview, PartedOut, Side
@@ -44,7 +45,7 @@ async def preview(
     _refuse_itself(customer_id, other)
     this, that, result, plan = await customers.plan_merge(principal, customer_id, other, phone_region=phone_region)
     decisions = [DecisionOut(field=d.field, origin=d.origin, why=d.why, conflict=d.conflict) for d in plan]
-    return MergePreview(this=this, other=that, result=result, decisions=decisions)
+    return shown(principal, MergePreview(this=this, other=that, result=result, decisions=decisions))
 
 
 async def merge(

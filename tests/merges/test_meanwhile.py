@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -26,7 +25,7 @@ from tests.merges.people import (
     Body,
     Two,
     activity_told,
-    let_settle,
+    die,
     merge,
     merge_now,
     owners,
@@ -35,6 +34,7 @@ from tests.merges.people import (
     snapshot,
     two,
     undo,
+    until,
 )
 
 pytestmark = pytest.mark.mongo
@@ -212,15 +212,15 @@ async def test_a_merge_whose_process_dies_in_the_middle_is_carried_on_and_undone
         )
     (row,) = store.root["merges"].find({})
     assert row["state"] == "moving"
-    store.root["merges"].update_one({}, {"$set": {"claimed_until": now() - timedelta(seconds=1)}})
+    die(store)
     with acting_as(database, Role.ADMIN):
-        await moving.sweep()
+        await until(store, {"due_at": {"$lt": now()}})
     ann = people.ann["id"]
     assert owners(store) == {"orders": {ann}, "order_versions": {ann}, "interactions": {ann}}
     assert (await read(sales, ann))["stats"]["orders_count"] == 2
     with dying(monkeypatch, survives):
         await _killed(sales.post(f"{MERGES}/{row['_id']}/undo"))
-    store.root["merges"].update_one({}, {"$set": {"claimed_until": now() - timedelta(seconds=1)}})
+    die(store)
     with acting_as(database, Role.ADMIN):
         await settle(store)
     await totals_settled(store)
@@ -308,9 +308,8 @@ async def test_pushes_from_all_sides_while_customers_are_merged_and_parted(
 
     merging = asyncio.create_task(all_of_it())
     await asyncio.gather(merging, *(send(number) for number in range(8)))
-    let_settle(store)
     with acting_as(database, Role.ADMIN):
-        await moving.sweep()
+        await settle(store)
     await totals_settled(store)
     stored = [row["external_id"] for row in store.root["orders"].find({})]
     assert sorted(stored) == sorted({*pushed, "o-1", "o-2"})
