@@ -104,7 +104,7 @@ def customer_behind(customer_id: str, position: Position | None, limit: int) -> 
 
 def latest_and_due(customer_id: str, limit: int) -> Pipeline:
     """A customer's latest orders, and a row with ``due`` where the totals are to be added up again: one command."""
-    due = [{"$match": due_for(customer_id)}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
+    due = [{"$match": due_for([customer_id])}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
     return [
         {"$match": of_customer(customer_id)},
         {"$sort": {"placed_at": -1, "_id": -1}},

@@ -100,6 +100,8 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/exports/events": "admin sales analyst",
     "GET /api/v1/exports/events/rejects": "admin",
     "GET /api/v1/exports/interactions": "admin sales",
+    "GET /api/v1/exports/merges": "admin sales",
+    "GET /api/v1/exports/duplicates": "admin sales",
     "GET /api/v1/exports/connections": "admin",
     "GET /api/v1/exports/inbox": "admin",
     "GET /api/v1/exports/privacy-requests": "admin",
