@@ -150,6 +150,7 @@ async def search(
             errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
         )
     found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
     return Page([shape(Customer.from_row(row)) for row in found])
 
 
@@ -174,6 +175,8 @@ async def update(
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     fields = with_keys(fields, phone_region, present.as_stored())
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        if present.version != version:  # the keys follow from what was read
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
         try:
             found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
         except AlreadyExists as exc:
