@@ -22,6 +22,7 @@ from crm.database.paging import Page, PageRequest
 from crm.identity import Principal, Role
 
 __all__ = ["Compared"]  # what callers get
+LISTINGS: Final = queries.LISTINGS
 
 _TICK: Final = timedelta(milliseconds=1)
 
@@ -68,7 +69,7 @@ async def carts(
         UnreadableRequest: No index serves this order.
     """
     moment = now()
-    sort = queries.LISTINGS.choose({"state": state}, request.sort)
+    sort = LISTINGS.choose({"state": state}, request.sort)
     earliest, latest = moment - KEPT, moment + _TICK
     between = {
         None: (earliest, latest),

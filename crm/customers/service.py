@@ -34,6 +34,7 @@ from crm.errors import (
 from crm.identity import Principal, Role
 
 log = structlog.get_logger("crm.customers")
+LISTINGS: Final = queries.LISTINGS
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
@@ -106,7 +107,7 @@ async def page(
         UnreadableRequest: No index serves this combination.
         Forbidden: The role may not search by personal data.
     """
-    sort = queries.LISTINGS.choose(filters, request.sort)
+    sort = LISTINGS.choose(filters, request.sort)
     given = {name: value for name, value in filters.items() if value is not None}
     if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
         raise Forbidden("Your role may not search by personal data.")

@@ -12,7 +12,7 @@ from crm.profiles import service
 from crm.profiles.schemas import TimelineEntry, TimelineKind
 from crm.web.access import ADMIN_ONLY, READERS, STAFF
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import with_etag
 
 
@@ -23,7 +23,12 @@ async def get_customer(principal: Caller, customer_id: FromPath[str]) -> Respons
     return with_etag(out, out.version)
 
 
-@get("/{customer_id:str}/timeline", operation_id="GetTimeline", summary="All that happened, latest first", opt=STAFF)
+@get(
+    "/{customer_id:str}/timeline",
+    operation_id="GetTimeline",
+    summary="All that happened, latest first",
+    opt=lists(STAFF, service.TIMELINE),
+)
 async def get_timeline(
     request: Request[Any, Any, Any],
     principal: Caller,

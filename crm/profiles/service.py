@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from crm.activity import service as activity
 from crm.audit import service as audit
@@ -14,7 +14,6 @@ from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
-from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.idempotency import service as idempotency
 from crm.identities import service as identities
@@ -24,7 +23,7 @@ from crm.orders import service as orders
 from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
-_SORT = "-at"
+TIMELINE: Final = timeline.LISTINGS
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -68,10 +67,9 @@ async def read_timeline(
     Raises:
         NotFound: There is no such customer.
     """
-    if request.sort not in {None, _SORT}:
-        raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
+    sort = TIMELINE.choose({"kind": kinds}, request.sort)
     await customers.require(customer_id)
-    position = cursor_position(request.cursor, _SORT)
+    position = cursor_position(request.cursor, sort)
     found = await asyncio.gather(
         *(
             _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
@@ -80,7 +78,7 @@ async def read_timeline(
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    return page_of(rest, sort, request, lambda e: (e.at, timeline.sort_key(e)))
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
