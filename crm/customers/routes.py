@@ -8,7 +8,7 @@ from litestar import Request, Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from crm.customers import service
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
+from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate, RevealedOut, RevealIn
 from crm.errors import UnreadableRequest
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
@@ -93,8 +93,20 @@ async def add_consent(
     return with_etag(out, out.version, status=201)
 
 
+@post(
+    "/{customer_id:str}/reveal",
+    operation_id="RevealCustomer",
+    summary="See what is hidden, with a reason",
+    opt=STAFF,
+    status_code=200,
+)
+async def reveal_customer(principal: Caller, customer_id: FromPath[str], data: JSONBody[RevealIn]) -> RevealedOut:
+    """For whoever lacks the permission pii:read; each request is in the audit log."""
+    return await service.reveal(principal, customer_id, data)
+
+
 router = Router(
     "/customers",
-    route_handlers=[list_customers, create_customer, update_customer, add_consent],
+    route_handlers=[list_customers, create_customer, update_customer, add_consent, reveal_customer],
     tags=["customers"],
 )

@@ -16,7 +16,16 @@ from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
+from crm.customers.schemas import (
+    REVEALABLE,
+    Consent,
+    CustomerCreate,
+    CustomerOut,
+    CustomerRef,
+    CustomerUpdate,
+    RevealedOut,
+    RevealIn,
+)
 from crm.database.collection import Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
@@ -32,6 +41,7 @@ from crm.errors import (
     UnreadableRequest,
 )
 from crm.identity import Principal, Role
+from crm.masking import masked, restored, shown
 
 log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
@@ -62,8 +72,9 @@ async def create(
         AlreadyExists: The e-mail or an external id belongs to somebody already.
     """
     customer_id = customer_id or new_id("cus")
+    restored(principal, new.model_dump(), {})
     async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shape(await insert(new, phone_region, customer_id))
+        return shown(principal, shape(await insert(new, phone_region, customer_id)))
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -74,7 +85,26 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """
     found = await _require(customer_id)
     await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
-    return shape(found)
+    return shown(principal, shape(found))
+
+
+async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> RevealedOut:
+    """What is hidden of a customer from whoever lacks ``pii:read``; who looked at what, and why, is recorded.
+
+    Raises:
+        NotFound: There is none of that id.
+        InvalidInput: The reason names the customer: it is kept longer than what is known of them.
+    """
+    found = await _require(customer_id)
+    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
+    if set(names) & set(contact.name_key(wanted.reason).split()):
+        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    await audit.record(principal, Action.PII_REVEAL, customer_id, details)
+    known = shape(found)
+    return RevealedOut.model_validate(
+        {"id": customer_id, **{name: getattr(known, name) if name in wanted.fields else None for name in REVEALABLE}}
+    )
 
 
 async def require(customer_id: str) -> None:
@@ -113,7 +143,7 @@ async def page(
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
     await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
-    return found.map(shape)
+    return found.map(lambda customer: shown(principal, shape(customer)))
 
 
 async def search(
@@ -152,7 +182,7 @@ async def search(
         )
     found = await searching.find(searching.read(text, phone_region), request.limit, owners)
     await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
-    return Page([shape(Customer.from_row(row)) for row in found])
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
 async def update(
@@ -167,6 +197,7 @@ async def update(
     """
     present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = restored(principal, fields, present.model_dump())
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
@@ -185,7 +216,7 @@ async def update(
         if found is None:
             await require(customer_id)
             raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shape(found)
+    return shown(principal, shape(found))
 
 
 async def add_consent(
@@ -209,7 +240,7 @@ async def add_consent(
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
         update = queries.consent_given(entry, now())
         found = await Customer.change(queries.without_consent(customer_id, key), update)
-    return shape(found or await _require(customer_id))
+    return shown(principal, shape(found or await _require(customer_id)))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:

@@ -110,6 +110,17 @@ def customer_behind(customer_id: str, position: Position | None, limit: int) -> 
     return beyond(of_customer(customer_id), "-placed_at", position, limit)
 
 
+def latest_and_due(customer_id: str, limit: int) -> Pipeline:
+    """A customer's latest orders, and a row with ``due`` where the totals are to be added up again: one command."""
+    due = [{"$match": due_for(customer_id)}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
+    return [
+        {"$match": of_customer(customer_id)},
+        {"$sort": {"placed_at": -1, "_id": -1}},
+        {"$limit": limit},
+        {"$unionWith": {"coll": "stats_due", "pipeline": due}},
+    ]
+
+
 def refunded_behind(customer_id: str, latest: datetime | None) -> Query:
     """A customer's orders of which something was given back up to a time: whole, for the timeline; people have few."""
     filter_: dict[str, Any] = {"customer_id": customer_id, "refunded": {"$gt": 0}}
