@@ -13,7 +13,7 @@ from crm.errors import UnreadableRequest
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import expected_version, with_etag
 
 _SEARCHED = (
@@ -23,7 +23,7 @@ _SEARCHED = (
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
-@get("/", operation_id="ListCustomers", summary="List or find customers", opt=READERS)
+@get("/", operation_id="ListCustomers", summary="List or find customers", opt=lists(READERS, service.LISTINGS))
 async def list_customers(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -44,6 +44,7 @@ from crm.identity import Principal, Role
 from crm.masking import masked, restored, shown
 
 log = structlog.get_logger("crm.customers")
+LISTINGS: Final = queries.LISTINGS
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
@@ -136,7 +137,7 @@ async def page(
         UnreadableRequest: No index serves this combination.
         Forbidden: The role may not search by personal data.
     """
-    sort = queries.LISTINGS.choose(filters, request.sort)
+    sort = LISTINGS.choose(filters, request.sort)
     given = {name: value for name, value in filters.items() if value is not None}
     if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
         raise Forbidden("Your role may not search by personal data.")
@@ -180,6 +181,7 @@ async def search(
             errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
         )
     found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
     return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
@@ -205,6 +207,8 @@ async def update(
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     fields = with_keys(fields, phone_region, present.as_stored())
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        if present.version != version:  # the keys follow from what was read
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
         try:
             found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
         except AlreadyExists as exc:

@@ -28,6 +28,8 @@ from crm.identities import service as identities
 from crm.identity import Principal, Role
 from crm.masking import shown
 
+LISTINGS: Final = queries.LISTINGS
+REJECT_LISTINGS: Final = queries.REJECT_LISTINGS
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
 __all__ = [  # of this feature's other files, for routes and other features
@@ -116,7 +118,7 @@ async def page(
         Forbidden: The role may not search by visitor.
     """
     filters = {"customer_id": customer_id, "source": source, "anonymous_id": anonymous_id}
-    sort = queries.LISTINGS.choose(filters, request.sort)
+    sort = LISTINGS.choose(filters, request.sort)
     if customer_id is not None:
         ids = await identities.identities_of(customer_id)
     elif principal.role is Role.ANALYST:

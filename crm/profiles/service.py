@@ -15,7 +15,6 @@ from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
-from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.idempotency import service as idempotency
 from crm.identities import service as identities
@@ -26,7 +25,7 @@ from crm.orders import service as orders
 from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
-_SORT = "-at"
+TIMELINE: Final = timeline.LISTINGS
 _LATEST: Final = 10
 _MOST_TASKS: Final = 50
 _TOLD_BY_NAME: Final[tuple[TimelineKind, ...]] = ("event", "identity")
@@ -105,10 +104,9 @@ async def read_timeline(
     Raises:
         NotFound: There is no such customer.
     """
-    if request.sort not in {None, _SORT}:
-        raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
+    sort = TIMELINE.choose({"kind": kinds}, request.sort)
     await customers.require(customer_id)
-    position = cursor_position(request.cursor, _SORT)
+    position = cursor_position(request.cursor, sort)
     wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or get_args(TimelineKind)))}
     by_name = {kind: wanted.pop(kind) for kind in _TOLD_BY_NAME if kind in wanted}
     found = await asyncio.gather(
@@ -117,7 +115,7 @@ async def read_timeline(
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    page = page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    page = page_of(rest, sort, request, lambda e: (e.at, timeline.sort_key(e)))
     return page.map(lambda entry: shown(principal, entry))
 
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from crm.database.paging import Position
+from crm.database.paging import Listing, Listings, Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
 from crm.orders.schemas import OrderOut, OrderRefundOut
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
+LISTINGS: Final = Listings(
+    allowed=(Listing(frozenset(), ("at",), one_way=True), Listing(frozenset({"kind"}), ("at",), one_way=True))
+)
 _Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
 _RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}

@@ -196,6 +196,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("orders", frozenset({"attached"})): "orders.queries.unattached",
     ("orders", frozenset({"number"})): "orders.queries.with_number",
     ("orders", frozenset({"source"})): "orders.queries.of_source",
+    ("orders", frozenset({"order_id"})): "orders.queries.versions_before",
     ("products", frozenset()): "products.queries.everything",
     ("products", frozenset({"category"})): "products.queries.category_filter",
 }
