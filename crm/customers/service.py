@@ -11,13 +11,14 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import checking, claiming, queries
+from crm.customers import checking, claiming, claims, queries, recording
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
+from crm.customers.history import noted
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
-from crm.database.collection import Write
+from crm.database.collection import Row, Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
@@ -29,6 +30,7 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    Unavailable,
 )
 from crm.identity import Principal, Role
 
@@ -36,6 +38,8 @@ log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
+#: Each round loses only to somebody who made progress.
+_ROUNDS: Final = 20
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
 find_named = claiming.find
 learn = claiming.learn
@@ -43,6 +47,8 @@ resolve_told = claiming.resolve
 pause = claiming.pause
 compare_keys = checking.compare
 repair_keys = checking.repair
+changes = recording.page
+changes_behind = recording.behind
 
 
 async def create(
@@ -134,15 +140,28 @@ async def update(
         fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
-        try:
-            update = queries.edited(with_keys(fields, phone_region, present.as_stored()), now())
-            found = await Customer.change(queries.at_version(customer_id, version), update)
-        except AlreadyExists as exc:
-            raise _taken(exc) from exc
+        found = None
+        if present.version == version:
+            found = await _edited(principal, present.as_stored(), fields, phone_region)
         if found is None:
             await require(customer_id)
             raise StaleVersion("Somebody has changed this customer since; read it again.")
     return shape(found)
+
+
+async def _edited(
+    principal: Principal, row: Row, fields: Mapping[str, Any], phone_region: str | None
+) -> Customer | None:
+    """Change a stored customer; None where somebody has since."""
+    moment = now()
+    await recording.keep([row])
+    told = {**fields, "unverified": claims.left(row, fields)}
+    all_fields = with_keys(fields, phone_region, row) | noted(told, row, principal, moment)
+    try:
+        at_version = queries.at_version(row["_id"], row["version"])
+        return await Customer.change(at_version, queries.edited(all_fields, moment))
+    except AlreadyExists as exc:
+        raise _taken(exc) from exc
 
 
 async def add_consent(
@@ -160,23 +179,36 @@ async def add_consent(
         NotFound: There is none of that id.
     """
     await require(customer_id)
-    key = key or new_id("con")
-    entry = {**consent.model_dump(), "key": key}
+    entry = {**consent.model_dump(), "key": key or new_id("con")}
     given = {"channel": consent.channel, "status": consent.status}
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
-        update = queries.consent_given(entry, now())
-        found = await Customer.change(queries.without_consent(customer_id, key), update)
-    return shape(found or await _require(customer_id))
+        for _ in range(_ROUNDS):
+            present = await _require(customer_id)
+            if any(other.key == entry["key"] for other in present.consents):
+                return shape(present)
+            found = await _with_consent(principal, present.as_stored(), entry)
+            if found is not None:
+                return shape(found)
+        raise Unavailable("Too many change this customer at once; try again.", retry_after=1)
 
 
-async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
+async def _with_consent(principal: Principal, row: Row, entry: Mapping[str, Any]) -> Customer | None:
+    """Add an entry to the ledger; None where somebody has changed the customer since."""
+    moment = now()
+    await recording.keep([row])
+    fields = noted({"consents": [*row.get("consents", ()), entry]}, row, principal, moment)
+    update = queries.consent_given(entry, fields, moment)
+    return await Customer.change(queries.at_version(row["_id"], row["version"]), update)
+
+
+async def resolve(principal: Principal, source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
     """The id of the customer who is meant, found, completed or created exactly once (``resolve_many``).
 
     Raises:
         InvalidInput: It names one of our ids that does not exist.
         Unavailable: Too many senders created and changed the same customer at once.
     """
-    (found,) = await resolve_many([Naming(source, ref)], phone_region=phone_region)
+    (found,) = await resolve_many([Naming(source, ref, by=principal)], phone_region=phone_region)
     if isinstance(found, CrmError):
         raise found
     return found
@@ -241,6 +273,7 @@ async def remove(customer_id: str, *, session: Any = None) -> None:
     """
     if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
         raise NotFound("There is no such customer.")
+    await recording.forget(customer_id, session=session)
 
 
 def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:

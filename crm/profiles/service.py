@@ -25,6 +25,8 @@ from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
+#: What is told where no kind is asked for. Edits are about the record: most are what orders filled in.
+_UNASKED = frozenset(get_args(TimelineKind)) - {"change"}
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -45,7 +47,7 @@ async def read_timeline(
     Args:
         principal: Who asks.
         customer_id: Whose.
-        kinds: Only these; None is all.
+        kinds: Only these; None is all that happened, edits of the record apart.
         request: Which page.
 
     Raises:
@@ -58,7 +60,7 @@ async def read_timeline(
     found = await asyncio.gather(
         *(
             _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
-            for kind in sorted(set(kinds or get_args(TimelineKind)))
+            for kind in sorted(set(kinds or _UNASKED))
         )
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
@@ -105,4 +107,6 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
     if kind == "identity":
         found = await identities.links_behind(customer_id, position, limit)
         return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]
+    if kind == "change":
+        return [timeline.of_change(c) for c in await customers.changes_behind(customer_id, position, limit)]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

@@ -21,8 +21,8 @@ from crm.profiles.schemas import TimelineEntry, TimelineKind
 pytestmark = pytest.mark.fast
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-KINDS: tuple[TimelineKind, ...] = ("event", "identity", "interaction", "order", "refund")
-_PREFIX = {"identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
+KINDS: tuple[TimelineKind, ...] = ("change", "event", "identity", "interaction", "order", "refund")
+_PREFIX = {"change": "chg", "identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
 
 
 def entry(kind: TimelineKind, number: int, minute: int) -> TimelineEntry:

@@ -41,6 +41,7 @@ ALLOWED: Final[dict[str, str]] = {
     "PATCH /api/v1/customers/{customer_id}": "admin sales ingest",
     "DELETE /api/v1/customers/{customer_id}": "admin",
     "POST /api/v1/customers/{customer_id}/consents": "admin sales",
+    "GET /api/v1/customers/{customer_id}/changes": "admin sales",
     "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
     "GET /api/v1/customers/{customer_id}/activity": "admin sales",
