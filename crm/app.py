@@ -34,6 +34,7 @@ from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
+from crm.exports.routes import router_of
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identities import service as identities
 from crm.identity import Principal
@@ -50,6 +51,7 @@ from crm.orders.routes import router as orders_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
+from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
 from crm.web import access, docs, health, metrics, problems
 from crm.web.hot_routes import WithHotRoutes
@@ -126,6 +128,7 @@ def create_app(
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
+        app.state.search_customers = profiles.search
         try:
             async with (
                 identities.watching(own),
@@ -153,7 +156,7 @@ def create_app(
 
     app = WithHotRoutes(
         route_handlers=[
-            Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            Router("/api/v1", route_handlers=[*API_ROUTERS, router_of(API_ROUTERS), *extra_routes]),
             *webhooks.ROUTERS,
             *TRACKING_ROUTERS,
             health.live,

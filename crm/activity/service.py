@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from crm import masking
 from crm.activity import checking, mapping, projection, projector, queries
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
@@ -17,6 +18,7 @@ from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
+from crm.database.collection import Row
 from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest
 from crm.identity import Principal, Role
@@ -44,11 +46,31 @@ async def read(principal: Principal, customer_id: str, *, abandoned_after: timed
         told = (await projection.told_each([customer_id]))[customer_id]
         stored = (await projection.stored_of([customer_id])).get(customer_id)
     terms = projection.last_order_at(stats), moment, abandoned_after
-    shown = with_its_cart(told or {}, *terms)
-    if not alike(with_its_cart(stored or {}, *terms), shown):
+    now_shown = with_its_cart(told or {}, *terms)
+    if not alike(with_its_cart(stored or {}, *terms), now_shown):
         _tell_soon(customer_id, moment)
     await audit.seen(principal, Action.CUSTOMER_ACTIVITY, customer_id)
-    return mapping.shape(customer_id, shown)
+    return masking.shown(principal, mapping.shape(customer_id, now_shown))
+
+
+async def stored(customer_id: str) -> Row | None:
+    """What is stored of a customer's activity, at most a second behind the events: one command; for ``shown``."""
+    found = await Activity.fetch(queries.of_customers([customer_id]))
+    return found and found.model_dump(exclude_none=True)
+
+
+def shown(
+    customer_id: str, activity: Row | None, last_order_at: datetime | None, *, abandoned_after: timedelta
+) -> ActivityOut:
+    """What is stored of a customer's activity as clients see it at this moment.
+
+    Args:
+        customer_id: Whose.
+        activity: As stored; None of somebody who was never seen.
+        last_order_at: When the customer last ordered: a cart of before is none any more.
+        abandoned_after: The silence after which a cart counts as abandoned.
+    """
+    return mapping.shape(customer_id, with_its_cart(activity or {}, last_order_at, now(), abandoned_after))
 
 
 async def carts(
@@ -86,7 +108,7 @@ async def carts(
         else:
             _tell_soon(found.id, moment)
     await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in items), {"state": state})
-    return Page(items, page.next_cursor, page.count)
+    return Page(items, page.next_cursor, page.count).map(lambda cart: masking.shown(principal, cart))
 
 
 async def forget(customer_id: str, *, session: Any = None) -> None:

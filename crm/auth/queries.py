@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,11 @@ def password_set(password_hash: str, moment: datetime) -> Update:
         "$unset": {"disabled_at": ""},
         "$inc": {"version": 1},
     }
+
+
+def permitted(permissions: Sequence[str], moment: datetime) -> Update:
+    """A user has other permissions; what was signed in with those of before ends."""
+    return {"$set": {"permissions": list(permissions), "updated_at": moment}, "$inc": {"version": 1}}
 
 
 def disabled(moment: datetime) -> Update:

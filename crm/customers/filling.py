@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claims, keys, queries, recording, service
+from crm.customers import claims, editing, keys, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.history import noted
 from crm.customers.mapping import with_keys
@@ -48,7 +48,7 @@ async def create_or_fill_in(
         found = await _find(principal, new, phone_region)
         if found is None:
             try:
-                return (await service.insert(new, phone_region)).id, "created"
+                return (await editing.insert(new, phone_region)).id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)

@@ -14,6 +14,7 @@ from crm.database.collection import Row
 from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, after, page_of
 from crm.errors import NotFound, UnreadableRequest
 from crm.identity import Principal
+from crm.masking import shown
 
 _SORT: Final = "-version"
 
@@ -47,7 +48,7 @@ async def page(principal: Principal, customer_id: str, request: PageRequest) -> 
         count = await CustomerChange.stored().count(earlier, at_most=COUNT_CAP) + (latest is not None)
         page = Page(page.items, page.next_cursor, count)
     await audit.seen(principal, Action.CUSTOMER_HISTORY, customer_id)
-    return page.map(shape)
+    return page.map(lambda change: shown(principal, shape(change)))
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[CustomerChangeOut]:

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.clock import now
-from crm.customers import checking, claiming, claims, queries, recording
+from crm.customers import checking, claiming, editing, queries, recording, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
-from crm.customers.history import noted
-from crm.customers.mapping import merge_attributes, shape, with_keys
+from crm.customers.mapping import shape
 from crm.customers.resolving import Naming, resolve_many
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
-from crm.database.collection import Row, Write
-from crm.database.ids import new_id
+from crm.customers.schemas import (
+    REVEALABLE,
+    CustomerOut,
+    CustomerRef,
+    RevealedOut,
+    RevealIn,
+)
+from crm.database.collection import Write
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import (
-    AlreadyExists,
     CrmError,
     FieldError,
     Forbidden,
     InvalidInput,
     NotFound,
-    StaleVersion,
-    Unavailable,
+    UnreadableRequest,
 )
 from crm.identity import Principal, Role
+from crm.masking import masked, shown
 
 log = structlog.get_logger("crm.customers")
 
-#: Which field a unique index speaks of.
-_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
-#: Each round loses only to somebody who made progress.
-_ROUNDS: Final = 20
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+create = editing.create
+update = editing.update
+add_consent = editing.add_consent
 find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
@@ -51,34 +52,34 @@ changes = recording.page
 changes_behind = recording.behind
 
 
-async def create(
-    principal: Principal, new: CustomerCreate, *, phone_region: str | None = None, customer_id: str | None = None
-) -> CustomerOut:
-    """Store a new customer.
-
-    Args:
-        principal: Who creates.
-        new: The customer.
-        phone_region: Country of phone numbers without a country code.
-        customer_id: The id to be; a customer who has it already was created by an earlier run of the same request.
-
-    Raises:
-        AlreadyExists: The e-mail or an external id belongs to somebody already.
-    """
-    customer_id = customer_id or new_id("cus")
-    async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shape(await insert(new, phone_region, customer_id))
-
-
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """One customer.
 
     Raises:
         NotFound: There is none of that id.
     """
-    found = await _require(customer_id)
+    found = await editing.whole(customer_id)
     await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
-    return shape(found)
+    return shown(principal, shape(found))
+
+
+async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> RevealedOut:
+    """What is hidden of a customer from whoever lacks ``pii:read``; who looked at what, and why, is recorded.
+
+    Raises:
+        NotFound: There is none of that id.
+        InvalidInput: The reason names the customer: it is kept longer than what is known of them.
+    """
+    found = await editing.whole(customer_id)
+    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
+    if set(names) & set(contact.name_key(wanted.reason).split()):
+        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    await audit.record(principal, Action.PII_REVEAL, customer_id, details)
+    known = shape(found)
+    return RevealedOut.model_validate(
+        {"id": customer_id, **{name: getattr(known, name) if name in wanted.fields else None for name in REVEALABLE}}
+    )
 
 
 async def require(customer_id: str) -> None:
@@ -117,88 +118,45 @@ async def page(
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
     await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
-    return found.map(shape)
+    return found.map(lambda customer: shown(principal, shape(customer)))
 
 
-async def update(
-    principal: Principal, customer_id: str, change: CustomerUpdate, version: int, *, phone_region: str | None = None
-) -> CustomerOut:
-    """Change what the patch names.
-
-    Raises:
-        NotFound: There is none of that id.
-        StaleVersion: Somebody changed it since that version.
-        AlreadyExists: The e-mail or an external id belongs to somebody else.
-    """
-    present = await _require(customer_id)
-    fields = change.model_dump(include=change.model_fields_set - {"version"})
-    for name in ("addresses", "tags", "external_ids"):
-        if name in fields and fields[name] is None:
-            fields[name] = []
-    if "attributes" in fields:
-        patch = fields["attributes"]
-        fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
-    named = {"fields": ", ".join(sorted(fields)), "version": version}
-    async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
-        found = None
-        if present.version == version:
-            found = await _edited(principal, present.as_stored(), fields, phone_region)
-        if found is None:
-            await require(customer_id)
-            raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shape(found)
-
-
-async def _edited(
-    principal: Principal, row: Row, fields: Mapping[str, Any], phone_region: str | None
-) -> Customer | None:
-    """Change a stored customer; None where somebody has since."""
-    moment = now()
-    await recording.keep([row])
-    told = {**fields, "unverified": claims.left(row, fields)}
-    all_fields = with_keys(fields, phone_region, row) | noted(told, row, principal, moment)
-    try:
-        at_version = queries.at_version(row["_id"], row["version"])
-        return await Customer.change(at_version, queries.edited(all_fields, moment))
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-
-
-async def add_consent(
-    principal: Principal, customer_id: str, consent: Consent, *, key: str | None = None
-) -> CustomerOut:
-    """Add a customer's word to the ledger of consents.
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
 
     Args:
-        principal: Who adds it.
-        customer_id: Whose word it is.
-        consent: The word.
-        key: Of the entry to be; where the ledger has one with it, an earlier run of the same request added it.
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
 
     Raises:
-        NotFound: There is none of that id.
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
     """
-    await require(customer_id)
-    entry = {**consent.model_dump(), "key": key or new_id("con")}
-    given = {"channel": consent.channel, "status": consent.status}
-    async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
-        for _ in range(_ROUNDS):
-            present = await _require(customer_id)
-            if any(other.key == entry["key"] for other in present.consents):
-                return shape(present)
-            found = await _with_consent(principal, present.as_stored(), entry)
-            if found is not None:
-                return shape(found)
-        raise Unavailable("Too many change this customer at once; try again.", retry_after=1)
-
-
-async def _with_consent(principal: Principal, row: Row, entry: Mapping[str, Any]) -> Customer | None:
-    """Add an entry to the ledger; None where somebody has changed the customer since."""
-    moment = now()
-    await recording.keep([row])
-    fields = noted({"consents": [*row.get("consents", ()), entry]}, row, principal, moment)
-    update = queries.consent_given(entry, fields, moment)
-    return await Customer.change(queries.at_version(row["_id"], row["version"]), update)
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
 async def resolve(principal: Principal, source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -299,31 +257,3 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     if "external_id" in given:
         return queries.external_filter(given["external_source"], given["external_id"])
     return queries.everyone()
-
-
-async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
-    """Store a new customer, for this feature's own ways to do so.
-
-    Raises:
-        AlreadyExists: The e-mail or an external id belongs to somebody already.
-    """
-    moment = now()
-    fields = with_keys(new.model_dump(), phone_region, {})
-    row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
-    try:
-        return await Customer.from_row(row).add_once()
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-
-
-async def _require(customer_id: str) -> Customer:
-    found = await Customer.fetch(queries.by_id(customer_id))
-    if found is None:
-        raise NotFound("There is no such customer.")
-    return found
-
-
-def _taken(exc: AlreadyExists) -> AlreadyExists:
-    pointer = _POINTERS.get(exc.index, "")
-    detail = "Another customer has this already."
-    return AlreadyExists(detail, index=exc.index, errors=(FieldError(pointer, detail),))

@@ -26,6 +26,7 @@ from crm.events.tracking import Listener, Tracked, heard, tell, track
 from crm.identities import names
 from crm.identities import service as identities
 from crm.identity import Principal, Role
+from crm.masking import shown
 
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
@@ -124,7 +125,7 @@ async def page(
         ids = [names.of_visitor(source or "", anonymous_id or "")]
     page = await reading.page_of_identities(ids, sort, request)
     await audit.seen(principal, Action.EVENT_LIST, (customer_id if page.items else None,), filters)
-    return page.map(lambda row: rows.shape(row, customer_id))
+    return page.map(lambda row: shown(principal, rows.shape(row, customer_id)))
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:

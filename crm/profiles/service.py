@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.customers import service as customers
-from crm.customers.schemas import CustomerOut
+from crm.customers.schemas import CustomerOut, in_force
 from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
@@ -20,13 +21,16 @@ from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
+from crm.masking import shown
 from crm.orders import service as orders
 from crm.profiles import timeline
-from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
 #: What is told where no kind is asked for. Edits are about the record: most are what orders filled in.
 _UNASKED = frozenset(get_args(TimelineKind)) - {"change"}
+_LATEST: Final = 10
+_MOST_TASKS: Final = 50
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -37,6 +41,53 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """
     await orders.settled(customer_id)
     return await customers.get(principal, customer_id)
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None] = {},
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, by what their orders are called too (``customers.service.search``).
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for more than a search gives.
+    """
+    return await customers.search(principal, text, request, filters, orders.owners_called, phone_region=phone_region)
+
+
+async def overview(principal: Principal, customer_id: str, *, abandoned_after: timedelta) -> OverviewOut:
+    """A customer with the latest of everything: four commands, unless an order was stored this very moment.
+
+    Args:
+        principal: Who asks.
+        customer_id: Whose.
+        abandoned_after: The silence after which a cart counts as abandoned.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    found, (tasks, talks), stored = await asyncio.gather(
+        orders.latest(customer_id, _LATEST),
+        interactions.at_a_glance(customer_id, _MOST_TASKS, _LATEST),
+        activity.stored(customer_id),
+    )
+    customer = await customers.get(principal, customer_id)  # behind the orders: its totals show them by now
+    present = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
+    whole = OverviewOut(
+        customer=customer,
+        consents=in_force(customer.consents),
+        orders=found,
+        cart=present.cart,
+        viewed=present.viewed,
+        open_tasks=tasks,
+        interactions=talks,
+    )
+    return shown(principal, whole)
 
 
 async def read_timeline(
@@ -65,7 +116,8 @@ async def read_timeline(
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    page = page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    return page.map(lambda entry: shown(principal, entry))
 
 
 async def delete(principal: Principal, customer_id: str) -> None:
