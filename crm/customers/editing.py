@@ -102,17 +102,17 @@ async def add_consent(
     Raises:
         NotFound: There is none of that id.
     """
-    await whole(customer_id)
+    present = await whole(customer_id)
     entry = {**consent.model_dump(), "key": key or new_id("con")}
     given = {"channel": consent.channel, "status": consent.status}
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
         for _ in range(_ROUNDS):
-            present = await whole(customer_id)
             if any(other.key == entry["key"] for other in present.consents):
                 return shown(principal, shape(present))
             found = await _with_consent(principal, present.as_stored(), entry)
             if found is not None:
                 return shown(principal, shape(found))
+            present = await whole(customer_id)
         raise Unavailable("Too many change this customer at once; try again.", retry_after=1)
 
 
