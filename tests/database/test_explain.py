@@ -48,6 +48,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "auth.queries.failures_of": ("sign_in_failures", (f"email:{HASH}",)),
     "auth.queries.key_by_hash": ("api_keys", (HASH,)),
     "auth.queries.key_by_id": ("api_keys", ("key_7",)),
+    "auth.queries.keys_by_ids": ("api_keys", (["key_7", "key_8", "key_none"],)),
     "auth.queries.user_by_email": ("users", ("user7@example.com",)),
     "auth.queries.user_by_id": ("users", ("usr_7",)),
     "connections.queries.another_secret_than": ("connection_secrets", ("con_7", "sec_7")),
@@ -102,6 +103,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
     "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
     "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
+    "events.queries.rejects_naming": ("event_rejects", ([identity_id(7), identity_id(8), identity_id(399)],)),
     "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
     "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
@@ -206,7 +208,7 @@ BY_ID: Final = frozenset(
     for feature, names in {
         "activity": "at_revision of_customers of_process owners_behind still_silent",
         "audit": "behind by_id last",
-        "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
+        "auth": "all_keys all_users failure failures_of key_by_id keys_by_ids user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",

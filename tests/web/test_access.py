@@ -86,6 +86,7 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/exports/customers": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/timeline": "admin sales",
+    "GET /api/v1/exports/customers/{customer_id}/changes": "admin sales",
     "GET /api/v1/exports/carts": "admin sales",
     "GET /api/v1/exports/orders": "admin sales analyst ingest",
     "GET /api/v1/exports/orders/reconcile": "admin ingest",
