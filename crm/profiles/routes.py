@@ -49,7 +49,7 @@ async def get_timeline(
     customer_id: FromPath[str],
     kind: Annotated[TimelineKind | None, QueryParameter(description="Only one kind.")] = None,
 ) -> Response[Listed[TimelineEntry]]:
-    """Orders, browsing events and interactions, merged by time."""
+    """Orders, refunds, browsing events, names and interactions, merged by time; edits of the record by themselves."""
     kinds = None if kind is None else [kind]
     return listed(request, await service.read_timeline(principal, customer_id, kinds, page_request))
 

@@ -26,6 +26,8 @@ from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
 TIMELINE: Final = timeline.LISTINGS
+#: What is told where no kind is asked for. Edits are about the record: most are what orders filled in.
+_UNASKED: Final = frozenset(get_args(TimelineKind)) - {"change"}
 _LATEST: Final = 10
 _MOST_TASKS: Final = 50
 _TOLD_BY_NAME: Final[tuple[TimelineKind, ...]] = ("event", "identity")
@@ -98,7 +100,7 @@ async def read_timeline(
     Args:
         principal: Who asks.
         customer_id: Whose.
-        kinds: Only these; None is all.
+        kinds: Only these; None is all that happened, edits of the record apart.
         request: Which page.
 
     Raises:
@@ -107,7 +109,7 @@ async def read_timeline(
     sort = TIMELINE.choose({"kind": kinds}, request.sort)
     await customers.require(customer_id)
     position = cursor_position(request.cursor, sort)
-    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or get_args(TimelineKind)))}
+    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or _UNASKED))}
     by_name = {kind: wanted.pop(kind) for kind in _TOLD_BY_NAME if kind in wanted}
     found = await asyncio.gather(
         _read_by_name(by_name, customer_id, request.limit + 1),
@@ -153,6 +155,8 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
     if kind == "refund":
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
+    if kind == "change":
+        return [timeline.of_change(c) for c in await customers.changes_behind(customer_id, position, limit)]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]
 
 
