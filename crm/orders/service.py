@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +14,6 @@ from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
-from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
@@ -31,6 +29,13 @@ from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, 
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
+#: Totals of customers, as their orders add up.
+settled = projection.settled
+adding_up = projection.running
+add_up_due = checking.add_up_due
+compare_totals = checking.compare
+repair_totals = checking.repair
+ownerless = checking.ownerless
 LISTINGS: Final = queries.LISTINGS
 RECONCILED: Final = queries.RECONCILED
 VERSIONS: Final = queries.VERSIONS
@@ -328,36 +333,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
 async def detach_all(customer_id: str, *, session: Any) -> int:
     """Detach a customer's orders and strip addresses and notes; returns how many there were."""
     return await projection.detach(customer_id, session=session)
-
-
-async def settled(customer_id: str) -> None:
-    """Return once a customer's totals show every order that was stored before this call."""
-    await projection.settled(customer_id)
-
-
-async def add_up_due() -> int:
-    """Bring up to date the totals that are due now; returns how many customers' these were."""
-    return await checking.add_up_due()
-
-
-async def compare_totals(after: str, limit: int) -> Compared:
-    """Compare the stored totals of the customers whose ids come next with their orders."""
-    return await checking.compare(after, limit)
-
-
-async def repair_totals(customer_ids: Sequence[str]) -> list[str]:
-    """Add up customers' totals again; returns those whose totals are wrong all the same."""
-    return await checking.repair(customer_ids)
-
-
-async def ownerless(after: str, limit: int) -> Ownerless:
-    """The orders whose customer does not exist, of those whose customers' ids come next."""
-    return await checking.ownerless(after, limit)
-
-
-def adding_up(database: Database) -> AbstractAsyncContextManager[None]:
-    """Keep totals up to date in the background within the block."""
-    return projection.running(database)
 
 
 def _moved(present: Order, status: Status) -> dict[str, Any]:
