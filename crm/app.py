@@ -51,6 +51,7 @@ from crm.orders.routes import router as orders_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
+from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
 from crm.web import access, docs, health, metrics, problems
 from crm.web.hot_routes import WithHotRoutes
@@ -127,6 +128,7 @@ def create_app(
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
+        app.state.search_customers = profiles.search
         try:
             async with (
                 identities.watching(own),

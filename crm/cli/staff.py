@@ -17,7 +17,8 @@ from crm.cli import cards
 from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.config import Settings
 from crm.customers import service as customers
-from crm.database.paging import LARGEST_PAGE, PageRequest
+from crm.customers.schemas import CustomerOut
+from crm.database.paging import LARGEST_PAGE, Page, PageRequest
 from crm.errors import NotFound
 from crm.ops.provision import administration
 from crm.orders import service as orders
@@ -51,6 +52,31 @@ def show_customer(
         sys.stdout.write(whole.model_dump_json() + "\n")
     else:
         cards.show_customer(Console(), whole)
+
+
+@customer_app.command("search")
+def search_customers(
+    text: Annotated[
+        str, typer.Argument(help="A name, e-mail address, telephone or order number, id, or how it begins.")
+    ],
+    limit: Annotated[int, typer.Option(min=1, max=customers.MOST_FOUND, help="At most so many.")] = 20,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Find customers, the best first. It is in the audit log."""
+
+    async def work(settings: Settings) -> Page[CustomerOut]:
+        region = settings.default_phone_region
+        return await profiles.search(operator(), text, PageRequest(limit=limit), phone_region=region)
+
+    found = _run(mongodb_uri, data_dir, work).items
+    if as_json:
+        sys.stdout.write(json.dumps([customer.model_dump(mode="json") for customer in found]) + "\n")
+    elif found:
+        cards.show_customers(Console(), found)
+    else:
+        sys.stderr.write("Nobody was found.\n")
 
 
 @order_app.command("show")

@@ -16,6 +16,10 @@ from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
+_SEARCHED = (
+    "A search: an id, e-mail address, telephone number, order number, a name, or how they begin. Stands alone, but for "
+    "a limit of up to 100; the best come first."
+)
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
@@ -31,8 +35,9 @@ async def list_customers(
     tag: _Text = None,
     external_source: _Text = None,
     external_id: _Text = None,
+    q: Annotated[str | None, QueryParameter(min_length=1, max_length=100, description=_SEARCHED)] = None,
 ) -> Response[Listed[CustomerOut]]:
-    """One filter at a time; e-mail and phone are found however they are spelled."""
+    """One filter at a time; e-mail and phone are found however they are spelled. `q` searches everywhere."""
     if (external_id is None) != (external_source is None):
         raise UnreadableRequest("external_id and external_source go together.")
     filters = {
@@ -43,8 +48,11 @@ async def list_customers(
         "external_source": external_source,
         "external_id": external_id,
     }
-    page = await service.page(principal, filters, page_request, phone_region=settings.default_phone_region)
-    return listed(request, page)
+    region = settings.default_phone_region
+    if q is None:
+        return listed(request, await service.page(principal, filters, page_request, phone_region=region))
+    found = await request.app.state.search_customers(principal, q, page_request, filters, phone_region=region)
+    return listed(request, found)
 
 
 @post("/", operation_id="CreateCustomer", summary="Create a customer", opt=creates(STAFF_AND_INGEST))

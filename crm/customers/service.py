@@ -11,7 +11,7 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import checking, claiming, queries
+from crm.customers import checking, claiming, queries, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
@@ -38,8 +38,9 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    UnreadableRequest,
 )
-from crm.identity import Principal, Role
+from crm.identity import PII_READ, Principal, Role
 from crm.masking import masked, restored, shown
 
 log = structlog.get_logger("crm.customers")
@@ -47,6 +48,7 @@ log = structlog.get_logger("crm.customers")
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+MOST_FOUND: Final = searching.MOST_FOUND
 find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
@@ -144,6 +146,48 @@ async def page(
     return found.map(lambda customer: shown(principal, shape(customer)))
 
 
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
+
+    Args:
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+    """
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    typed = searching.read(text, phone_region)
+    if PII_READ not in principal.permissions:
+        typed = searching.telling_nothing(typed)
+    found = await searching.find(typed, request.limit, owners)
+    await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
+
+
 async def update(
     principal: Principal, customer_id: str, change: CustomerUpdate, version: int, *, phone_region: str | None = None
 ) -> CustomerOut:
@@ -166,6 +210,8 @@ async def update(
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     fields = with_keys(fields, phone_region, present.as_stored())
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        if present.version != version:  # the keys follow from what was read
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
         try:
             found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
         except AlreadyExists as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -78,6 +78,16 @@ def unattached() -> Filter:
 def with_number(number: str) -> Filter:
     """Orders with a number; two sources may use the same one."""
     return {"number": number}
+
+
+def numbered(numbers: Sequence[str], limit: int) -> Query:
+    """Whose the latest orders with one of these numbers are."""
+    return Query({"number": {"$in": list(numbers)}}, (("placed_at", -1),), limit, projection=("customer_id",))
+
+
+def called(external_id: str, limit: int) -> Query:
+    """Whose the orders are that any system calls so."""
+    return Query({"external_id": external_id}, limit=limit, projection=("customer_id",))
 
 
 def within(filter_: Filter, after: datetime | None, before: datetime | None) -> Filter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -154,6 +155,22 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     found = await Order.page(chosen, sort, request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
     return found.map(lambda order: shown(principal, mapping.shape(order)))
+
+
+async def owners_called(text: str, most: int) -> list[str]:
+    """Whose the orders are of a number, with or without the ``#`` of some shops, or of an id in any system.
+
+    Args:
+        text: Number or id.
+        most: Orders that are looked at, of each.
+
+    Returns:
+        Customer ids, those of the latest orders first.
+    """
+    numbers = [text, text[1:]] if text.startswith("#") and len(text) > 1 else [text, f"#{text}"]
+    reads = queries.numbered(numbers, most), queries.called(text, most)
+    found = await asyncio.gather(*map(Order.stored().find, reads))
+    return list(dict.fromkeys(row["customer_id"] for rows in found for row in rows if "customer_id" in row))
 
 
 async def require_customer(customer_id: str) -> None:

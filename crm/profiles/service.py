@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from itertools import chain
 from typing import Any, Final, get_args
@@ -69,6 +69,23 @@ async def overview(principal: Principal, customer_id: str, *, abandoned_after: t
         interactions=talks,
     )
     return shown(principal, whole)
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None] = {},
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, by what their orders are called too (``customers.service.search``).
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for more than a search gives.
+    """
+    return await customers.search(principal, text, request, filters, orders.owners_called, phone_region=phone_region)
 
 
 async def read_timeline(

@@ -74,6 +74,7 @@ async def test_who_what_whose_when_and_from_where(sales: httpx.AsyncClient, stor
     [
         ("/api/v1/customers", "customer.list"),
         ("/api/v1/customers?email=ann@example.com", "customer.list"),
+        ("/api/v1/customers?q=ann@example.com", "customer.search"),
         ("/api/v1/customers/{id}", "customer.read"),
         ("/api/v1/customers/{id}/timeline", "customer.timeline"),
         ("/api/v1/customers/{id}/activity", "customer.activity"),
