@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from crm.profiles.schemas import OverviewOut
 def show_customer(console: Console, whole: OverviewOut) -> None:
     """All that a conversation begins with."""
     customer = whole.customer
-    console.print(Text(_name(customer) or customer.id, style="bold"))
+    console.print(Text(plain(_name(customer) or customer.id), style="bold"))
     _fields(
         console,
         [
@@ -64,7 +65,7 @@ def show_customers(console: Console, found: Sequence[CustomerOut]) -> None:
 
 def show_order(console: Console, order: OrderOut) -> None:
     """An order with its items."""
-    console.print(Text(f"Order {order.number or order.external_id}", style="bold"))
+    console.print(Text(plain(f"Order {order.number or order.external_id}"), style="bold"))
     _fields(
         console,
         [
@@ -88,7 +89,7 @@ def show_order(console: Console, order: OrderOut) -> None:
     table.add_section()
     for name in ("discount", "shipping", "tax", "total", "refunded"):
         amount: str = getattr(order, name)
-        if name == "total" or float(amount):
+        if name == "total" or Decimal(amount):
             _row(table, ("", name, "", "", "", "", f"{amount} {order.currency}" if name == "total" else amount))
     console.print(table)
     refunds = [(_time(r.at), r.amount, r.reason, r.by) for r in order.refunds]
@@ -108,7 +109,7 @@ def plain(text: str) -> str:
 
 def _order_row(order: OrderOut) -> tuple[Any, ...]:
     number = order.number or order.external_id
-    given_back = order.refunded if float(order.refunded) else ""
+    given_back = order.refunded if Decimal(order.refunded) else ""
     return number, _day(order.placed_at), order.status, f"{order.total} {order.currency}", given_back
 
 
