@@ -26,6 +26,7 @@ from crm.connectors import webhooks
 from crm.connectors.applying import Terms
 from crm.connectors.segment.replaying import read_again
 from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
+from crm.connectors.segment.routes import answer_error
 from crm.contracts import contract, documents
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
@@ -53,7 +54,7 @@ from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
-from crm.web import access, docs, health, metrics, problems
+from crm.web import access, docs, health, metrics
 from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
@@ -182,7 +183,7 @@ def create_app(
             "page_request": Provide(provide_page_request, sync_to_thread=False),
             "new_ids": Provide(ids_of_request, sync_to_thread=False),
         },
-        exception_handlers={Exception: problems.handle},
+        exception_handlers={Exception: answer_error},
         openapi_config=docs.CONFIG,
         request_max_body_size=settings.max_body_bytes,
         state=State(),

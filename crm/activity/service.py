@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from crm.customers import service as customers
 from crm.database import driver
 from crm.database.collection import Row
 from crm.database.driver import Database
-from crm.database.paging import Page, PageRequest
+from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest, Position, beyond, cursor_position, page_of
 from crm.identity import Principal, Role
 
 __all__ = ["Compared"]  # what callers get
@@ -78,7 +80,7 @@ async def carts(
 ) -> Page[CartOut]:
     """One page of customers' carts, the one touched last first.
 
-    A cart whose customer ordered since is left out, so a page may have fewer items than it could.
+    A cart whose customer ordered since is passed over, and told again in a moment.
 
     Args:
         principal: Who asks.
@@ -97,18 +99,20 @@ async def carts(
         "open": (moment - abandoned_after, latest),
         "abandoned": (earliest, moment - abandoned_after),
     }[state]
-    page = await Activity.page(queries.carts_between(*between), sort, request)
-    stats = await customers.stats_of([found.id for found in page.items])
-    items = []
-    for found in page.items:
-        terms = projection.last_order_at(stats.get(found.id)), moment, abandoned_after
-        shown = with_its_cart(found.model_dump(), *terms)
-        if "state" in shown:
-            items.append(mapping.shape_cart(found.id, shown))
-        else:
-            _tell_soon(found.id, moment)
-    await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in items), {"state": state})
-    return Page(items, page.next_cursor, page.count).map(lambda cart: masking.shown(principal, cart))
+    filter_ = queries.carts_between(*between)
+    size, position = request.limit + 1, cursor_position(request.cursor, sort)
+    living: list[tuple[Activity, CartOut]] = []
+    while len(living) <= request.limit:
+        found = await Activity.fetch_all(beyond(filter_, sort, position, size))
+        living += await _with_their_carts(found, moment, abandoned_after)
+        if len(found) < size:
+            break
+        size, position = LARGEST_PAGE, _position(found[-1])
+    page = page_of(living, sort, request, lambda pair: _position(pair[0])).map(lambda pair: pair[1])
+    if request.count:
+        page = replace(page, count=await Activity.stored().count(filter_, at_most=COUNT_CAP + 1))
+    await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in page.items), {"state": state})
+    return page.map(lambda cart: masking.shown(principal, cart))
 
 
 async def forget(customer_id: str, *, session: Any = None) -> None:
@@ -139,6 +143,26 @@ async def orphans(after: str, limit: int) -> Compared:
 def running(database: Database) -> AbstractAsyncContextManager[None]:
     """Keep activity up to date in the background within the block."""
     return projector.running(database)
+
+
+async def _with_their_carts(
+    found: Sequence[Activity], moment: datetime, abandoned_after: timedelta
+) -> list[tuple[Activity, CartOut]]:
+    """Each with its cart, without those whose cart is none any more."""
+    stats = await customers.stats_of([activity.id for activity in found])
+    living = []
+    for activity in found:
+        terms = projection.last_order_at(stats.get(activity.id)), moment, abandoned_after
+        shown = with_its_cart(activity.model_dump(), *terms)
+        if "state" in shown:
+            living.append((activity, mapping.shape_cart(activity.id, shown)))
+        else:
+            _tell_soon(activity.id, moment)
+    return living
+
+
+def _position(activity: Activity) -> Position:
+    return activity.cart_at, activity.id
 
 
 def _tell_soon(customer_id: str, moment: datetime) -> None:

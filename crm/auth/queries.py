@@ -30,6 +30,11 @@ def key_by_id(key_id: str) -> Query:
     return Query({"_id": key_id}, limit=1)
 
 
+def keys_by_ids(key_ids: Sequence[str]) -> Query:
+    """Several API keys."""
+    return Query({"_id": {"$in": list(key_ids)}})
+
+
 def all_keys() -> Query:
     """Every key, the oldest first (ids sort by time)."""
     return Query({}, (("_id", 1),))

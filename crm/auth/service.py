@@ -304,6 +304,12 @@ async def _require_key(key_id: str) -> ApiKey:
     return key
 
 
+async def event_types_of(key_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """What each key may send, also one that has been revoked; empty is everything. Unknown keys are left out."""
+    found = await ApiKey.fetch_all(queries.keys_by_ids(sorted(key_ids)))
+    return {key.id: frozenset(key.event_types or ()) for key in found}
+
+
 def _shown(key: ApiKey) -> KeyOut:
     """Keys of before had no terms."""
     return KeyOut(

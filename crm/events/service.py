@@ -17,7 +17,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.errors import CrmError, Forbidden, InvalidInput
 from crm.events import queries, reading, rows, storing, terms
 from crm.events.commerce import RETENTION
-from crm.events.documents import Event
+from crm.events.documents import Event, EventReject
 from crm.events.messages import Message, Sender
 from crm.events.reading import commerce_of, identities_received_between, latest_of, latest_of_each
 from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
@@ -128,18 +128,18 @@ async def page(
     return page.map(lambda row: shown(principal, rows.shape(row, customer_id)))
 
 
-async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
-    """A customer's latest events behind a position in time."""
-    ids = await identities.identities_of(customer_id)
-    return [rows.shape(row, customer_id) for row in await reading.latest_of(ids, limit, position)]
+async def behind(
+    customer_id: str, identity_ids: Sequence[str], position: Position | None, limit: int
+) -> list[EventOut]:
+    """The latest events of a customer, all of whose identities are given, behind a position in time."""
+    return [rows.shape(row, customer_id) for row in await reading.latest_of(identity_ids, limit, position)]
 
 
-async def remove_all(identity_ids: Sequence[str]) -> int:
-    """Remove what some identities did and what was said of them; returns how many messages there were."""
-    removed = 0
-    for filter_ in (queries.of_identities(identity_ids), queries.about_identities(identity_ids)):
-        removed += await Event.stored().delete_many(filter_)
-    return removed
+async def forget(identity_ids: Sequence[str]) -> None:
+    """Remove what some identities did, what was said of them, and rejected messages that name them."""
+    await Event.stored().delete_many(queries.of_identities(identity_ids))
+    await Event.stored().delete_many(queries.about_identities(identity_ids))
+    await EventReject.stored().delete_many(queries.rejects_naming(identity_ids))
 
 
 async def _store(
