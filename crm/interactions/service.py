@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -16,6 +16,8 @@ from crm.interactions import queries
 from crm.interactions.documents import Interaction
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
 from crm.masking import restored, shown
+
+LISTINGS: Final = queries.LISTINGS
 
 
 async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
@@ -85,7 +87,7 @@ async def page(
     if assignee == "me":
         assignee = principal.id
     given = {"customer_id": customer_id, "assignee": assignee, "status": status}
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if customer_id is not None:
         chosen = queries.of_customer(customer_id)
     else:

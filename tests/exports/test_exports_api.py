@@ -35,6 +35,7 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/customers": {},
     "/customers/cus_0007/orders": {},
     "/customers/cus_0007/timeline": {},
+    "/customers/cus_0007/changes": {},
     "/carts": {},
     "/orders": {"status": "paid"},
     "/orders/reconcile": {"source": "shop-1"},
@@ -131,6 +132,7 @@ async def test_it_is_described(anonymous: httpx.AsyncClient) -> None:
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert names == {
         "format", "byte_order_mark", "sort", "email", "phone", "last_name", "tag", "external_source", "external_id",
+        "q",
     }  # fmt: skip
     content = operation["responses"]["200"]["content"]
     assert content["application/x-ndjson"]["schema"] == {"$ref": "#/components/schemas/CustomerOut"}
