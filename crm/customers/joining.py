@@ -9,8 +9,9 @@ from typing import Any
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import following, merging, queries
+from crm.customers import following, merging, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.history import noted
 from crm.customers.mapping import shape, with_keys
 from crm.customers.merging import Decision, Parted, Side
 from crm.customers.schemas import CustomerOut
@@ -79,6 +80,7 @@ async def propose(
 
 
 async def join(
+    principal: Principal,
     customer_ids: tuple[str, str],
     versions: tuple[int, int],
     choices: Mapping[str, Side],
@@ -90,6 +92,7 @@ async def join(
     """Merge two customers.
 
     Args:
+        principal: Who merges.
         customer_ids: The survivor and the other.
         versions: Theirs, as they were looked at.
         choices: Whose value a conflict takes.
@@ -108,14 +111,18 @@ async def join(
     if (this["version"], other["version"]) != versions:
         raise StaleVersion("Somebody has changed one of these customers since; look at the preview again.")
     fields = result(this, merging.plan(this, other, choices, merge_id), phone_region)
+    moment = now()
+    await recording.keep([this, other])
     # Nobody who has read the other, and is led here now, may take this for the version that they read.
     version = max(versions) + 1
+    consents = [*(this.get("consents") or ()), *(other.get("consents") or ())]  # what is new stands at the end
+    told = noted({**fields, "consents": consents}, {**this, "version": version - 1}, principal, moment)
     customers = Customer.stored()
     # First: what is unique of it is about to be the survivor's.
     await customers.delete_one(queries.at_version(other["_id"], versions[1]), session=session)
     merged = await customers.find_and_update(
         queries.at_version(this["_id"], versions[0]),
-        queries.merged(fields, version, _latest_seen(this, other), now()),
+        queries.merged({**fields, **told}, version, _latest_seen(this, other), moment),
         session=session,
     )
     if merged is None:  # a transaction reads what it began with: somebody else's write has aborted it by then
@@ -123,10 +130,13 @@ async def join(
     return Joined(this, other, merged)
 
 
-async def part(merge_id: str, this: Row, other: Row, merged: Row, *, phone_region: str | None, session: Any) -> Parted:
+async def part(
+    principal: Principal, merge_id: str, this: Row, other: Row, merged: Row, *, phone_region: str | None, session: Any
+) -> Parted:
     """Undo a merge.
 
     Args:
+        principal: Who undoes it.
         merge_id: Of the merge.
         this: The survivor before it.
         other: The other before it.
@@ -146,12 +156,14 @@ async def part(merge_id: str, this: Row, other: Row, merged: Row, *, phone_regio
     moment = now()
     before = {**present, "email_key": None, "email_keys": parted.fields["email_keys"]}
     fields = with_keys(parted.fields, phone_region, before)
+    await recording.keep([present])
+    told = noted(fields, present, principal, moment)
     version = present["version"] + 1
     seen_at = _seen(this if _seen(present) == _seen(merged) else present)
     # First: what is unique of the other's is still the survivor's.
     await customers.update_one(
         queries.at_version(this["_id"], present["version"]),
-        queries.merged(fields, version, seen_at, moment),
+        queries.merged({**fields, **told}, version, seen_at, moment),
         session=session,
     )
     row = parted.other

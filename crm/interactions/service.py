@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -18,6 +18,8 @@ from crm.interactions import queries
 from crm.interactions.documents import Interaction
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
 from crm.masking import restored, shown
+
+LISTINGS: Final = queries.LISTINGS
 
 
 async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
@@ -88,7 +90,7 @@ async def page(
     if assignee == "me":
         assignee = principal.id
     given = {"customer_id": customer_id, "assignee": assignee, "status": status}
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if customer_id is None:
         found = await Interaction.page(queries.tasks_of(assignee or "", status or ""), sort, request)
     else:

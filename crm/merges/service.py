@@ -155,7 +155,9 @@ async def _join(
     if await merges.find_one(queries.being_undone(customer_ids), session=session) is not None:
         raise Conflict("A merge of one of these customers is being undone; try again in a minute.", retry_after=30)
     merge_id, moment = new_id("mrg"), now()
-    joined = await customers.join(customer_ids, versions, choices, merge_id, phone_region=phone_region, session=session)
+    joined = await customers.join(
+        principal, customer_ids, versions, choices, merge_id, phone_region=phone_region, session=session
+    )
     before = {
         "survivor_before": to_bytes(joined.this),
         "other_before": to_bytes(joined.other),
@@ -191,7 +193,7 @@ async def _part(principal: Principal, merge_id: str, phone_region: str | None, s
     if "undo_until" not in row or row["undo_until"] < moment:
         raise Conflict("A merge can be undone for 30 days.")
     this, other, merged = (from_bytes(row[name]) for name in ("survivor_before", "other_before", "merged"))
-    parted = await customers.part(merge_id, this, other, merged, phone_region=phone_region, session=session)
+    parted = await customers.part(principal, merge_id, this, other, merged, phone_region=phone_region, session=session)
     update = queries.undone(principal.id, parted.kept, parted.withheld, moment, moment + moving.grace())
     await merges.update_one(queries.in_state(merge_id, row["state"]), update, session=session)
     return {**row, "state": "undoing", "settles_at": moment + moving.grace()}

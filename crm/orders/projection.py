@@ -82,8 +82,11 @@ async def changing(customer_ids: Collection[str]) -> AsyncIterator[None]:
         await _settle(database, [mark], sorted(customer_ids))
 
 
-async def settled(customer_ids: Collection[str]) -> bool:
-    """Return once customers' totals show every order that was stored before this call; says whether any was due."""
+async def settled(*customer_ids: str) -> bool:
+    """Return once customers' totals show every order that was stored before this call; says whether any was due.
+
+    Ids of before a merge are followed.
+    """
     database = driver.present().database
     with driver.acting_as(database, Role.INGEST):
         due = await StatsDue.stored().count(queries.due_for(customer_ids), at_most=1)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
-from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
@@ -34,6 +32,16 @@ from crm.orders.states import Status, after_refunds, may_move
 __all__ = ["Compared", "OrderFilter", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
 move = following.move
 move_back = following.move_back
+#: Totals of customers, as their orders add up.
+settled = projection.settled
+adding_up = projection.running
+add_up_due = checking.add_up_due
+compare_totals = checking.compare
+repair_totals = checking.repair
+ownerless = checking.ownerless
+LISTINGS: Final = queries.LISTINGS
+RECONCILED: Final = queries.RECONCILED
+VERSIONS: Final = queries.VERSIONS
 
 
 async def put(
@@ -127,7 +135,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         "placed_after": wanted.placed_after,
         "placed_before": wanted.placed_before,
     }
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if wanted.attached:
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
@@ -251,10 +259,9 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    if request.sort not in {None, "-version"}:
-        raise UnreadableRequest("A history is sorted by -version.")
+    sort = VERSIONS.choose({"order_id": order_id}, request.sort)
     order = await _require(queries.by_id(order_id).filter)
-    found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    found = await OrderVersion.page(queries.versions_before(order_id, order.version), sort, request)
     await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
@@ -277,7 +284,7 @@ async def reconcile(
         request: Which page.
     """
     del principal
-    sort = queries.LISTINGS.choose({"source": source}, request.sort or "placed_at")
+    sort = RECONCILED.choose({"source": source, "from": start, "to": end}, request.sort)
     chosen = queries.within(queries.of_source(source), start, end)
     return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
 
@@ -312,39 +319,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
 async def detach_all(customer_id: str, *, session: Any) -> int:
     """Detach a customer's orders and strip addresses and notes; returns how many there were."""
     return await projection.detach(customer_id, session=session)
-
-
-async def settled(*customer_ids: str) -> bool:
-    """Return once customers' totals show every order that was stored before this call; says whether any was due.
-
-    Ids of before a merge are followed.
-    """
-    return await projection.settled(customer_ids)
-
-
-async def add_up_due() -> int:
-    """Bring up to date the totals that are due now; returns how many customers' these were."""
-    return await checking.add_up_due()
-
-
-async def compare_totals(after: str, limit: int) -> Compared:
-    """Compare the stored totals of the customers whose ids come next with their orders."""
-    return await checking.compare(after, limit)
-
-
-async def repair_totals(customer_ids: Sequence[str]) -> list[str]:
-    """Add up customers' totals again; returns those whose totals are wrong all the same."""
-    return await checking.repair(customer_ids)
-
-
-async def ownerless(after: str, limit: int) -> Ownerless:
-    """The orders whose customer does not exist, of those whose customers' ids come next."""
-    return await checking.ownerless(after, limit)
-
-
-def adding_up(database: Database) -> AbstractAsyncContextManager[None]:
-    """Keep totals up to date in the background within the block."""
-    return projection.running(database)
 
 
 def _moved(present: Order, status: Status) -> dict[str, Any]:

@@ -63,6 +63,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.at_version": ("customers", ("cus_0007", 1)),
     "customers.queries.by_id": ("customers", ("cus_0007",)),
     "customers.queries.by_ids": ("customers", (["cus_0007", "cus_0008", "cus_none"],)),
+    "customers.queries.customer_behind": ("customer_changes", ("cus_0007", (at(100), "chg_5"), PAGE)),
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
@@ -70,6 +71,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.keys_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.leading_on": ("customers", (["cus_0007", "cus_f005", "cus_f010"],)),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
+    "customers.queries.last_change_of": ("customers", ("cus_0007",)),
     "customers.queries.named_by_any": (
         "customers",
         (["cus_0007", "cus_0008"], ["customer9@example.com"], {"pos": ["p7", "p200"], "shop-7": ["x0"]}),
@@ -86,6 +88,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.stats_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
+    "customers.queries.changes_before": ("customer_changes", ("cus_0007", 4)),
+    "customers.queries.changes_of": ("customer_changes", ("cus_0007",)),
     "customers.queries.called": ("customers", ("p7", PAGE)),
     "customers.queries.whole": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.with_email": ("customers", ("customer7@example.com",)),
@@ -94,7 +98,6 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.with_phone": ("customers", ("+441632960007", PAGE)),
     "customers.queries.with_search_keys": ("customers", (["smith", "young"], PAGE)),
     "customers.queries.with_search_keys_like": ("customers", (["+an smit", "+smit an"], PAGE)),
-    "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
     "duplicates.queries.by_id": ("duplicate_pairs", (f"dup_{7:026}",)),
     "duplicates.queries.in_state": ("duplicate_pairs", ("open",)),
     "duplicates.queries.not_seen_since": ("duplicate_pairs", (at(190),)),
@@ -222,6 +225,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("orders", frozenset({"attached"})): "orders.queries.unattached",
     ("orders", frozenset({"number"})): "orders.queries.with_number",
     ("orders", frozenset({"source"})): "orders.queries.of_source",
+    ("orders", frozenset({"order_id"})): "orders.queries.versions_before",
     ("products", frozenset()): "products.queries.everything",
     ("products", frozenset({"category"})): "products.queries.category_filter",
 }
@@ -235,8 +239,8 @@ BY_ID: Final = frozenset(
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_version by_id by_ids keys_behind keys_of leading_on match_keys_behind named_by_any "
-        "named_by_id stats_behind stats_of stats_revisions whole with_former without_consent",
+        "customers": "at_version by_id by_ids keys_behind keys_of last_change_of leading_on match_keys_behind "
+        "named_by_any named_by_id stats_behind stats_of stats_revisions whole with_former",
         "duplicates": "by_id",
         "merges": "by_id in_state",
         "events": "reject_by_id rejects_by_ids stored_ids",

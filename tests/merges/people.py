@@ -21,7 +21,7 @@ MERGES = "/api/v1/merges"
 #: What a merge moves, by the field that names the customer.
 MOVED = ("orders", "order_versions", "interactions")
 #: Counts up with every change, there and back.
-_BOOKKEEPING = {"version", "updated_at"}
+_BOOKKEEPING = {"version", "updated_at", "last_change"}
 
 
 async def customer(client: httpx.AsyncClient, **fields: Any) -> Body:

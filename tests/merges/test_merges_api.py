@@ -88,12 +88,30 @@ async def test_undone_everything_is_what_it_was(
     assert not {"survivor_before", "other_before", "merged"} & kept.keys()
 
 
+async def test_the_history_says_what_a_merge_changed_and_the_other_s_comes_back(
+    people: Two, sales: httpx.AsyncClient
+) -> None:
+    ann, bob = people.ann["id"], people.bob["id"]
+    before = good(await sales.get(f"{CUSTOMERS}/{bob}/changes"))["items"]
+    assert before, "a consent was added"
+    made = await merge(sales, people.ann, people.bob)
+    change = good(await sales.get(f"{CUSTOMERS}/{ann}/changes"))["items"][0]
+    assert change["version"] == made["customer"]["version"]
+    told = {entry["field"]: entry for entry in change["changes"]}
+    assert told.keys() == {"external_ids", "consents"}
+    assert told["consents"]["after"]["source"] == "bob"
+    undone = await undo(sales, made["id"])
+    assert good(await sales.get(f"{CUSTOMERS}/{bob}/changes"))["items"] == before
+    last = good(await sales.get(f"{CUSTOMERS}/{ann}/changes"))["items"][0]
+    assert last["version"] == undone["customer"]["version"]
+
+
 async def test_an_old_id_leads_to_the_survivor_for_ever(
     people: Two, sales: httpx.AsyncClient, admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: Body
 ) -> None:
     ann, bob = people.ann["id"], people.bob["id"]
     await merge(sales, people.ann, people.bob)
-    for path in ("", "/orders?limit=1", "/timeline?kind=order&limit=2", "/activity"):
+    for path in ("", "/orders?limit=1", "/timeline?kind=order&limit=2", "/activity", "/changes", "/overview"):
         answer = await sales.get(f"{CUSTOMERS}/{bob}{path}")
         refused(answer, 308, "moved")
         assert answer.headers["location"] == f"{CUSTOMERS}/{ann}{path}"
