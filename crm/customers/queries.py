@@ -127,12 +127,7 @@ def with_email(key: str) -> Query:
     return Query(email_filter(key), limit=1)
 
 
-def with_phone(key: str, limit: int) -> Query:
-    """The customers with a phone number, the newest first."""
-    return Query(phone_filter(key), sort=(("created_at", -1),), limit=limit)
-
-
-def with_search_keys(keys: Sequence[str], limit: int = 0) -> Query:
+def with_search_keys(keys: Sequence[str], limit: int) -> Query:
     """The customers with one of these keys, the newest first."""
     return Query({"search_keys": {"$in": list(keys)}}, sort=(("created_at", -1),), limit=limit)
 

@@ -90,7 +90,6 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.whole": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.with_email": ("customers", ("customer7@example.com",)),
     "customers.queries.with_email_like": ("customers", ("customer7", PAGE)),
-    "customers.queries.with_phone": ("customers", ("+441632960007", PAGE)),
     "customers.queries.with_search_keys": ("customers", (["smith", "young"], PAGE)),
     "customers.queries.with_search_keys_like": ("customers", (["+an smit", "+smit an"], PAGE)),
     "events.queries.about_identities": ("events", (["idn_0007", "idn_0008"],)),
