@@ -23,6 +23,7 @@ LISTINGS: Final = Listings(
     stored={"last_name": "last_name_key"},
     ranked="q",
 )
+CHANGES: Final = Listings(allowed=(Listing(frozenset(), ("version",), one_way=True),))
 #: Sorts behind every character that a name has.
 _LAST_CHARACTER: Final = "\U0010ffff"
 #: Filters that name a person: not for roles without access to personal data.

@@ -105,7 +105,7 @@ async def add_consent(
     "/{customer_id:str}/changes",
     operation_id="ListCustomerChanges",
     summary="What was changed, by whom, when",
-    opt=STAFF,
+    opt=lists(STAFF, service.CHANGES),
 )
 async def list_customer_changes(
     request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage, customer_id: FromPath[str]

@@ -38,6 +38,7 @@ from crm.masking import masked, shown
 
 log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
+CHANGES: Final = queries.CHANGES
 
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
 MOST_FOUND: Final = searching.MOST_FOUND
