@@ -16,6 +16,7 @@ from crm.errors import NotFound
 from crm.identity import Principal
 from crm.masking import shown
 
+
 async def keep(rows: Iterable[Mapping[str, Any]]) -> None:
     """Copy the latest change of stored customers to where the earlier ones are. To be done before they are changed."""
     latest = [change for row in rows if (change := history.archived(row)) is not None]
