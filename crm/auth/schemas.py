@@ -54,6 +54,20 @@ class PrincipalOut(WireOut):
     kind: str
 
 
+class ColleagueOut(WireOut):
+    """A user to whom tasks can be given."""
+
+    id: str
+    name: str
+    role: StaffRole
+
+
+class ColleaguesOut(WireOut):
+    """All of them; there are never so many that they would need pages."""
+
+    items: list[ColleagueOut]
+
+
 class UserCreate(WireIn):
     """A new member of staff."""
 

@@ -13,10 +13,20 @@ from typing import Final, TypeVar, cast
 from crm import contact
 from crm.auth import passwords, queries, throttle, tokens
 from crm.auth.documents import ApiKey, SignInFailures, User
-from crm.auth.schemas import DEFAULT_SOURCE, KeyChange, KeyOut, KeyTerms, NewKey, TokenOut, UserCreate, WriteKey
+from crm.auth.schemas import (
+    DEFAULT_SOURCE,
+    ColleagueOut,
+    KeyChange,
+    KeyOut,
+    KeyTerms,
+    NewKey,
+    TokenOut,
+    UserCreate,
+    WriteKey,
+)
 from crm.clock import now
 from crm.config import Settings
-from crm.database.driver import present
+from crm.database.driver import acting_within, present
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
 from crm.identity import Principal, Role
@@ -185,6 +195,24 @@ async def disable_user(email: str) -> None:
 async def list_users() -> list[tuple[str, str, str, datetime | None]]:
     """Every user: e-mail, name, role, disabled since."""
     return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
+
+
+async def colleagues() -> list[ColleagueOut]:
+    """Who works with customers at present: admins and salespeople who are not disabled, the oldest first."""
+    with acting_within(Role.AUTH):  # salespeople may not read users: their passwords' hashes lie there
+        users = await User.fetch_all(queries.all_users())
+    return [ColleagueOut(id=u.id, name=u.name, role=u.role) for u in users if _works_with_customers(u)]
+
+
+async def is_colleague(user_id: str) -> bool:
+    """Whether a user works with customers at present, so that tasks can be given to them."""
+    with acting_within(Role.AUTH):
+        user = await User.fetch(queries.user_by_id(user_id))
+    return user is not None and _works_with_customers(user)
+
+
+def _works_with_customers(user: User) -> bool:
+    return user.disabled_at is None and user.role != "analyst"
 
 
 async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from crm.fields import Moment
 from crm.web.schemas import WireOut
 
-TimelineKind = Literal["order", "refund", "event", "interaction", "identity"]
+TimelineKind = Literal["order", "refund", "event", "interaction", "task_done", "identity"]
 
 
 class LinkedOut(WireOut):

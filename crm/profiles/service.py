@@ -96,6 +96,8 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
     if kind == "event":
         return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
+    if kind == "task_done":
+        return [timeline.of_done_task(i) for i in await interactions.done_behind(customer_id, position, limit)]
     if kind == "identity":
         found = await identities.links_behind(customer_id, position, limit)
         return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]

@@ -14,7 +14,9 @@ from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
 _Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
-_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}
+_RANK: Final[dict[TimelineKind, str]] = {
+    "task_done": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"
+}  # fmt: skip
 #: As long as a name may be; titles and paths may be longer.
 _LONGEST_SUMMARY: Final = 200
 _LINKED: Final = {"user": "User id linked", "visitor": "Browser linked", "email": "E-mail address linked"}
@@ -46,6 +48,14 @@ def of_interaction(interaction: InteractionOut) -> TimelineEntry:
     if interaction.subject:
         summary += f": {interaction.subject}"
     return _entry("interaction", interaction.occurred_at, interaction, summary)
+
+
+def of_done_task(task: InteractionOut) -> TimelineEntry:
+    """A task, at the time since which it is done."""
+    summary = f"Task done by {task.done_by_name}"
+    if said := ": ".join(text for text in (task.subject, task.outcome) if text):
+        summary += f": {said}"
+    return _entry("task_done", task.done_at or task.updated_at, task, summary)
 
 
 def of_link(at: datetime, linked: LinkedOut) -> TimelineEntry:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from crm.contracts import contract
 from crm.database.paging import Listing, Listings, beyond
 from crm.database.query import Filter, Pipeline, Query
+from crm.interactions.queries import due_within
 from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
@@ -104,10 +105,16 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "idempotency.queries.by_id": ("idempotency_keys", (f"idk_{'A' * 26}",)),
     "idempotency.queries.held": ("idempotency_keys", (f"idk_{'A' * 26}", "run_1", "answered")),
     "idempotency.queries.of_customer": ("idempotency_keys", ("cus_0001",)),
+    "idempotency.queries.of_resource": ("idempotency_keys", ("cus_0001", "/api/v1/customers/cus_1")),
     "interactions.queries.at_version": ("interactions", ("int_0007", 1)),
     "interactions.queries.by_id": ("interactions", ("int_0007",)),
     "interactions.queries.customer_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
+    "interactions.queries.done_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
+    "interactions.queries.due_within": ("interactions", ({"status": "open"}, *BOUNDS.values())),
+    "interactions.queries.mentioning": ("interactions", ("order", "ord_0007")),
     "interactions.queries.of_customer": ("interactions", ("cus_0007",)),
+    "interactions.queries.tasks_for_customer": ("interactions", ("cus_0007", "open")),
+    "interactions.queries.tasks_in": ("interactions", ("open",)),
     "interactions.queries.tasks_of": ("interactions", ("usr_2", "open")),
     "orders.queries.at_version": ("orders", ("ord_0007", 1)),
     "orders.queries.by_external_id": ("orders", ("shop-1", "e7")),
@@ -140,6 +147,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "privacy.queries.everything": ("privacy_requests", ()),
     "products.queries.at_version": ("products", ("SKU-007", 1)),
     "products.queries.by_sku": ("products", ("SKU-007",)),
+    "products.queries.by_skus": ("products", (["SKU-007", "SKU-008", "none"],)),
     "products.queries.category_filter": ("products", ("c7",)),
     "products.queries.everything": ("products", ()),
     "rate_limits.queries.limit": ("rate_limits", ("key_7:100",)),
@@ -163,6 +171,9 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("events", frozenset()): "events.queries.every_reject",
     ("events", frozenset({"code"})): "events.queries.rejects_with",
     ("interactions", frozenset({"customer_id"})): "interactions.queries.of_customer",
+    ("interactions", frozenset({"customer_id", "status"})): "interactions.queries.tasks_for_customer",
+    ("interactions", frozenset({"status"})): "interactions.queries.tasks_in",
+    ("interactions", frozenset({"mentions"})): "interactions.queries.mentioning",
     ("interactions", frozenset({"assignee", "status"})): "interactions.queries.tasks_of",
     ("orders", frozenset()): "orders.queries.everything",
     ("orders", frozenset({"customer_id"})): "orders.queries.of_customer",
@@ -189,11 +200,13 @@ BY_ID: Final = frozenset(
         "idempotency": "by_id held",
         "interactions": "at_version by_id",
         "orders": "at_version by_id by_ids done due_behind",
-        "products": "at_version by_sku everything",
+        "products": "at_version by_sku by_skus everything",
         "rate_limits": "limit",
     }.items()
     for name in names.split()
 )
+#: Feature → how a list's filter is narrowed to a span of the sorted field.
+WITHIN: Final[Mapping[str, Callable[..., Filter]]] = {"interactions": due_within, "orders": within}
 SORTS: Final = frozenset({"SORT", "$sort"})
 #: Looking at more than is found is excused where it is rare and cannot grow beyond one customer.
 LOOKS_AT_MORE: Final = {
@@ -258,13 +271,14 @@ def cases() -> dict[str, Case]:
     for feature, declared, listing in listings():
         function = LISTED[feature, listing.filters]
         collection, arguments = SAMPLES[function]
-        filters = {"": known[function](*arguments)}
-        if declared.ranges:
-            filters[" within"] = within(filters[""], **BOUNDS)
-            filters[" after"] = within(filters[""], BOUNDS["after"], None)
-            filters[" before"] = within(filters[""], None, BOUNDS["before"])
+        whole = known[function](*arguments)
         given = dict.fromkeys(listing.filters, "x")
         for sort in listing.all_sorts():
+            filters = {"": whole}
+            if sort.lstrip("-") in declared.ranges.values():
+                filters[" within"] = WITHIN[feature](whole, **BOUNDS)
+                filters[" after"] = WITHIN[feature](whole, BOUNDS["after"], None)
+                filters[" before"] = WITHIN[feature](whole, None, BOUNDS["before"])
             stored = declared.choose(given, sort)
             for bounds, filter_ in filters.items():
                 page = beyond(filter_, stored, None, PAGE)
