@@ -40,8 +40,8 @@ def by_ids(customer_ids: list[str]) -> Query:
 
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
-    "version", "email", "email_key", "phone", "phone_key", "first_name", "last_name", "external_ids", "addresses",
-    "unverified",
+    "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
+    "addresses", "unverified",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
 
 def named_by_email_keys(keys: list[str]) -> Query:
     """The customers of some e-mail addresses."""
-    return Query({"email_key": {"$in": keys}}, projection=_NAMES)
+    return Query({"email_keys": {"$in": keys}}, projection=_NAMES)
 
 
 def named_by_phone_keys(keys: list[str]) -> Query:
@@ -77,7 +77,7 @@ def named_by_any(
     if customer_ids:
         ways.append({"_id": {"$in": list(customer_ids)}})
     if email_keys:
-        ways.append({"email_key": {"$in": list(email_keys)}})
+        ways.append({"email_keys": {"$in": list(email_keys)}})
     ways += (named_by_external_ids(source, list(ids)).filter for source, ids in external.items())
     return Query({"$or": ways}, projection=(*_NAMES, "attributes"))
 
@@ -89,7 +89,7 @@ def everyone() -> Filter:
 
 def email_filter(key: str) -> Filter:
     """Customers with an e-mail address: none or one."""
-    return {"email_key": key}
+    return {"email_keys": key}
 
 
 def phone_filter(key: str) -> Filter:

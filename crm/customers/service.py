@@ -33,7 +33,7 @@ from crm.identity import Principal, Role
 log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
-_POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
+_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
 find_named = claiming.find
 learn = claiming.learn
@@ -125,12 +125,13 @@ async def update(
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
+    present = await Customer.fetch(queries.by_id(customer_id))
+    if present is None:
+        raise NotFound("There is no such customer.")
     if "attributes" in fields:
-        present = await Customer.fetch(queries.by_id(customer_id))
-        stored = present.attributes if present else {}
         patch = fields["attributes"]
-        fields["attributes"] = {} if patch is None else merge_attributes(stored, patch)
-    fields = with_keys(fields, phone_region)
+        fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
+    fields = with_keys(fields, phone_region, present.as_stored())
     try:
         found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
     except AlreadyExists as exc:
@@ -262,7 +263,7 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
 
 async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
     moment = now()
-    fields = with_keys(new.model_dump(), phone_region)
+    fields = with_keys(new.model_dump(), phone_region, {})
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
     try:
         return await Customer.from_row(row).add_once()

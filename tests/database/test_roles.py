@@ -265,6 +265,9 @@ HIDDEN: Final[Mapping[str, Mapping[str, Any]]] = {
     "customers": {
         "email": f"{MARK}@example.com",
         "email_key": {"$gt": ""},
+        "email_keys": {"$gt": ""},
+        "search_keys": {"$gt": ""},
+        "match_keys": {"$gt": ""},
         "phone": {"$exists": True},
         "last_name_key": {"$regex": "^qzx"},
         "addresses.line1": MARK,

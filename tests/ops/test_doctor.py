@@ -360,9 +360,9 @@ async def test_what_is_not_as_declared_is_found(root_uri: str) -> None:
                 return await checks.declared_things(Visit(site.database, True, quiet))
 
         assert (await checked()).findings == ()
-        site.store.root["customers"].drop_index("one_customer_per_email")
+        site.store.root["customers"].drop_index("one_customer_per_email_key")
         site.store.root["customers"].create_index("colour", name="somebody_elses")
         (finding,) = (await checked()).findings
-        assert finding.examples == ["index customers.one_customer_per_email"]
+        assert finding.examples == ["index customers.one_customer_per_email_key"]
         assert finding.open
         assert "crm db apply" in finding.do
