@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
+from crm.custom_fields import service as custom_fields
 from crm.customers import claims, keys, queries, service
 from crm.customers.documents import Customer
 from crm.customers.mapping import with_keys
@@ -35,17 +36,19 @@ async def create_or_fill_in(
         The customer's id, and what happened.
 
     Raises:
-        InvalidInput: It has neither an external id nor an e-mail.
+        InvalidInput: It has neither an external id nor an e-mail, or an attribute is not what its custom field holds.
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
+    (await custom_fields.present()).check(new.attributes)
     for _ in range(_ROUNDS):
         found = await _find(new, phone_region)
         if found is None:
             try:
-                return (await service.create(principal, new, phone_region=phone_region)).id, "created"
+                created = await service.create(principal, new, phone_region=phone_region, among_many=True)
+                return created.id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from crm.customers import service
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
 from crm.errors import UnreadableRequest
-from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
+from crm.web.access import READERS, STAFF, STAFF_AND_INGEST, further_filters
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
 from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
@@ -19,7 +19,7 @@ from crm.web.versions import expected_version, with_etag
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
-@get("/", operation_id="ListCustomers", summary="List or find customers", opt=READERS)
+@get("/", operation_id="ListCustomers", summary="List or find customers", opt={**READERS, "further_filters": "field."})
 async def list_customers(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -32,7 +32,10 @@ async def list_customers(
     external_source: _Text = None,
     external_id: _Text = None,
 ) -> Response[Listed[CustomerOut]]:
-    """One filter at a time; e-mail and phone are found however they are spelled."""
+    """One filter at a time; e-mail and phone are found however they are spelled.
+
+    ``field.<name>`` finds those with a value in a custom field that is indexed.
+    """
     if (external_id is None) != (external_source is None):
         raise UnreadableRequest("external_id and external_source go together.")
     filters = {
@@ -43,7 +46,13 @@ async def list_customers(
         "external_source": external_source,
         "external_id": external_id,
     }
-    page = await service.page(principal, filters, page_request, phone_region=settings.default_phone_region)
+    page = await service.page(
+        principal,
+        filters,
+        page_request,
+        phone_region=settings.default_phone_region,
+        attributes=further_filters(request, "field."),
+    )
     return listed(request, page)
 
 

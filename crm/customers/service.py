@@ -9,6 +9,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
+from crm.custom_fields import service as custom_fields
 from crm.customers import claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
@@ -42,7 +43,12 @@ pause = claiming.pause
 
 
 async def create(
-    principal: Principal, new: CustomerCreate, *, phone_region: str | None = None, customer_id: str | None = None
+    principal: Principal,
+    new: CustomerCreate,
+    *,
+    phone_region: str | None = None,
+    customer_id: str | None = None,
+    among_many: bool = False,
 ) -> CustomerOut:
     """Store a new customer.
 
@@ -51,11 +57,14 @@ async def create(
         new: The customer.
         phone_region: Country of phone numbers without a country code.
         customer_id: The id to be; a customer who has it already was created by an earlier run of the same request.
+        among_many: Whether it is a line of a list, of which nobody is asked to give more than is there.
 
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
+        InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
     """
-    del principal  # the audit log will want it
+    asked = by_hand(principal) and not among_many
+    (await custom_fields.present()).check(new.attributes, whole=new.attributes if asked else None)
     return shape(await _insert(new, phone_region, customer_id))
 
 
@@ -88,7 +97,12 @@ async def existing(customer_ids: list[str]) -> set[str]:
 
 
 async def page(
-    principal: Principal, filters: Mapping[str, str | None], request: PageRequest, *, phone_region: str | None = None
+    principal: Principal,
+    filters: Mapping[str, str | None],
+    request: PageRequest,
+    *,
+    phone_region: str | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> Page[CustomerOut]:
     """One page of customers.
 
@@ -97,17 +111,26 @@ async def page(
         filters: ``email``, ``phone``, ``last_name`` (prefix), ``tag``, ``external_source`` and ``external_id``.
         request: Which page, in which order.
         phone_region: Country of phone numbers without a country code.
+        attributes: Values of custom fields, as texts.
 
     Raises:
         UnreadableRequest: No index serves this combination.
         Forbidden: The role may not search by personal data.
+        InvalidInput: A value is none of its field.
     """
-    sort = queries.LISTINGS.choose(filters, request.sort)
+    own = attributes or {}
+    fields = await custom_fields.present()
+    indexed = fields.indexed()
+    # A name that nobody has defined is the client's own text, which no answer repeats.
+    wanted = {f"field.{name if name in indexed else '…'}": value for name, value in own.items()}
+    sort = queries.listings(indexed).choose({**filters, **wanted}, request.sort)
     given = {name: value for name, value in filters.items() if value is not None}
-    if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
+    if principal.role is Role.ANALYST and (own or queries.PERSONAL_FILTERS & given.keys()):
         raise Forbidden("Your role may not search by personal data.")
-    found = await Customer.page(_filter(given, phone_region), sort, request)
-    return found.map(shape)
+    chosen = _filter(given, phone_region)
+    for name, text in own.items():
+        chosen = queries.custom_field_filter(name, _field_value(fields, name, text))
+    return (await Customer.page(chosen, sort, request)).map(shape)
 
 
 async def update(
@@ -119,8 +142,8 @@ async def update(
         NotFound: There is none of that id.
         StaleVersion: Somebody changed it since that version.
         AlreadyExists: The e-mail or an external id belongs to somebody else.
+        InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
     """
-    del principal
     fields = change.model_dump(include=change.model_fields_set - {"version"})
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
@@ -130,7 +153,9 @@ async def update(
         raise NotFound("There is no such customer.")
     if "attributes" in fields:
         patch = fields["attributes"]
-        fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
+        merged = {} if patch is None else merge_attributes(present.attributes, patch)
+        (await custom_fields.present()).check(patch or {}, whole=merged if by_hand(principal) else None)
+        fields["attributes"] = merged
     fields = with_keys(fields, phone_region, present.as_stored())
     try:
         found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
@@ -234,6 +259,18 @@ async def remove(customer_id: str, *, session: Any = None) -> None:
     """
     if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
         raise NotFound("There is no such customer.")
+
+
+def by_hand(principal: Principal) -> bool:
+    """Whether a person acts, who can be asked for what is lacking; what machines push matters more than its form."""
+    return principal.kind == "user"
+
+
+def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:
+    try:
+        return fields.read(name, text)
+    except ValueError as exc:
+        raise InvalidInput(str(exc), errors=(FieldError(f"field.{name}", str(exc)),)) from None
 
 
 def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:

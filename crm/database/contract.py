@@ -81,12 +81,14 @@ class CollectionContract:
         grants: MongoDB actions by role: ``find``, ``insert``, ``update``, ``remove``.
         rules: Rules across fields.
         view: What analysts read in its place.
+        typed: Field that takes any properties → schemas of those that are declared, by name.
     """
 
     document: type[CrmDocument]
     grants: Mapping[Role, str]
     rules: tuple[Rule, ...] = ()
     view: View | None = None
+    typed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -97,6 +99,9 @@ class CollectionContract:
         """The collection's validator."""
         schema = json_schema(self.document)
         rules = (_dates_are_readable(schema), *self.rules)
+        for name, properties in self.typed.items():
+            if properties:  # beside what every property is held to
+                schema["properties"][name]["properties"] = dict(properties)
         return {"$and": [{"$jsonSchema": schema}, *(rule.clause() for rule in rules)]}
 
 
