@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 from crm.activity import service as activity
 from crm.activity.routes import customer_router as customer_activity_router
 from crm.activity.routes import router as carts_router
+from crm.audit.routes import router as audit_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
@@ -25,6 +26,7 @@ from crm.connectors import webhooks
 from crm.connectors.applying import Terms
 from crm.connectors.segment.replaying import read_again
 from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
+from crm.connectors.segment.routes import answer_error
 from crm.contracts import contract, documents
 from crm.custom_fields import service as custom_fields
 from crm.custom_fields.routes import router as custom_fields_router
@@ -35,6 +37,7 @@ from crm.database.driver import Database, acting_as
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
+from crm.exports.routes import router_of
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identities import service as identities
 from crm.identity import Principal, Role
@@ -51,8 +54,9 @@ from crm.orders.routes import router as orders_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
+from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
-from crm.web import access, docs, health, metrics, problems
+from crm.web import access, docs, health, metrics
 from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
@@ -74,6 +78,7 @@ API_ROUTERS: Sequence[Router] = (
     connections_router,
     inbox_router,
     privacy_router,
+    audit_router,
     customers_bulk_router,
     orders_bulk_router,
     products_bulk_router,
@@ -127,6 +132,7 @@ def create_app(
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
+        app.state.search_customers = profiles.search
         try:
             async with (
                 identities.watching(own),
@@ -147,14 +153,15 @@ def create_app(
         return auth.recognise(credential, settings)
 
     def acting(app: ASGIApp) -> ASGIApp:
-        return ActingPrincipal(app, database=_database, recognise=recognise)
+        proxies = settings.trusted_proxies
+        return ActingPrincipal(app, database=_database, recognise=recognise, trusted_proxies=proxies)
 
     def surrounded(route: ASGIApp) -> ASGIApp:
         return RequestLog(acting(metrics.Metrics(route)))
 
     app = WithHotRoutes(
         route_handlers=[
-            Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            Router("/api/v1", route_handlers=[*API_ROUTERS, router_of(API_ROUTERS), *extra_routes]),
             *webhooks.ROUTERS,
             *TRACKING_ROUTERS,
             health.live,
@@ -180,7 +187,7 @@ def create_app(
             "page_request": Provide(provide_page_request, sync_to_thread=False),
             "new_ids": Provide(ids_of_request, sync_to_thread=False),
         },
-        exception_handlers={Exception: problems.handle},
+        exception_handlers={Exception: answer_error},
         openapi_config=docs.CONFIG,
         request_max_body_size=settings.max_body_bytes,
         state=State(),

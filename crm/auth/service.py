@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final, TypeVar, cast
 
 from crm import contact
-from crm.auth import passwords, queries, throttle, tokens
+from crm.audit import service as audit
+from crm.audit.service import Action
+from crm.auth import passwords, queries, throttle, tokens, users
 from crm.auth.documents import ApiKey, SignInFailures, User
+from crm.auth.permissions import OPTIONAL, permissions
 from crm.auth.schemas import (
     DEFAULT_SOURCE,
-    ColleagueOut,
     KeyChange,
     KeyOut,
     KeyTerms,
@@ -26,12 +28,13 @@ from crm.auth.schemas import (
 )
 from crm.clock import now
 from crm.config import Settings
-from crm.database.driver import acting_within, present
+from crm.database.driver import present
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
-from crm.identity import Principal, Role
+from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
+from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
+list_users, colleagues, is_colleague = users.list_users, users.colleagues, users.is_colleague
 
 KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
@@ -39,6 +42,7 @@ _BELIEVED_FOR: Final = 1.0
 _MOST_BELIEVED: Final = 10_000
 #: Parallel tries for one e-mail or address that one request lets go first.
 _MOST_AT_ONCE: Final = 20
+_SALES_ONLY: Final = "Only a salesperson has permissions of their own; of others the role says all."
 
 Known = WriteKey | Principal
 #: Whom the hash of a key, or the subject of a token, stands for, and since when that is believed.
@@ -47,13 +51,14 @@ _believed: dict[tuple[int, str], tuple[float, Known]] = {}
 _asked: dict[tuple[int, str], asyncio.Task[Known]] = {}
 
 
-async def sign_in(email: str, password: str, address: str, settings: Settings) -> TokenOut:
+async def sign_in(principal: Principal, email: str, password: str, address: str, settings: Settings) -> TokenOut:
     """Exchange an e-mail and password for a token.
 
     Args:
+        principal: Nobody yet, and where the request came from.
         email: As typed.
         password: As typed.
-        address: Where the request came from.
+        address: What failures are counted by.
         settings: For the signing key.
 
     Raises:
@@ -71,7 +76,11 @@ async def sign_in(email: str, password: str, address: str, settings: Settings) -
     user = await User.fetch(queries.user_by_email(key))
     right = await passwords.verify(password, user.password_hash if user else None)
     if user is None or not right or user.disabled_at is not None:
+        reason = "unknown" if user is None else "disabled" if right else "password"
+        await audit.record(principal, Action.SIGN_IN_FAILED, (user and user.id,), {"reason": reason})
         raise WrongCredentials("The e-mail and password do not belong together.")
+    signed_in = replace(principal, id=user.id, role=Role(user.role), name=user.name, kind="user")
+    await audit.record(signed_in, Action.SIGNED_IN, user.id)
     await SignInFailures.stored().delete_one(queries.failure(by_email))
     await SignInFailures.stored().update_one(queries.failure(by_address), queries.not_failed())
     token = tokens.issue(
@@ -143,79 +152,77 @@ def _forget() -> None:
     _asked.clear()
 
 
-async def add_user(new: UserCreate) -> str:
+async def add_user(principal: Principal, new: UserCreate) -> str:
     """Store a new member of staff; returns the id.
 
     Raises:
+        InvalidInput: Permissions are given to somebody whose role alone says them.
         AlreadyExists: The e-mail belongs to somebody already.
     """
+    if new.permissions is not None and new.role != OPTIONAL:
+        raise InvalidInput.at("permissions", _SALES_ONLY)
     moment = now()
     user = User.from_row(
         {
             "_id": new_id("usr"),
-            **new.model_dump(exclude={"password"}),
+            **new.model_dump(exclude={"password", "permissions"}),
+            "permissions": sorted(permissions(Role(new.role), new.permissions)),
             "email_key": contact.email_key(new.email),
             "password_hash": await passwords.hash_password(new.password),
             "created_at": moment,
             "updated_at": moment,
         }
     )
-    try:
-        await user.add()
-    except AlreadyExists:
-        raise AlreadyExists("There is a user with this e-mail already.") from None
+    async with audit.around(principal, Action.USER_CREATE, user.id, {"role": new.role}):
+        try:
+            await user.add()
+        except AlreadyExists:
+            raise AlreadyExists("There is a user with this e-mail already.") from None
     return user.id
 
 
-async def set_password(email: str, password: str) -> None:
+async def set_password(principal: Principal, email: str, password: str) -> None:
     """Give a user a new password; ends what is signed in with the old one, and lets a disabled user in again.
 
     Raises:
         NotFound: There is no such user.
     """
-    query = queries.user_by_email(contact.email_key(email))
+    user_id = (await _user_with(email)).id
     update = queries.password_set(await passwords.hash_password(password), now())
-    if await User.change(query.filter, update) is None:
-        raise NotFound("There is no user with this e-mail.")
+    async with audit.around(principal, Action.USER_PASSWORD, user_id):
+        await User.change(queries.user_by_id(user_id).filter, update)
     _forget()
 
 
-async def disable_user(email: str) -> None:
+async def set_permissions(principal: Principal, email: str, given: Collection[Permission]) -> None:
+    """Give a salesperson other permissions; ends what is signed in with those of before.
+
+    Raises:
+        NotFound: There is no such user.
+        Conflict: It is no salesperson: the role alone says what an admin or an analyst may.
+    """
+    user = await _user_with(email)
+    if user.role != OPTIONAL:
+        raise Conflict(_SALES_ONLY)
+    named = {"permissions": ", ".join(sorted(given))}
+    async with audit.around(principal, Action.USER_PERMISSIONS, user.id, named):
+        await User.change(queries.user_by_id(user.id).filter, queries.permitted(sorted(given), now()))
+    _forget()
+
+
+async def disable_user(principal: Principal, email: str) -> None:
     """Refuse a user from now on.
 
     Raises:
         NotFound: There is no such user.
     """
-    query = queries.user_by_email(contact.email_key(email))
-    if await User.change(query.filter, queries.disabled(now())) is None:
-        raise NotFound("There is no user with this e-mail.")
+    user_id = (await _user_with(email)).id
+    async with audit.around(principal, Action.USER_DISABLE, user_id):
+        await User.change(queries.user_by_id(user_id).filter, queries.disabled(now()))
     _forget()
 
 
-async def list_users() -> list[tuple[str, str, str, datetime | None]]:
-    """Every user: e-mail, name, role, disabled since."""
-    return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
-
-
-async def colleagues() -> list[ColleagueOut]:
-    """Who works with customers at present: admins and salespeople who are not disabled, the oldest first."""
-    with acting_within(Role.AUTH):  # salespeople may not read users: their passwords' hashes lie there
-        users = await User.fetch_all(queries.all_users())
-    return [ColleagueOut(id=u.id, name=u.name, role=u.role) for u in users if _works_with_customers(u)]
-
-
-async def is_colleague(user_id: str) -> bool:
-    """Whether a user works with customers at present, so that tasks can be given to them."""
-    with acting_within(Role.AUTH):
-        user = await User.fetch(queries.user_by_id(user_id))
-    return user is not None and _works_with_customers(user)
-
-
-def _works_with_customers(user: User) -> bool:
-    return user.disabled_at is None and user.role != "analyst"
-
-
-async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
+async def add_key(principal: Principal, kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
     """Make an API key (``ingest`` or ``tracking``). The key itself is in the answer and nowhere else."""
     key = f"{KEY_PREFIX}{kind}_{secrets.token_urlsafe(32)}"
     moment = now()
@@ -233,38 +240,60 @@ async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey
             "updated_at": moment,
         }
     )
-    await stored.add()
+    async with audit.around(principal, Action.KEY_CREATE, stored.id, {"kind": kind}):
+        await stored.add()
     return NewKey(id=stored.id, kind=stored.kind, name=name, source=fields["source"], key=key)
 
 
-async def change_key(key_id: str, change: KeyChange) -> KeyOut:
+async def change_key(principal: Principal, key_id: str, change: KeyChange) -> KeyOut:
     """Give a key other terms; a running service heeds them within a second.
 
     Raises:
         NotFound: There is no such key.
     """
     fields = {name: getattr(change, name) for name in change.model_fields_set}
-    changed = await ApiKey.change(queries.key_by_id(key_id).filter, queries.key_changed(fields, now()))
-    if changed is None:
-        raise NotFound("There is no such key.")
+    await _require_key(key_id)
+    async with audit.around(principal, Action.KEY_UPDATE, key_id, {"fields": ", ".join(sorted(fields))}):
+        changed = await ApiKey.change(queries.key_by_id(key_id).filter, queries.key_changed(fields, now()))
     _forget()
-    return _shown(changed)
+    return _shown(changed or await _require_key(key_id))
 
 
-async def revoke_key(key_id: str) -> None:
+async def revoke_key(principal: Principal, key_id: str) -> None:
     """Refuse a key from now on.
 
     Raises:
         NotFound: There is no such key.
     """
-    if await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now())) is None:
-        raise NotFound("There is no such key.")
+    await _require_key(key_id)
+    async with audit.around(principal, Action.KEY_REVOKE, key_id):
+        await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now()))
     _forget()
 
 
 async def list_keys() -> list[KeyOut]:
     """Every key, the oldest first."""
     return [_shown(key) for key in await ApiKey.fetch_all(queries.all_keys())]
+
+
+async def _user_with(email: str) -> User:
+    user = await User.fetch(queries.user_by_email(contact.email_key(email)))
+    if user is None:
+        raise NotFound("There is no user with this e-mail.")
+    return user
+
+
+async def _require_key(key_id: str) -> ApiKey:
+    key = await ApiKey.fetch(queries.key_by_id(key_id))
+    if key is None:
+        raise NotFound("There is no such key.")
+    return key
+
+
+async def event_types_of(key_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """What each key may send, also one that has been revoked; empty is everything. Unknown keys are left out."""
+    found = await ApiKey.fetch_all(queries.keys_by_ids(sorted(key_ids)))
+    return {key.id: frozenset(key.event_types or ()) for key in found}
 
 
 def _shown(key: ApiKey) -> KeyOut:
@@ -295,8 +324,9 @@ def _recognised(key: ApiKey | None) -> WriteKey:
     if key is None or key.revoked_at is not None:
         raise NotSignedIn("This API key is not valid.")
     shown = _shown(key)
+    role = Role(key.kind)
     return WriteKey(
-        principal=Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key"),
+        principal=Principal(id=key.id, role=role, name=key.name, kind="key", permissions=permissions(role)),
         source=shown.source,
         origins=frozenset(shown.origins),
         event_types=frozenset(shown.event_types),
@@ -311,7 +341,9 @@ async def _of_user(subject: str) -> Principal:
     # A user's version changes with the password, the role and when disabled: tokens of before are worth nothing then.
     if user is None or user.disabled_at is not None or version != str(user.version):
         raise NotSignedIn("This token is no longer valid; sign in again.")
-    return Principal(id=user.id, role=Role(user.role), name=user.name, kind="user")
+    role = Role(user.role)
+    may = permissions(role, user.permissions)
+    return Principal(id=user.id, role=role, name=user.name, kind="user", permissions=may)
 
 
 async def _count_try(failure_id: str, free: int) -> None:

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from crm.auth import service
-from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate, UserOut
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.errors import FieldError, InvalidInput
+from crm.identity import PII_READ, Permission
 from crm.ops.provision import administration
 
 T = TypeVar("T")
@@ -63,15 +64,24 @@ def add_user(
     name: Annotated[
         str | None, typer.Option(help="What colleagues see; the e-mail's first part when left out.")
     ] = None,
+    no_pii: Annotated[
+        bool, typer.Option("--no-pii", help="A salesperson who sees e-mail addresses and telephones hidden.")
+    ] = False,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
 ) -> None:
     """Add a member of staff. The password is asked for, never an argument: those are seen by every process."""
     password = _password(password_stdin)
-    given = {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
+    given: dict[str, Any] = {
+        "email": email,
+        "name": name or email.split("@")[0] or email,
+        "role": role.value,
+        "permissions": [] if no_pii else None,
+        "password": password,
+    }
     new = _read(UserCreate, given, "This user cannot be added:")
-    user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(new))
+    user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(operator(), new))
     Console().print(f"Added {user_id}.", highlight=False)
 
 
@@ -86,22 +96,41 @@ def set_password(
     password = _password(password_stdin)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput.at("password", f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    run_service(mongodb_uri, data_dir, lambda: service.set_password(email, password))
+    run_service(mongodb_uri, data_dir, lambda: service.set_password(operator(), email, password))
+    Console().print("Set.", highlight=False)
+
+
+@users.command("permissions")
+def set_permissions(
+    email: str,
+    pii: Annotated[
+        bool, typer.Option("--pii/--no-pii", help="Whether e-mail addresses and telephones are seen as they are.")
+    ],
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Say what a salesperson may see; ends their sessions. Of others the role says all."""
+    given: list[Permission] = [PII_READ] if pii else []
+    run_service(mongodb_uri, data_dir, lambda: service.set_permissions(operator(), email, given))
     Console().print("Set.", highlight=False)
 
 
 @users.command("disable")
 def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a member of staff from now on."""
-    run_service(mongodb_uri, data_dir, lambda: service.disable_user(email))
+    run_service(mongodb_uri, data_dir, lambda: service.disable_user(operator(), email))
     Console().print("Disabled.", highlight=False)
 
 
 @users.command("list")
 def list_users(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show all staff."""
-    rows = run_service(mongodb_uri, data_dir, service.list_users)
-    show_table(("email", "name", "role", "disabled_at"), rows, as_json)
+    found = run_service(mongodb_uri, data_dir, service.list_users)
+    if as_json:
+        show_table(tuple(UserOut.model_fields), [list(u.model_dump(mode="json").values()) for u in found], as_json)
+        return
+    rows = [(u.email, u.name, u.role, "\n".join(u.permissions), u.disabled_at) for u in found]
+    show_table(tuple(UserOut.model_fields), rows, as_json)
 
 
 _Origins = Annotated[
@@ -140,7 +169,7 @@ def add_key(
         "large_batches": large_batches,
     }
     terms = _read(KeyTerms, given, "This key cannot be added:")
-    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name, terms))
+    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(operator(), kind.value, name, terms))
     if as_json:
         sys.stdout.write(made.model_dump_json() + "\n")
     else:
@@ -176,7 +205,7 @@ def change_key(
     if not given:
         raise InvalidInput("Say what to change; crm key change --help tells what there is.")
     change = _read(KeyChange, given, "This key cannot be changed so:")
-    show_keys([run_service(mongodb_uri, data_dir, lambda: service.change_key(key_id, change))], as_json)
+    show_keys([run_service(mongodb_uri, data_dir, lambda: service.change_key(operator(), key_id, change))], as_json)
 
 
 @keys.command("list")
@@ -188,7 +217,7 @@ def list_keys(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json:
 @keys.command("revoke")
 def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a key from now on (a running service notices within a second)."""
-    run_service(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
+    run_service(mongodb_uri, data_dir, lambda: service.revoke_key(operator(), key_id))
     Console().print("Revoked.", highlight=False)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.custom_fields import declaring, knowing, queries
 from crm.custom_fields.declaring import extended, in_the_making
@@ -52,7 +54,6 @@ async def define(principal: Principal, new: CustomFieldCreate) -> CustomFieldOut
         Conflict: Customers have other values there, or there are too many fields.
         Unavailable: It could not be carried out; the field is there, ``pending``.
     """
-    del principal
     moment = now()
     fields = {"_id": new.name, **new.model_dump(exclude={"name"}), "state": "pending"}
     wanted = CustomField.from_row({**fields, "created_at": moment, "updated_at": moment})
@@ -60,18 +61,17 @@ async def define(principal: Principal, new: CustomFieldCreate) -> CustomFieldOut
     if new.name not in there:
         _check_room(there, indexed=new.indexed)
         await _refuse_violators(wanted)
+    async with audit.around(principal, Action.FIELD_CREATE, new.name, {"type": new.type}):
         stored = await wanted.add_once()
-    else:
-        stored = await _require(new.name)
-    if stored.state == "retiring" or _content(stored) != _content(wanted):
-        raise AlreadyExists("There is a custom field of this name already.")
-    if stored.state == "active":
-        return _shape(stored)
-    try:
-        return _shape(await _carry_out(stored, look=True))
-    except Conflict:
-        await _take_away(stored)
-        raise
+        if stored.state == "retiring" or _content(stored) != _content(wanted):
+            raise AlreadyExists("There is a custom field of this name already.")
+        if stored.state == "active":
+            return _shape(stored)
+        try:
+            return _shape(await _carry_out(stored, look=True))
+        except Conflict:
+            await _take_away(stored)
+            raise
 
 
 async def change(principal: Principal, name: str, patch: CustomFieldUpdate, version: int) -> CustomFieldOut:
@@ -84,7 +84,6 @@ async def change(principal: Principal, name: str, patch: CustomFieldUpdate, vers
         Conflict: Customers have a choice that is taken away, the field is being removed, or too many are indexed.
         Unavailable: It could not be carried out; the field is ``pending``.
     """
-    del principal
     before = await _require(name)
     if before.version != version:
         raise StaleVersion("Somebody has changed this custom field since; read it again.")
@@ -98,18 +97,20 @@ async def change(principal: Principal, name: str, patch: CustomFieldUpdate, vers
     look = after.choices != before.choices
     if look:
         await _refuse_violators(after)
-    update = queries.changed({**fields, "state": "pending"}, now())
-    changed = await CustomField.change(queries.at_version(name, version), update)
-    if changed is None:
-        raise StaleVersion("Somebody has changed this custom field since; read it again.")
-    try:
-        return _shape(await _carry_out(changed, look=look))
-    except Conflict:
-        undone = {key: getattr(before, key) for key in fields}
-        back = await CustomField.change(queries.at_version(name, changed.version), queries.changed(undone, now()))
-        if back is not None:
-            await _carry_out(back, look=False)
-        raise
+    named = {"fields": ", ".join(sorted(fields)), "version": version}
+    async with audit.around(principal, Action.FIELD_UPDATE, name, named):
+        update = queries.changed({**fields, "state": "pending"}, now())
+        changed = await CustomField.change(queries.at_version(name, version), update)
+        if changed is None:
+            raise StaleVersion("Somebody has changed this custom field since; read it again.")
+        try:
+            return _shape(await _carry_out(changed, look=look))
+        except Conflict:
+            undone = {key: getattr(before, key) for key in fields}
+            back = await CustomField.change(queries.at_version(name, changed.version), queries.changed(undone, now()))
+            if back is not None:
+                await _carry_out(back, look=False)
+            raise
 
 
 async def remove(principal: Principal, name: str) -> None:
@@ -119,8 +120,9 @@ async def remove(principal: Principal, name: str) -> None:
         NotFound: There is none of that name.
         Unavailable: It could not be carried out; the field is ``retiring``, and this can be asked again.
     """
-    del principal
-    await _take_away(await _require(name))
+    field = await _require(name)
+    async with audit.around(principal, Action.FIELD_DELETE, name):
+        await _take_away(field)
 
 
 async def settle(applied: list[Definition]) -> None:

@@ -40,6 +40,7 @@ async def create_or_fill_in(
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
+    del principal
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
     (await custom_fields.present()).check(new.attributes)
@@ -47,8 +48,7 @@ async def create_or_fill_in(
         found = await _find(new, phone_region)
         if found is None:
             try:
-                created = await service.create(principal, new, phone_region=phone_region, among_many=True)
-                return created.id, "created"
+                return (await service.insert(new, phone_region)).id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)

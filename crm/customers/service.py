@@ -8,14 +8,25 @@ from typing import Any, Final
 import structlog
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.custom_fields import service as custom_fields
-from crm.customers import claiming, queries
+from crm.customers import checking, claiming, queries, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
+from crm.customers.schemas import (
+    REVEALABLE,
+    Consent,
+    CustomerCreate,
+    CustomerOut,
+    CustomerRef,
+    CustomerUpdate,
+    RevealedOut,
+    RevealIn,
+)
 from crm.database.collection import Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
@@ -28,8 +39,10 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    UnreadableRequest,
 )
 from crm.identity import Principal, Role
+from crm.masking import masked, restored, shown
 
 log = structlog.get_logger("crm.customers")
 
@@ -40,15 +53,12 @@ find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
-    principal: Principal,
-    new: CustomerCreate,
-    *,
-    phone_region: str | None = None,
-    customer_id: str | None = None,
-    among_many: bool = False,
+    principal: Principal, new: CustomerCreate, *, phone_region: str | None = None, customer_id: str | None = None
 ) -> CustomerOut:
     """Store a new customer.
 
@@ -57,15 +67,16 @@ async def create(
         new: The customer.
         phone_region: Country of phone numbers without a country code.
         customer_id: The id to be; a customer who has it already was created by an earlier run of the same request.
-        among_many: Whether it is a line of a list, of which nobody is asked to give more than is there.
 
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
         InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
     """
-    asked = by_hand(principal) and not among_many
-    (await custom_fields.present()).check(new.attributes, whole=new.attributes if asked else None)
-    return shape(await _insert(new, phone_region, customer_id))
+    customer_id = customer_id or new_id("cus")
+    restored(principal, new.model_dump(), {})
+    (await custom_fields.present()).check(new.attributes, whole=new.attributes if by_hand(principal) else None)
+    async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
+        return shown(principal, shape(await insert(new, phone_region, customer_id)))
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -74,11 +85,28 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
-    found = await Customer.fetch(queries.by_id(customer_id))
-    if found is None:
-        raise NotFound("There is no such customer.")
-    return shape(found)
+    found = await _require(customer_id)
+    await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
+    return shown(principal, shape(found))
+
+
+async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> RevealedOut:
+    """What is hidden of a customer from whoever lacks ``pii:read``; who looked at what, and why, is recorded.
+
+    Raises:
+        NotFound: There is none of that id.
+        InvalidInput: The reason names the customer: it is kept longer than what is known of them.
+    """
+    found = await _require(customer_id)
+    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
+    if set(names) & set(contact.name_key(wanted.reason).split()):
+        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    await audit.record(principal, Action.PII_REVEAL, customer_id, details)
+    known = shape(found)
+    return RevealedOut.model_validate(
+        {"id": customer_id, **{name: getattr(known, name) if name in wanted.fields else None for name in REVEALABLE}}
+    )
 
 
 async def require(customer_id: str) -> None:
@@ -122,15 +150,55 @@ async def page(
     fields = await custom_fields.present()
     indexed = fields.indexed()
     # A name that nobody has defined is the client's own text, which no answer repeats.
-    wanted = {f"field.{name if name in indexed else '…'}": value for name, value in own.items()}
-    sort = queries.listings(indexed).choose({**filters, **wanted}, request.sort)
+    wanted = {**filters, **{f"field.{name if name in indexed else '…'}": text for name, text in own.items()}}
+    sort = queries.listings(indexed).choose(wanted, request.sort)
     given = {name: value for name, value in filters.items() if value is not None}
     if principal.role is Role.ANALYST and (own or queries.PERSONAL_FILTERS & given.keys()):
         raise Forbidden("Your role may not search by personal data.")
     chosen = _filter(given, phone_region)
     for name, text in own.items():
         chosen = queries.custom_field_filter(name, _field_value(fields, name, text))
-    return (await Customer.page(chosen, sort, request)).map(shape)
+    found = await Customer.page(chosen, sort, request)
+    await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), wanted)
+    return found.map(lambda customer: shown(principal, shape(customer)))
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
+
+    Args:
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+    """
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
 async def update(
@@ -144,27 +212,28 @@ async def update(
         AlreadyExists: The e-mail or an external id belongs to somebody else.
         InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
     """
+    present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = restored(principal, fields, present.model_dump())
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
-    present = await Customer.fetch(queries.by_id(customer_id))
-    if present is None:
-        raise NotFound("There is no such customer.")
     if "attributes" in fields:
         patch = fields["attributes"]
         merged = {} if patch is None else merge_attributes(present.attributes, patch)
         (await custom_fields.present()).check(patch or {}, whole=merged if by_hand(principal) else None)
         fields["attributes"] = merged
+    named = {"fields": ", ".join(sorted(fields)), "version": version}
     fields = with_keys(fields, phone_region, present.as_stored())
-    try:
-        found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-    if found is None:
-        await require(customer_id)
-        raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shape(found)
+    async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        try:
+            found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
+        except AlreadyExists as exc:
+            raise _taken(exc) from exc
+        if found is None:
+            await require(customer_id)
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
+    return shown(principal, shape(found))
 
 
 async def add_consent(
@@ -181,10 +250,14 @@ async def add_consent(
     Raises:
         NotFound: There is none of that id.
     """
+    await require(customer_id)
     key = key or new_id("con")
     entry = {**consent.model_dump(), "key": key}
-    found = await Customer.change(queries.without_consent(customer_id, key), queries.consent_given(entry, now()))
-    return await get(principal, customer_id) if found is None else shape(found)
+    given = {"channel": consent.channel, "status": consent.status}
+    async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
+        update = queries.consent_given(entry, now())
+        found = await Customer.change(queries.without_consent(customer_id, key), update)
+    return shown(principal, shape(found or await _require(customer_id)))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -298,7 +371,12 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     return queries.everyone()
 
 
-async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+    """Store a new customer, for this feature's own ways to do so.
+
+    Raises:
+        AlreadyExists: The e-mail or an external id belongs to somebody already.
+    """
     moment = now()
     fields = with_keys(new.model_dump(), phone_region, {})
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
@@ -306,6 +384,13 @@ async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: st
         return await Customer.from_row(row).add_once()
     except AlreadyExists as exc:
         raise _taken(exc) from exc
+
+
+async def _require(customer_id: str) -> Customer:
+    found = await Customer.fetch(queries.by_id(customer_id))
+    if found is None:
+        raise NotFound("There is no such customer.")
+    return found
 
 
 def _taken(exc: AlreadyExists) -> AlreadyExists:

@@ -81,6 +81,7 @@ class CollectionContract:
         grants: MongoDB actions by role: ``find``, ``insert``, ``update``, ``remove``.
         rules: Rules across fields.
         view: What analysts read in its place.
+        droppable: Whether ``admin`` may drop it.
         typed: Field that takes any properties → schemas of those that are declared, by name.
     """
 
@@ -88,6 +89,7 @@ class CollectionContract:
     grants: Mapping[Role, str]
     rules: tuple[Rule, ...] = ()
     view: View | None = None
+    droppable: bool = True
     typed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -93,6 +93,11 @@ def rejects_by_ids(reject_ids: Sequence[str]) -> Filter:
     return {"_id": {"$in": list(reject_ids)}}
 
 
+def rejects_naming(identity_ids: Sequence[str]) -> Filter:
+    """The rejected messages that name one of some identities."""
+    return {"identity_ids": _one_of(identity_ids)}
+
+
 def rejects_behind(code: str | None, position: Position | None, limit: int) -> Query:
     """Rejected messages of one reason, or of any, the latest first, behind a position in time."""
     return beyond(every_reject() if code is None else rejects_with(code), "-received_at", position, limit)

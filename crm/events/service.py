@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row
@@ -15,7 +17,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.errors import CrmError, Forbidden, InvalidInput
 from crm.events import queries, reading, rows, storing, terms
 from crm.events.commerce import RETENTION
-from crm.events.documents import Event
+from crm.events.documents import Event, EventReject
 from crm.events.messages import Message, Sender
 from crm.events.reading import commerce_of, identities_received_between, latest_of, latest_of_each
 from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
@@ -24,6 +26,7 @@ from crm.events.tracking import Listener, Tracked, heard, tell, track
 from crm.identities import names
 from crm.identities import service as identities
 from crm.identity import Principal, Role
+from crm.masking import shown
 
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
@@ -116,26 +119,27 @@ async def page(
     sort = queries.LISTINGS.choose(filters, request.sort)
     if customer_id is not None:
         ids = await identities.identities_of(customer_id)
-        page = await reading.page_of_identities(ids, sort, request)
-        return page.map(lambda row: rows.shape(row, customer_id))
-    if principal.role is Role.ANALYST:
+    elif principal.role is Role.ANALYST:
         raise Forbidden("Your role may not search by visitor.")
-    visitor = names.of_visitor(source or "", anonymous_id or "")
-    return (await reading.page_of_identities([visitor], sort, request)).map(rows.shape)
+    else:
+        ids = [names.of_visitor(source or "", anonymous_id or "")]
+    page = await reading.page_of_identities(ids, sort, request)
+    await audit.seen(principal, Action.EVENT_LIST, (customer_id if page.items else None,), filters)
+    return page.map(lambda row: shown(principal, rows.shape(row, customer_id)))
 
 
-async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
-    """A customer's latest events behind a position in time."""
-    ids = await identities.identities_of(customer_id)
-    return [rows.shape(row, customer_id) for row in await reading.latest_of(ids, limit, position)]
+async def behind(
+    customer_id: str, identity_ids: Sequence[str], position: Position | None, limit: int
+) -> list[EventOut]:
+    """The latest events of a customer, all of whose identities are given, behind a position in time."""
+    return [rows.shape(row, customer_id) for row in await reading.latest_of(identity_ids, limit, position)]
 
 
-async def remove_all(identity_ids: Sequence[str]) -> int:
-    """Remove what some identities did and what was said of them; returns how many messages there were."""
-    removed = 0
-    for filter_ in (queries.of_identities(identity_ids), queries.about_identities(identity_ids)):
-        removed += await Event.stored().delete_many(filter_)
-    return removed
+async def forget(identity_ids: Sequence[str]) -> None:
+    """Remove what some identities did, what was said of them, and rejected messages that name them."""
+    await Event.stored().delete_many(queries.of_identities(identity_ids))
+    await Event.stored().delete_many(queries.about_identities(identity_ids))
+    await EventReject.stored().delete_many(queries.rejects_naming(identity_ids))
 
 
 async def _store(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
 from crm.database.collection import Write
-from crm.database.paging import Position
 from crm.identities import erasure, names, people, queries
-from crm.identities.documents import Identity, Kind
+from crm.identities.belonging import Belonging, Linked, links_of
+from crm.identities.documents import Identity
 from crm.identities.erasure import erased, watching
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
@@ -23,7 +22,7 @@ from crm.identities.recent import Recent
 from crm.identities.telling import Row, chains, customers_of, read, tell
 from crm.identity import Role
 
-__all__ = ["Sighting", "erased", "watching"]  # of the other files, for the features that track
+__all__ = ["Linked", "Sighting", "erased", "watching"]  # of the other files, for the features that track
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.
 PUBLIC_WORD_REACHES: Final = timedelta(hours=48)
@@ -32,25 +31,6 @@ MOST_IDENTITIES: Final = 1_000
 #: MongoDB sorts an ``$in`` by an index as long as there are no more than some 200 scans.
 _TOGETHER: Final = 100
 _RECENT: Final = "identities.recent"
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """That a name belongs to a customer.
-
-    Attributes:
-        id: Of the identity.
-        at: Since when it is linked.
-        kind: What the name is.
-        source: Whose user or visitor; None for an address.
-        value: The name as sent.
-    """
-
-    id: str
-    at: datetime
-    kind: Kind
-    source: str | None
-    value: str
 
 
 async def observe(sender: Speaker, sightings: Sequence[Sighting]) -> set[str]:
@@ -131,11 +111,17 @@ async def owners(ids: Iterable[str]) -> dict[str, str]:
     return {key: customer_id for key, customer_id in whose.items() if customer_id}
 
 
-async def identities_of(customer_id: str) -> list[str]:
-    """All that belongs to a customer: the customer's own id, then those of users, addresses and browsers."""
+async def belonging_to(customer_id: str) -> Belonging:
+    """All that belongs to a customer."""
     with driver.acting_within(Role.INGEST):
         roots = await _roots(customer_id)
-        return [customer_id, *roots, *await _reached(customer_id, roots, MOST_IDENTITIES)]
+        reached = await _reached(customer_id, roots, MOST_IDENTITIES)
+    return Belonging([customer_id, *roots, *reached], links_of(roots, reached))
+
+
+async def identities_of(customer_id: str) -> list[str]:
+    """The ids of all that belongs to a customer."""
+    return (await belonging_to(customer_id)).ids
 
 
 async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[str]]:
@@ -146,18 +132,6 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
         found[customer_id].append(key)
     crowded |= {customer_id for customer_id, ids in found.items() if len(ids) > MOST_IDENTITIES}
     return found | {customer_id: await identities_of(customer_id) for customer_id in crowded}
-
-
-async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
-    """The names that were linked to a customer last, behind a position in time."""
-    with driver.acting_within(Role.INGEST):
-        reached = await _reached(customer_id, await _roots(customer_id), MOST_IDENTITIES)
-    linked = [
-        Linked(key, row["linked_at"].astimezone(UTC), row["kind"], row.get("source"), row["value"])
-        for key, row in reached.items()
-    ]
-    behind = (link for link in linked if position is None or (link.at, link.id) < position)
-    return sorted(behind, key=lambda link: (link.at, link.id), reverse=True)[:limit]
 
 
 async def forget(customer_id: str) -> list[str]:

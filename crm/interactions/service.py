@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.auth import service as auth
 from crm.clock import now
 from crm.customers import service as customers
@@ -18,6 +20,7 @@ from crm.identity import Principal
 from crm.interactions import mentions, queries
 from crm.interactions.documents import Interaction
 from crm.interactions.schemas import InteractionCreate, InteractionFilter, InteractionOut, InteractionUpdate, Mention
+from crm.masking import restored, shown
 from crm.orders import service as orders
 from crm.products import service as products
 
@@ -42,7 +45,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     await _check_mentions(new.mentions)
     moment = now()
-    fields = new.model_dump(exclude={"mentions"})
+    fields = restored(principal, new.model_dump(exclude={"mentions"}), {})
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
@@ -62,7 +65,10 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             "updated_at": moment,
         }
     )
-    interaction = await interaction.add_once()
+    async with audit.around(
+        principal, Action.INTERACTION_CREATE, (interaction.id, new.customer_id), {"kind": new.kind}
+    ):
+        interaction = await interaction.add_once()
     try:
         await customers.require(new.customer_id)
     except NotFound:
@@ -72,7 +78,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
         )
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
-    return _shape(interaction)
+    return shown(principal, _shape(interaction))
 
 
 async def get(principal: Principal, interaction_id: str) -> InteractionOut:
@@ -81,8 +87,9 @@ async def get(principal: Principal, interaction_id: str) -> InteractionOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return _shape(await _require(interaction_id))
+    found = await _require(interaction_id)
+    await audit.seen(principal, Action.INTERACTION_READ, (found.id, found.customer_id))
+    return shown(principal, _shape(found))
 
 
 async def page(principal: Principal, wanted: InteractionFilter, request: PageRequest) -> Page[InteractionOut]:
@@ -95,8 +102,10 @@ async def page(principal: Principal, wanted: InteractionFilter, request: PageReq
     if given["assignee"] == "me":
         given["assignee"] = principal.id
     sort = queries.LISTINGS.choose(given, request.sort)
-    chosen = queries.due_within(_filter(given), wanted.due_after, wanted.due_before)
-    return (await Interaction.page(chosen, sort, request)).map(_shape)
+    chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
+    found = await Interaction.page(chosen, sort, request)
+    await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
+    return found.map(lambda interaction: shown(principal, _shape(interaction)))
 
 
 async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
@@ -112,6 +121,7 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
     if present.version != version:
         raise StaleVersion("Somebody has changed this interaction since; read it again.")
     fields = change.model_dump(include=change.model_fields_set - {"version", "mentions"})
+    fields = restored(principal, fields, present.model_dump())
     _check_change(present, fields)
     if fields.get("assignee") not in {None, present.assignee}:
         await _check_assignee(principal, fields["assignee"])
@@ -120,13 +130,15 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
         known = mentions.shown(present.mentions or ())
         await _check_mentions(wanted, known=known)
         fields["mentions"] = mentions.to_store(wanted)
+    targets, named = (present.id, present.customer_id), {"fields": ", ".join(sorted(fields)), "version": version}
     moment = now()
     if fields.get("status", present.status) != present.status:
         fields |= _completion(principal, moment if fields["status"] == "done" else None)
-    found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, moment))
-    if found is None:
-        raise StaleVersion("Somebody has changed this interaction since; read it again.")
-    return _shape(found)
+    async with audit.around(principal, Action.INTERACTION_UPDATE, targets, named):
+        found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, moment))
+        if found is None:
+            raise StaleVersion("Somebody has changed this interaction since; read it again.")
+    return shown(principal, _shape(found))
 
 
 async def delete(principal: Principal, interaction_id: str) -> None:
@@ -136,10 +148,10 @@ async def delete(principal: Principal, interaction_id: str) -> None:
         NotFound: There is none.
         Forbidden: MongoDB refuses the role, whatever route let it through.
     """
-    del principal
     present = await _require(interaction_id)
-    await Interaction.stored().delete_one(queries.by_id(interaction_id).filter)
-    await idempotency.forget_created(present.customer_id, f"{PATH}/{interaction_id}")
+    async with audit.around(principal, Action.INTERACTION_DELETE, (present.id, present.customer_id)):
+        await Interaction.stored().delete_one(queries.by_id(interaction_id).filter)
+        await idempotency.forget_created(present.customer_id, f"{PATH}/{interaction_id}")
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
@@ -150,6 +162,16 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
 async def done_behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
     """A customer's tasks that were done last, behind a position in time."""
     return [_shape(i) for i in await Interaction.fetch_all(queries.done_behind(customer_id, position, limit))]
+
+
+async def at_a_glance(
+    customer_id: str, most_tasks: int, most_latest: int
+) -> tuple[list[InteractionOut], list[InteractionOut]]:
+    """A customer's open tasks, the most urgent first, and the latest talks: one command."""
+    rows = await Interaction.stored().aggregate(queries.at_a_glance(customer_id, most_tasks, most_latest))
+    tasks = [row for row in rows if "urgent" in row]
+    shaped = [_shape(Interaction.from_row(row)) for row in rows]
+    return shaped[: len(tasks)], shaped[len(tasks) :]
 
 
 async def remove_all(customer_id: str, *, session: Any) -> int:

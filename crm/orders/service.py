@@ -9,23 +9,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.driver import Database
-from crm.database.paging import Page, PageRequest, Position
+from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal
-from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
+from crm.masking import shown
+from crm.orders import checking, mapping, projection, pushing, queries, refunding, telling, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
-from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
+from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
+behind, latest, refunds_behind = telling.behind, telling.latest, telling.refunds_behind
+existing, owners_called = telling.existing, telling.owners_called
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ async def put(
         Unavailable: The database is away, or too many pushes wait already.
     """
     prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
-    return await together.submit(prepared, phone_region)
+    named = {"source": source, "external_id": external_id}
+    async with audit.by_staff(principal, Action.ORDER_PUT, details=named):
+        return await together.submit(prepared, phone_region)
 
 
 async def put_many(
@@ -113,8 +120,7 @@ async def get(principal: Principal, order_id: str) -> OrderOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_id(order_id).filter))
+    return await _read(principal, queries.by_id(order_id).filter)
 
 
 async def get_external(principal: Principal, source: str, external_id: str) -> OrderOut:
@@ -123,13 +129,7 @@ async def get_external(principal: Principal, source: str, external_id: str) -> O
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_external_id(source, external_id).filter))
-
-
-async def existing(order_ids: list[str]) -> set[str]:
-    """Which of these ids are orders."""
-    return {row["_id"] for row in await Order.stored().find(queries.by_ids(order_ids))} if order_ids else set()
+    return await _read(principal, queries.by_external_id(source, external_id).filter)
 
 
 async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) -> Page[OrderOut]:
@@ -138,7 +138,6 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     Raises:
         UnreadableRequest: No index serves this combination.
     """
-    del principal
     given: dict[str, Any] = {
         "customer_id": wanted.customer_id,
         "status": wanted.status,
@@ -153,7 +152,9 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
-    return (await Order.page(chosen, sort, request)).map(mapping.shape)
+    found = await Order.page(chosen, sort, request)
+    await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
+    return found.map(lambda order: shown(principal, mapping.shape(order)))
 
 
 async def require_customer(customer_id: str) -> None:
@@ -199,12 +200,16 @@ async def update(
         except NotFound:
             raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     touched = {present.customer_id, fields.get("customer_id")} - {None}
-    async with projection.changing([customer_id for customer_id in touched if customer_id]):
+    named = {"fields": ", ".join(sorted(change.model_fields_set - {"version"})), "version": version}
+    async with (
+        audit.by_staff(principal, Action.ORDER_UPDATE, (order_id, *sorted(filter(None, touched))), named),
+        projection.changing([customer_id for customer_id in touched if customer_id]),
+    ):
         await OrderVersion.stored().insert_new([version_row(present.as_stored())])
         update = queries.replaced({**fields, "changed_by": principal.id}, now())
         found = await Order.change(queries.at_version(order_id, version), update)
-    if found is None:
-        raise StaleVersion("Somebody has changed this order since; read it again.")
+        if found is None:
+            raise StaleVersion("Somebody has changed this order since; read it again.")
     return mapping.shape(found)
 
 
@@ -222,7 +227,10 @@ async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refun
         InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
         Conflict: More than was paid, nothing was paid yet, or another refund has this id.
     """
-    return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
+    wanted_order = queries.by_id(order_id)
+    whose = (await _require(wanted_order.filter)).customer_id if audit.is_staff(principal) else None
+    async with audit.by_staff(principal, Action.ORDER_REFUND, (order_id, whose)):
+        return await refunding.record(principal, wanted_order, wanted, refund_id)
 
 
 async def refund_external(
@@ -241,17 +249,17 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    del principal
     if request.sort not in {None, "-version"}:
         raise UnreadableRequest("A history is sorted by -version.")
     order = await _require(queries.by_id(order_id).filter)
     found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
     rows = [version.model_dump(by_alias=True) for version in found.items]
     later = order if request.cursor is None else await _version_after(order, rows[0]["version"])
     newest = later.model_dump(by_alias=True)
-    return Page(changes([newest, *rows]), found.next_cursor, found.count)
+    return Page(shown(principal, changes([newest, *rows])), found.next_cursor, found.count)
 
 
 async def reconcile(
@@ -270,20 +278,6 @@ async def reconcile(
     sort = queries.LISTINGS.choose({"source": source}, request.sort or "placed_at")
     chosen = queries.within(queries.of_source(source), start, end)
     return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
-
-
-async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
-    """A customer's latest orders behind a position in time."""
-    return [mapping.shape(o) for o in await Order.fetch_all(queries.customer_behind(customer_id, position, limit))]
-
-
-async def refunds_behind(customer_id: str, position: Position | None, limit: int) -> list[OrderRefundOut]:
-    """A customer's latest refunds behind a position in time."""
-    latest = None if position is None else position[0]
-    orders = await Order.fetch_all(queries.refunded_behind(customer_id, latest))
-    refunds = [refund for order in orders for refund in mapping.refunds_of(order)]
-    behind = [refund for refund in refunds if position is None or (refund.refund.at, refund.id) < position]
-    return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
 
 
 async def detach_all(customer_id: str, *, session: Any) -> int:
@@ -346,6 +340,16 @@ async def _require(filter_: Filter) -> Order:
     if found is None:
         raise NotFound("There is no such order.")
     return found
+
+
+async def _read(principal: Principal, filter_: Filter) -> OrderOut:
+    order = await _require(filter_)
+    await audit.seen(principal, Action.ORDER_READ, (order.id, order.customer_id))
+    return shown(principal, mapping.shape(order))
+
+
+def _whose(order: Order) -> str:
+    return order.customer_id or order.id
 
 
 def _filter(wanted: OrderFilter) -> Filter:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest
 from crm.errors import AlreadyExists
@@ -45,9 +47,9 @@ async def queue(principal: Principal, ask: PrivacyAsk) -> None:
 
 async def page(principal: Principal, request: PageRequest) -> Page[PrivacyRequestOut]:
     """One page of privacy requests, the most urgent first."""
-    del principal
     sort = queries.LISTINGS.choose({}, request.sort)
     found = await PrivacyRequest.page(queries.everything(), sort, request)
+    await audit.seen(principal, Action.PRIVACY_LIST, (asked.id for asked in found.items))
     return found.map(lambda asked: PrivacyRequestOut(**asked.model_dump(exclude={"revision_id"})))
 
 

@@ -152,6 +152,22 @@ async def test_a_change_says_its_version(definer: Definer, admin: httpx.AsyncCli
     refused(await admin.patch(f"{URL}/none", json={"label": "x", "version": 1}), 404, "not_found")
 
 
+async def test_the_audit_log_tells_who_defined_what(definer: Definer, admin: httpx.AsyncClient, store: Store) -> None:
+    await definer.define("size", **SIZES)
+    good(await admin.patch(f"{URL}/size", json={"label": "EU", "version": 1}))
+    stored(store, "40")
+    refused(await admin.patch(f"{URL}/size", json={"choices": ["38"], "version": 2}), 409, "conflict")
+    assert (await admin.delete(f"{URL}/size")).status_code == 204
+    told = [
+        (row["action"], row["targets"], row["details"]) for row in store.root["audit_log"].find({}, sort=[("_id", 1)])
+    ]
+    assert told == [
+        ("field.create", ["size"], {"type": "choice"}),
+        ("field.update", ["size"], {"fields": "label", "version": 1}),
+        ("field.delete", ["size"], {}),
+    ]
+
+
 async def test_a_name_is_taken_once(definer: Definer, admin: httpx.AsyncClient) -> None:
     made = await definer.define("size", "integer")
     other = {"name": "size", "label": "Another", "type": "text"}

@@ -19,8 +19,6 @@ from crm.customers.queries import listings as customer_listings
 from crm.database.indexes import IndexFile
 from crm.database.paging import Listing, Listings, beyond
 from crm.database.query import Filter, Pipeline, Query
-from crm.interactions.queries import due_within
-from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
 from tests.fixtures.seed import at, identity_id, seed
@@ -40,12 +38,21 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "activity.queries.silent": ("activity_watermarks", (at(90), at(0))),
     "activity.queries.still_silent": ("activity_watermarks", ("act_0007", at(7))),
     "activity.queries.unheard_since": ("activity_watermarks", (at(10), PAGE)),
+    "audit.queries.about": ("audit_log", ("cus_0007",)),
+    "audit.queries.behind": ("audit_log", (f"aud_{100:016}", PAGE)),
+    "audit.queries.by_actor": ("audit_log", ("usr_7",)),
+    "audit.queries.by_id": ("audit_log", (f"aud_{100:016}",)),
+    "audit.queries.everything": ("audit_log", ()),
+    "audit.queries.last": ("audit_log", ()),
+    "audit.queries.of_action": ("audit_log", ("order.read",)),
+    "audit.queries.within": ("audit_log", ({}, *BOUNDS.values())),
     "auth.queries.all_keys": ("api_keys", ()),
     "auth.queries.all_users": ("users", ()),
     "auth.queries.failure": ("sign_in_failures", (f"email:{HASH}",)),
     "auth.queries.failures_of": ("sign_in_failures", (f"email:{HASH}",)),
     "auth.queries.key_by_hash": ("api_keys", (HASH,)),
     "auth.queries.key_by_id": ("api_keys", ("key_7",)),
+    "auth.queries.keys_by_ids": ("api_keys", (["key_7", "key_8", "key_none"],)),
     "auth.queries.user_by_email": ("users", ("user7@example.com",)),
     "auth.queries.user_by_id": ("users", ("usr_7",)),
     "connections.queries.another_secret_than": ("connection_secrets", ("con_7", "sec_7")),
@@ -67,6 +74,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
+    "customers.queries.keys_behind": ("customers", ("cus_0007", PAGE)),
+    "customers.queries.keys_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
     "customers.queries.named_by_any": (
         "customers",
@@ -81,6 +90,13 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.stats_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
+    "customers.queries.called": ("customers", ("p7", PAGE)),
+    "customers.queries.whole": ("customers", (["cus_0007", "cus_0008"],)),
+    "customers.queries.with_email": ("customers", ("customer7@example.com",)),
+    "customers.queries.with_email_like": ("customers", ("customer7", PAGE)),
+    "customers.queries.with_phone": ("customers", ("+441632960007", PAGE)),
+    "customers.queries.with_search_keys": ("customers", (["smith", "young"], PAGE)),
+    "customers.queries.with_search_keys_like": ("customers", (["+an smit", "+smit an"], PAGE)),
     "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
     "events.queries.about_identities": ("events", (["idn_0007", "idn_0008"],)),
     "events.queries.commerce_of": ("events", (["idn_0007", "idn_0008"], at(200), PAGE)),
@@ -92,6 +108,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.reject_by_id": ("event_rejects", ("rej_0007",)),
     "events.queries.rejects_behind": ("event_rejects", ("reason_3", (at(30), "rej_0050"), PAGE)),
     "events.queries.rejects_by_ids": ("event_rejects", (["rej_0007", "rej_0008"],)),
+    "events.queries.rejects_naming": ("event_rejects", ([identity_id(7), identity_id(8), identity_id(399)],)),
     "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
     "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
@@ -114,11 +131,12 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "idempotency.queries.held": ("idempotency_keys", (f"idk_{'A' * 26}", "run_1", "answered")),
     "idempotency.queries.of_customer": ("idempotency_keys", ("cus_0001",)),
     "idempotency.queries.of_resource": ("idempotency_keys", ("cus_0001", "/api/v1/customers/cus_1")),
+    "interactions.queries.at_a_glance": ("interactions", ("cus_0007", PAGE, PAGE)),
     "interactions.queries.at_version": ("interactions", ("int_0007", 1)),
     "interactions.queries.by_id": ("interactions", ("int_0007",)),
     "interactions.queries.customer_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
     "interactions.queries.done_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
-    "interactions.queries.due_within": ("interactions", ({"status": "open"}, *BOUNDS.values())),
+    "interactions.queries.within": ("interactions", ({"status": "open"}, *BOUNDS.values())),
     "interactions.queries.mentioning": ("interactions", ("order", "ord_0007")),
     "interactions.queries.of_customer": ("interactions", ("cus_0007",)),
     "interactions.queries.tasks_for_customer": ("interactions", ("cus_0007", "open")),
@@ -138,6 +156,9 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.due_for": ("stats_due", ("cus_0007",)),
     "orders.queries.everything": ("orders", ()),
     "orders.queries.in_status": ("orders", ("paid",)),
+    "orders.queries.called": ("orders", ("e7", PAGE)),
+    "orders.queries.numbered": ("orders", (["7", "#7"], PAGE)),
+    "orders.queries.latest_and_due": ("orders", ("cus_0007", PAGE)),
     "orders.queries.of_customer": ("orders", ("cus_0007",)),
     "orders.queries.of_source": ("orders", ("shop-1",)),
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
@@ -164,6 +185,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("activity", frozenset()): "activity.queries.carts_between",
     ("activity", frozenset({"state"})): "activity.queries.carts_between",
+    ("audit", frozenset()): "audit.queries.everything",
+    ("audit", frozenset({"actor"})): "audit.queries.by_actor",
+    ("audit", frozenset({"target"})): "audit.queries.about",
+    ("audit", frozenset({"action"})): "audit.queries.of_action",
     ("connections", frozenset()): "connections.queries.everything",
     ("inbox", frozenset({"state"})): "inbox.queries.in_state",
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
@@ -198,13 +223,14 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "activity": "at_revision of_customers of_process owners_behind still_silent",
-        "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
+        "audit": "behind by_id last",
+        "auth": "all_keys all_users failure failures_of key_by_id keys_by_ids user_by_id",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "custom_fields": "at_version by_name everything",
         "inbox": "by_id claimed_by_us dead_one still_due without_body",
-        "customers": "at_version by_id by_ids named_by_any named_by_id stats_behind stats_of stats_revisions "
-        "without_consent",
+        "customers": "at_version by_id by_ids keys_behind keys_of named_by_any named_by_id stats_behind stats_of "
+        "stats_revisions whole without_consent",
         "events": "reject_by_id rejects_by_ids stored_ids",
         "identities": "by_id by_ids erased_among names_of",
         "idempotency": "by_id held",
@@ -215,8 +241,6 @@ BY_ID: Final = frozenset(
     }.items()
     for name in names.split()
 )
-#: Feature → how a list's filter is narrowed to a span of the sorted field.
-WITHIN: Final[Mapping[str, Callable[..., Filter]]] = {"interactions": due_within, "orders": within}
 SORTS: Final = frozenset({"SORT", "$sort"})
 #: Looking at more than is found is excused where it is rare and cannot grow beyond one customer.
 LOOKS_AT_MORE: Final = {
@@ -288,9 +312,10 @@ def cases() -> dict[str, Case]:
         for sort in listing.all_sorts():
             filters = {"": whole}
             if sort.lstrip("-") in declared.ranges.values():
-                filters[" within"] = WITHIN[feature](whole, **BOUNDS)
-                filters[" after"] = WITHIN[feature](whole, BOUNDS["after"], None)
-                filters[" before"] = WITHIN[feature](whole, None, BOUNDS["before"])
+                within = known[f"{feature}.queries.within"]
+                filters[" within"] = within(whole, **BOUNDS)
+                filters[" after"] = within(whole, BOUNDS["after"], None)
+                filters[" before"] = within(whole, None, BOUNDS["before"])
             stored = declared.choose(given, sort)
             for bounds, filter_ in filters.items():
                 page = beyond(filter_, stored, None, PAGE)

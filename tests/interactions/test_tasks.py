@@ -12,7 +12,7 @@ import pytest_asyncio
 from crm.auth import service as auth
 from crm.auth.schemas import UserCreate
 from crm.database.driver import Database, acting_as
-from crm.identity import Role
+from crm.identity import SYSTEM, Role
 from tests.fixtures.answers import good, refused, walk
 from tests.fixtures.api import PASSWORD
 from tests.fixtures.store import Store
@@ -35,8 +35,8 @@ async def users(app: Any, database: Database, store: Store, credentials: Any) ->
     """A salesperson who has left, and the analyst: neither can be given a task."""
     new = {"email": "left@example.com", "name": "Left", "role": "sales", "password": PASSWORD}
     with acting_as(database, Role.ADMIN):
-        left = await auth.add_user(UserCreate.model_validate(new))
-        await auth.disable_user("left@example.com")
+        left = await auth.add_user(SYSTEM, UserCreate.model_validate(new))
+        await auth.disable_user(SYSTEM, "left@example.com")
     analyst = store.root["users"].find_one({"email_key": "analyst@example.com"})
     assert analyst
     yield {"left": left, "analyst": analyst["_id"], "nobody": NO_COLLEAGUE}
