@@ -18,13 +18,15 @@ from typing import Any, Final
 
 from crm import contact
 from crm.clock import now
-from crm.customers import addresses, claims, keys, queries
+from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
+from crm.customers.history import noted
 from crm.customers.mapping import blank, with_keys
 from crm.customers.schemas import CustomerRef
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, CrmError, InvalidInput, Unavailable
+from crm.identity import Principal
 
 #: Each round loses only to somebody who made progress, so a few are enough.
 _ROUNDS: Final = 20
@@ -39,6 +41,7 @@ class Naming:
     Attributes:
         source: The sending system, whose ids external ids are.
         ref: How it names the customer.
+        by: Who says so, for the history.
         addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
         nameless_id: Id of a new customer of whom nothing unique is known (a telephone at most), the same whenever this
             is asked again; None is a new one each time.
@@ -46,6 +49,7 @@ class Naming:
 
     source: str
     ref: CustomerRef
+    by: Principal = field(kw_only=True)
     addresses: tuple[Mapping[str, Any], ...] = ()
     nameless_id: str | None = None
 
@@ -67,10 +71,16 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Person:
-    """A customer as this batch leaves it; ``row`` is what is stored, None for one to be created."""
+    """A customer as this batch leaves it.
+
+    Attributes:
+        row: What is stored; None for one to be created.
+        naming: Of those that change it, the last.
+    """
 
     id: str
     row: Row | None
+    naming: Naming | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     external_ids: list[dict[str, str]] = field(default_factory=list)
     addresses: list[Mapping[str, Any]] = field(default_factory=list)
@@ -105,7 +115,11 @@ class _Person:
         return [*((self.row or {}).get(name) or ()), *added]
 
     def changed(self) -> bool:
-        return bool(self.fields or self.external_ids or self.addresses or self.confirmed)
+        return any(self.extent())
+
+    def extent(self) -> tuple[int, ...]:
+        """How much there is to change; more of it after each naming that adds something."""
+        return len(self.fields), len(self.external_ids), len(self.addresses), len(self.confirmed)
 
 
 class _Known:
@@ -158,9 +172,9 @@ class _Known:
         return person
 
     def _learn(self, person: _Person, wanted: _Wanted) -> None:
-        ref = wanted.naming.ref
-        self._learn_external(person, wanted.external)
-        if not person.has("email") and self._is_free("email", wanted.email_key, person):
+        ref, before = wanted.naming.ref, person.extent()
+        self._learn_external(person, wanted)
+        if not person.has("email") and self._is_free("email", wanted.email_key, person, wanted):
             self._take(person, "email", ref.email)
             self.by_email[wanted.email_key or ""] = person
         for name in _FILLED_IN:
@@ -172,8 +186,11 @@ class _Known:
         if wanted.naming.addresses:
             stored = person.all_of("addresses", person.addresses)
             person.addresses += addresses.missing(stored, wanted.naming.addresses)
+        if person.extent() != before:
+            person.naming = wanted.naming
 
-    def _learn_external(self, person: _Person, external: External | None) -> None:
+    def _learn_external(self, person: _Person, wanted: _Wanted) -> None:
+        external = wanted.external
         if person.claims("external_ids"):
             if external and self.by_external.get(external) is person:
                 person.confirmed.add("external_ids")
@@ -181,13 +198,13 @@ class _Known:
             # Whoever is confirmed by something else is not whom a browser said they are.
             person.fields["external_ids"] = []
             self.by_external = {key: other for key, other in self.by_external.items() if other is not person}
-        if external and self._is_free("external_ids", external, person):
+        if external and self._is_free("external_ids", external, person, wanted):
             # A sale matters more than one more name for its customer.
             if len(person.own_ids()) < MOST_EXTERNAL_IDS:
                 person.external_ids.append({"source": external[0], "id": external[1]})
             self.by_external[external] = person
 
-    def _is_free(self, name: str, key: Any, person: _Person) -> bool:
+    def _is_free(self, name: str, key: Any, person: _Person, wanted: _Wanted) -> bool:
         """Whether nobody else has it; who only claims it has it taken away, if something else tells who they are."""
         known: Mapping[Any, _Person] = self.by_email if name == "email" else self.by_external
         other = known.get(key)
@@ -199,7 +216,7 @@ class _Known:
             return person.claims(name)
         if not other.claims(name) or name in other.fields or not claims.known_without(other.row or {}, name):
             return False  # of somebody else: a duplicate to merge, no reason to refuse an order
-        other.fields[name] = [] if name == "external_ids" else None
+        other.fields[name], other.naming = [] if name == "external_ids" else None, wanted.naming
         self.robbed[other.id] = other
         return True
 
@@ -270,6 +287,7 @@ async def _write(people: list[_Person], phone_region: str | None) -> dict[str, C
     changed = [person for person in people if person.row is not None and person.changed()]
     if changed:
         writes = [_completion(person, phone_region, moment) for person in changed]
+        await recording.keep(person.row for person in changed if person.row)
         written = await collection.write_each(writes)
         for index, error in written.errors.items():
             if isinstance(error, AlreadyExists):
@@ -293,6 +311,9 @@ def _completion(person: _Person, phone_region: str | None, moment: datetime) -> 
         fields["external_ids"], external_ids = [*fields["external_ids"], *external_ids], []
     if claims.claimed(row):
         fields["unverified"] = claims.left(row, person.fields | dict.fromkeys(person.confirmed)) or None
+    if person.naming is not None:
+        ids = {"external_ids": person.all_of("external_ids", external_ids)} if external_ids else {}
+        fields |= noted({**fields, **added, **ids}, row, person.naming.by, moment, person.naming.source)
     update = queries.completed(fields, external_ids, person.addresses, moment)
     return Write(queries.at_version(person.id, row["version"]), update)
 

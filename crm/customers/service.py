@@ -10,73 +10,48 @@ import structlog
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.clock import now
 from crm.custom_fields import service as custom_fields
-from crm.customers import checking, claiming, queries, searching
+from crm.customers import checking, claiming, editing, queries, recording, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
-from crm.customers.mapping import merge_attributes, shape, with_keys
+from crm.customers.mapping import shape
 from crm.customers.resolving import Naming, resolve_many
 from crm.customers.schemas import (
     REVEALABLE,
-    Consent,
-    CustomerCreate,
     CustomerOut,
     CustomerRef,
-    CustomerUpdate,
     RevealedOut,
     RevealIn,
 )
 from crm.database.collection import Write
-from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import (
-    AlreadyExists,
     CrmError,
     FieldError,
     Forbidden,
     InvalidInput,
     NotFound,
-    StaleVersion,
     UnreadableRequest,
 )
 from crm.identity import Principal, Role
-from crm.masking import masked, restored, shown
+from crm.masking import masked, shown
 
 log = structlog.get_logger("crm.customers")
+LISTINGS: Final = queries.LISTINGS
 
-#: Which field a unique index speaks of.
-_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 __all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+create = editing.create
+update = editing.update
+add_consent = editing.add_consent
 find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
 compare_keys = checking.compare
 repair_keys = checking.repair
-
-
-async def create(
-    principal: Principal, new: CustomerCreate, *, phone_region: str | None = None, customer_id: str | None = None
-) -> CustomerOut:
-    """Store a new customer.
-
-    Args:
-        principal: Who creates.
-        new: The customer.
-        phone_region: Country of phone numbers without a country code.
-        customer_id: The id to be; a customer who has it already was created by an earlier run of the same request.
-
-    Raises:
-        AlreadyExists: The e-mail or an external id belongs to somebody already.
-        InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
-    """
-    customer_id = customer_id or new_id("cus")
-    restored(principal, new.model_dump(), {})
-    (await custom_fields.present()).check(new.attributes, whole=new.attributes if by_hand(principal) else None)
-    async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shown(principal, shape(await insert(new, phone_region, customer_id)))
+changes = recording.page
+changes_behind = recording.behind
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -85,7 +60,7 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     Raises:
         NotFound: There is none of that id.
     """
-    found = await _require(customer_id)
+    found = await editing.whole(customer_id)
     await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
     return shown(principal, shape(found))
 
@@ -97,7 +72,7 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         NotFound: There is none of that id.
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
-    found = await _require(customer_id)
+    found = await editing.whole(customer_id)
     names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
     if set(names) & set(contact.name_key(wanted.reason).split()):
         raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
@@ -198,76 +173,18 @@ async def search(
             errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
         )
     found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
     return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
-async def update(
-    principal: Principal, customer_id: str, change: CustomerUpdate, version: int, *, phone_region: str | None = None
-) -> CustomerOut:
-    """Change what the patch names.
-
-    Raises:
-        NotFound: There is none of that id.
-        StaleVersion: Somebody changed it since that version.
-        AlreadyExists: The e-mail or an external id belongs to somebody else.
-        InvalidInput: An attribute is not what its custom field holds, or staff leave a required one out.
-    """
-    present = await _require(customer_id)
-    fields = change.model_dump(include=change.model_fields_set - {"version"})
-    fields = restored(principal, fields, present.model_dump())
-    for name in ("addresses", "tags", "external_ids"):
-        if name in fields and fields[name] is None:
-            fields[name] = []
-    if "attributes" in fields:
-        patch = fields["attributes"]
-        merged = {} if patch is None else merge_attributes(present.attributes, patch)
-        (await custom_fields.present()).check(patch or {}, whole=merged if by_hand(principal) else None)
-        fields["attributes"] = merged
-    named = {"fields": ", ".join(sorted(fields)), "version": version}
-    fields = with_keys(fields, phone_region, present.as_stored())
-    async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
-        try:
-            found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
-        except AlreadyExists as exc:
-            raise _taken(exc) from exc
-        if found is None:
-            await require(customer_id)
-            raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shown(principal, shape(found))
-
-
-async def add_consent(
-    principal: Principal, customer_id: str, consent: Consent, *, key: str | None = None
-) -> CustomerOut:
-    """Add a customer's word to the ledger of consents.
-
-    Args:
-        principal: Who adds it.
-        customer_id: Whose word it is.
-        consent: The word.
-        key: Of the entry to be; where the ledger has one with it, an earlier run of the same request added it.
-
-    Raises:
-        NotFound: There is none of that id.
-    """
-    await require(customer_id)
-    key = key or new_id("con")
-    entry = {**consent.model_dump(), "key": key}
-    given = {"channel": consent.channel, "status": consent.status}
-    async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
-        update = queries.consent_given(entry, now())
-        found = await Customer.change(queries.without_consent(customer_id, key), update)
-    return shown(principal, shape(found or await _require(customer_id)))
-
-
-async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
+async def resolve(principal: Principal, source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
     """The id of the customer who is meant, found, completed or created exactly once (``resolve_many``).
 
     Raises:
         InvalidInput: It names one of our ids that does not exist.
         Unavailable: Too many senders created and changed the same customer at once.
     """
-    (found,) = await resolve_many([Naming(source, ref)], phone_region=phone_region)
+    (found,) = await resolve_many([Naming(source, ref, by=principal)], phone_region=phone_region)
     if isinstance(found, CrmError):
         raise found
     return found
@@ -332,11 +249,7 @@ async def remove(customer_id: str, *, session: Any = None) -> None:
     """
     if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
         raise NotFound("There is no such customer.")
-
-
-def by_hand(principal: Principal) -> bool:
-    """Whether a person acts, who can be asked for what is lacking; what machines push matters more than its form."""
-    return principal.kind == "user"
+    await recording.forget(customer_id, session=session)
 
 
 def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:
@@ -369,31 +282,3 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     if "external_id" in given:
         return queries.external_filter(given["external_source"], given["external_id"])
     return queries.everyone()
-
-
-async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
-    """Store a new customer, for this feature's own ways to do so.
-
-    Raises:
-        AlreadyExists: The e-mail or an external id belongs to somebody already.
-    """
-    moment = now()
-    fields = with_keys(new.model_dump(), phone_region, {})
-    row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
-    try:
-        return await Customer.from_row(row).add_once()
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-
-
-async def _require(customer_id: str) -> Customer:
-    found = await Customer.fetch(queries.by_id(customer_id))
-    if found is None:
-        raise NotFound("There is no such customer.")
-    return found
-
-
-def _taken(exc: AlreadyExists) -> AlreadyExists:
-    pointer = _POINTERS.get(exc.index, "")
-    detail = "Another customer has this already."
-    return AlreadyExists(detail, index=exc.index, errors=(FieldError(pointer, detail),))

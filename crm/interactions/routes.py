@@ -18,11 +18,16 @@ from crm.interactions.schemas import (
 from crm.web.access import ADMIN_ONLY, STAFF
 from crm.web.dependencies import AskedPage, Caller, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed, moment
+from crm.web.lists import Listed, listed, lists, moment
 from crm.web.versions import expected_version, with_etag
 
 
-@get("/", operation_id="ListInteractions", summary="List talks with a customer, or tasks", opt=STAFF)
+@get(
+    "/",
+    operation_id="ListInteractions",
+    summary="List talks with a customer, or tasks",
+    opt=lists(STAFF, service.LISTINGS),
+)
 async def list_interactions(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -26,6 +26,8 @@ from crm.products import service as products
 
 PATH = "/api/v1/interactions"
 _OF_TASKS = ("status", "due_at", "assignee")
+
+LISTINGS: Final = queries.LISTINGS
 
 
 async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
@@ -101,7 +103,7 @@ async def page(principal: Principal, wanted: InteractionFilter, request: PageReq
     given = {name: getattr(wanted, name) for name in InteractionFilter.__slots__}
     if given["assignee"] == "me":
         given["assignee"] = principal.id
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
     found = await Interaction.page(chosen, sort, request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -31,6 +31,9 @@ from crm.orders.states import Status, after_refunds, may_move
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
 behind, latest, refunds_behind = telling.behind, telling.latest, telling.refunds_behind
 existing, owners_called = telling.existing, telling.owners_called
+LISTINGS: Final = queries.LISTINGS
+RECONCILED: Final = queries.RECONCILED
+VERSIONS: Final = queries.VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         "placed_after": wanted.placed_after,
         "placed_before": wanted.placed_before,
     }
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if wanted.attached:
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
@@ -249,10 +252,9 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    if request.sort not in {None, "-version"}:
-        raise UnreadableRequest("A history is sorted by -version.")
+    sort = VERSIONS.choose({"order_id": order_id}, request.sort)
     order = await _require(queries.by_id(order_id).filter)
-    found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    found = await OrderVersion.page(queries.versions_before(order_id, order.version), sort, request)
     await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
@@ -275,7 +277,7 @@ async def reconcile(
         request: Which page.
     """
     del principal
-    sort = queries.LISTINGS.choose({"source": source}, request.sort or "placed_at")
+    sort = RECONCILED.choose({"source": source, "from": start, "to": end}, request.sort)
     chosen = queries.within(queries.of_source(source), start, end)
     return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
 

@@ -16,6 +16,7 @@ from crm.privacy import queries
 from crm.privacy.documents import PrivacyRequest
 from crm.privacy.schemas import PrivacyAsk, PrivacyRequestOut
 
+LISTINGS: Final = queries.LISTINGS
 #: Within which Shopify, like the GDPR, wants a request carried out.
 _TIME_TO_ACT: Final = timedelta(days=30)
 
@@ -47,7 +48,7 @@ async def queue(principal: Principal, ask: PrivacyAsk) -> None:
 
 async def page(principal: Principal, request: PageRequest) -> Page[PrivacyRequestOut]:
     """One page of privacy requests, the most urgent first."""
-    sort = queries.LISTINGS.choose({}, request.sort)
+    sort = LISTINGS.choose({}, request.sort)
     found = await PrivacyRequest.page(queries.everything(), sort, request)
     await audit.seen(principal, Action.PRIVACY_LIST, (asked.id for asked in found.items))
     return found.map(lambda asked: PrivacyRequestOut(**asked.model_dump(exclude={"revision_id"})))

@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from crm.database.paging import Position
+from crm.customers.schemas import CustomerChangeOut
+from crm.database.paging import Listing, Listings, Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
 from crm.orders.schemas import OrderOut, OrderRefundOut
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
-_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
+LISTINGS: Final = Listings(
+    allowed=(Listing(frozenset(), ("at",), one_way=True), Listing(frozenset({"kind"}), ("at",), one_way=True))
+)
+_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut | CustomerChangeOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
 _RANK: Final[dict[TimelineKind, str]] = {
-    "task_done": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"
+    "change": "6", "task_done": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0",
 }  # fmt: skip
 #: As long as a name may be; titles and paths may be longer.
 _LONGEST_SUMMARY: Final = 200
@@ -56,6 +60,12 @@ def of_done_task(task: InteractionOut) -> TimelineEntry:
     if said := ": ".join(text for text in (task.subject, task.outcome) if text):
         summary += f": {said}"
     return _entry("task_done", task.done_at or task.updated_at, task, summary)
+
+
+def of_change(change: CustomerChangeOut) -> TimelineEntry:
+    """An edit of the customer, at the time of it."""
+    fields = ", ".join(dict.fromkeys(one.field for one in change.changes))
+    return _entry("change", change.at, change, f"{change.by.name} changed {fields}"[:_LONGEST_SUMMARY])
 
 
 def of_link(at: datetime, linked: LinkedOut) -> TimelineEntry:

@@ -35,6 +35,7 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/customers": {},
     "/customers/cus_0007/orders": {},
     "/customers/cus_0007/timeline": {},
+    "/customers/cus_0007/changes": {},
     "/carts": {},
     "/orders": {"status": "paid"},
     "/orders/reconcile": {"source": "shop-1"},
