@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,24 +13,29 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
-from crm.database.driver import Database
-from crm.database.paging import Page, PageRequest
+from crm.database import driver
+from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
-from crm.identity import Principal
+from crm.identity import Principal, Role
 from crm.masking import shown
-from crm.orders import checking, mapping, projection, pushing, queries, refunding, telling, together
+from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
-from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderUpdate, Reconciled, RefundIn
+from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
-behind, latest, refunds_behind = telling.behind, telling.latest, telling.refunds_behind
-existing, owners_called = telling.existing, telling.owners_called
+#: Totals of customers, as their orders add up.
+settled = projection.settled
+adding_up = projection.running
+add_up_due = checking.add_up_due
+compare_totals = checking.compare
+repair_totals = checking.repair
+ownerless = checking.ownerless
 LISTINGS: Final = queries.LISTINGS
 RECONCILED: Final = queries.RECONCILED
 VERSIONS: Final = queries.VERSIONS
@@ -135,6 +140,11 @@ async def get_external(principal: Principal, source: str, external_id: str) -> O
     return await _read(principal, queries.by_external_id(source, external_id).filter)
 
 
+async def existing(order_ids: list[str]) -> set[str]:
+    """Which of these ids are orders."""
+    return {row["_id"] for row in await Order.stored().find(queries.by_ids(order_ids))} if order_ids else set()
+
+
 async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) -> Page[OrderOut]:
     """One page of orders, the latest first.
 
@@ -158,6 +168,22 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     found = await Order.page(chosen, sort, request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
     return found.map(lambda order: shown(principal, mapping.shape(order)))
+
+
+async def owners_called(text: str, most: int) -> list[str]:
+    """Whose the orders are of a number, with or without the ``#`` of some shops, or of an id in any system.
+
+    Args:
+        text: Number or id.
+        most: Orders that are looked at, of each.
+
+    Returns:
+        Customer ids, those of the latest orders first.
+    """
+    numbers = [text, text[1:]] if text.startswith("#") and len(text) > 1 else [text, f"#{text}"]
+    reads = queries.numbered(numbers, most), queries.called(text, most)
+    found = await asyncio.gather(*map(Order.stored().find, reads))
+    return list(dict.fromkeys(row["customer_id"] for rows in found for row in rows if "customer_id" in row))
 
 
 async def require_customer(customer_id: str) -> None:
@@ -282,39 +308,36 @@ async def reconcile(
     return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
 
 
+async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
+    """A customer's latest orders behind a position in time."""
+    return [mapping.shape(o) for o in await Order.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def latest(customer_id: str, limit: int) -> list[OrderOut]:
+    """A customer's latest orders; the totals show every order that was stored before this call when it returns.
+
+    One command, but for a customer whose totals are due at this moment.
+    """
+    with driver.acting_within(Role.INGEST):
+        rows = await Order.stored().aggregate(queries.latest_and_due(customer_id, limit))
+    orders = [row for row in rows if "due" not in row]
+    if len(orders) < len(rows):
+        await projection.settled(customer_id)
+    return [OrderOut.model_validate(mapping.wire(row)) for row in orders]
+
+
+async def refunds_behind(customer_id: str, position: Position | None, limit: int) -> list[OrderRefundOut]:
+    """A customer's latest refunds behind a position in time."""
+    latest = None if position is None else position[0]
+    orders = await Order.fetch_all(queries.refunded_behind(customer_id, latest))
+    refunds = [refund for order in orders for refund in mapping.refunds_of(order)]
+    behind = [refund for refund in refunds if position is None or (refund.refund.at, refund.id) < position]
+    return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
+
+
 async def detach_all(customer_id: str, *, session: Any) -> int:
     """Detach a customer's orders and strip addresses and notes; returns how many there were."""
     return await projection.detach(customer_id, session=session)
-
-
-async def settled(customer_id: str) -> None:
-    """Return once a customer's totals show every order that was stored before this call."""
-    await projection.settled(customer_id)
-
-
-async def add_up_due() -> int:
-    """Bring up to date the totals that are due now; returns how many customers' these were."""
-    return await checking.add_up_due()
-
-
-async def compare_totals(after: str, limit: int) -> Compared:
-    """Compare the stored totals of the customers whose ids come next with their orders."""
-    return await checking.compare(after, limit)
-
-
-async def repair_totals(customer_ids: Sequence[str]) -> list[str]:
-    """Add up customers' totals again; returns those whose totals are wrong all the same."""
-    return await checking.repair(customer_ids)
-
-
-async def ownerless(after: str, limit: int) -> Ownerless:
-    """The orders whose customer does not exist, of those whose customers' ids come next."""
-    return await checking.ownerless(after, limit)
-
-
-def adding_up(database: Database) -> AbstractAsyncContextManager[None]:
-    """Keep totals up to date in the background within the block."""
-    return projection.running(database)
 
 
 def _moved(present: Order, status: Status) -> dict[str, Any]:
