@@ -25,7 +25,7 @@ NOT_TIMES: list[Any] = [
     "10000-01-01T00:00:00Z", 1767225600, "1767225600", True, "", MARKER, INJECTED,
 ]  # fmt: skip
 NOT_AMOUNTS: list[Any] = [4.5, 4, True, INJECTED, "", "-1", "1e3", " 1", "१२", "NaN", "1" * 35, MARKER]
-ADDRESS = {"kind": "shipping", "line1": MARKER, "country": "GB"}
+ADDRESS = {"kind": "shipping", "line1": MARKER, "city": MARKER, "postal_code": "LS1 4AP", "country": "GB"}
 CUSTOMER: Body = {"email": MARKER, "last_name": MARKER, "attributes": {"a": MARKER}, "addresses": [ADDRESS]}
 EVENT: Body = {
     "source": "web", "message_id": MARKER, "type": "page", "anonymous_id": MARKER,
