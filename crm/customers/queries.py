@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +25,14 @@ LISTINGS: Final = Listings(
     ranked="q",
 )
 CHANGES: Final = Listings(allowed=(Listing(frozenset(), ("version",), one_way=True),))
+
+
+def listings(custom_fields: Sequence[str]) -> Listings:
+    """The same with a filter for each custom field that has an index."""
+    own = (Listing(frozenset({f"field.{name}"}), ("created_at",)) for name in custom_fields)
+    return replace(LISTINGS, allowed=(*LISTINGS.allowed, *own))
+
+
 #: Sorts behind every character that a name has.
 _LAST_CHARACTER: Final = "\U0010ffff"
 #: Filters that name a person: not for roles without access to personal data.
@@ -103,6 +112,11 @@ def phone_filter(key: str) -> Filter:
 def tag_filter(tag: str) -> Filter:
     """Customers with a tag."""
     return {"tags": tag}
+
+
+def custom_field_filter(name: str, value: Any) -> Filter:
+    """Customers with a value in a custom field."""
+    return {f"attributes.{name}": value}
 
 
 def last_name_filter(prefix_key: str) -> Filter:
