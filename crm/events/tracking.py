@@ -70,14 +70,15 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
             made[place] = rows.of_message(sender, message, received_at)
         except InvalidInput as exc:
             refused[place] = exc
-    gone = await identities.erased({rows.whose(row) for row in made.values()})
-    kept = [place for place, row in made.items() if not gone or rows.whose(row) not in gone]
+    whose = {place: rows.whose(row) for place, row in made.items()}
+    gone = await identities.erased(whose.values())
+    kept = [place for place in made if whose[place] not in gone] if gone else list(made)
     outcomes = await storing.store([made[place] for place in kept])
     refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
     stored = [place for place in kept if place not in refused]
-    tell({rows.whose(made[place]) for place in stored}, received_at)
+    tell({whose[place] for place in stored}, received_at)
     tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
-    duplicates = sum(outcome is False for outcome in outcomes)
+    duplicates = outcomes.count(False)
     return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
 
 

@@ -24,6 +24,11 @@ def of_customer(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
+def of_resource(customer_id: str, location: str) -> Filter:
+    """The answers to who created a customer's interaction; by the customer's index, who has few."""
+    return {"customer_id": customer_id, "location": location}
+
+
 def begun(fingerprint: str, lease: str, until: datetime, now: datetime) -> Update:
     """A run begins; whoever held the lease before cannot write any more."""
     return {

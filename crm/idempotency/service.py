@@ -103,6 +103,11 @@ async def forget(customer_id: str, *, session: Any = None) -> int:
     return await KeyedRequest.stored().delete_many(queries.of_customer(customer_id), session=session)
 
 
+async def forget_created(customer_id: str, location: str) -> int:
+    """Remove the answers to who created what is of a customer and stands at a path; returns how many there were."""
+    return await KeyedRequest.stored().delete_many(queries.of_resource(customer_id, location))
+
+
 def _settled(found: KeyedRequest, fingerprint: str) -> Answer | None:
     """The answer of a request that has one; None where it may be begun."""
     if found.state == "free":
