@@ -8,23 +8,15 @@ from typing import Any, Final
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-<<<<<<< HEAD
-from crm.customers import claims, following, queries, recording
-=======
 from crm.custom_fields import service as custom_fields
-from crm.customers import address_rules, claims, queries, recording
->>>>>>> main
+from crm.customers import address_rules, claims, following, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.history import noted
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
 from crm.database.collection import Row
 from crm.database.ids import new_id
-<<<<<<< HEAD
-from crm.errors import AlreadyExists, FieldError, StaleVersion, Unavailable
-=======
-from crm.errors import AlreadyExists, FieldError, InvalidInput, NotFound, StaleVersion, Unavailable
->>>>>>> main
+from crm.errors import AlreadyExists, FieldError, InvalidInput, StaleVersion, Unavailable
 from crm.identity import Principal
 from crm.masking import restored, shown
 

@@ -12,11 +12,6 @@ from crm.customers.documents import Customer, CustomerChange
 from crm.customers.schemas import CustomerChangeOut
 from crm.database.collection import Row
 from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, after, page_of
-<<<<<<< HEAD
-from crm.errors import UnreadableRequest
-=======
-from crm.errors import NotFound
->>>>>>> main
 from crm.identity import Principal
 from crm.masking import shown
 

@@ -10,7 +10,7 @@ import structlog
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
-<<<<<<< HEAD
+from crm.custom_fields import service as custom_fields
 from crm.customers import (
     checking,
     claiming,
@@ -22,10 +22,6 @@ from crm.customers import (
     recording,
     searching,
 )
-=======
-from crm.custom_fields import service as custom_fields
-from crm.customers import checking, claiming, editing, queries, recording, searching
->>>>>>> main
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.following import Heir

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from crm.customers.schemas import MovedBy
-=======
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
->>>>>>> main
+from crm.customers.schemas import MovedBy
 from crm.database.documents import VersionedDocument
 from crm.fields import Identifier, Line, LongText, Moment, Sku
 from crm.interactions.schemas import Direction, Kind, MentionKind, TaskStatus

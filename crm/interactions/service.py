@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
->>>>>>> main
 from typing import Any, Final
 
 from crm.audit import service as audit
@@ -52,11 +48,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     await _check_mentions(new.mentions)
     moment = now()
-<<<<<<< HEAD
-    fields = restored(principal, new.model_dump(), {}) | {"customer_id": customer_id}
-=======
-    fields = restored(principal, new.model_dump(exclude={"mentions"}), {})
->>>>>>> main
+    fields = restored(principal, new.model_dump(exclude={"mentions"}), {}) | {"customer_id": customer_id}
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
@@ -114,17 +106,13 @@ async def page(principal: Principal, wanted: InteractionFilter, request: PageReq
     if given["assignee"] == "me":
         given["assignee"] = principal.id
     sort = LISTINGS.choose(given, request.sort)
-<<<<<<< HEAD
-    if customer_id is None:
-        found = await Interaction.page(queries.tasks_of(assignee or "", status or ""), sort, request)
-    else:
-        found = await Interaction.page(queries.of_customer(customer_id), sort, request)
-        if not found.items and (heir := (await customers.heirs([customer_id])).get(customer_id)):
-            found = await Interaction.page(queries.of_customer(heir.id), sort, request)
-=======
     chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
     found = await Interaction.page(chosen, sort, request)
->>>>>>> main
+    if not found.items and given["customer_id"] is not None:  # it may be the id of one who was merged
+        heir = (await customers.heirs([given["customer_id"]])).get(given["customer_id"])
+        if heir is not None and heir.by:
+            chosen = queries.within(_filter(given | {"customer_id": heir.id}), wanted.due_after, wanted.due_before)
+            found = await Interaction.page(chosen, sort, request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
     return found.map(lambda interaction: shown(principal, _shape(interaction)))
 
@@ -180,7 +168,11 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
 
 
-<<<<<<< HEAD
+async def done_behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
+    """A customer's tasks that were done last, behind a position in time."""
+    return [_shape(i) for i in await Interaction.fetch_all(queries.done_behind(customer_id, position, limit))]
+
+
 async def move(customer_id: str, to: str, by: Sequence[str]) -> int:
     """Move all talks with a customer who was merged; returns how many there were.
 
@@ -197,11 +189,6 @@ async def move_back(customer_id: str, to: str, merge_id: str) -> int:
     """Move back the talks that a merge moved to a customer; returns how many there were."""
     update = moved_back(to, merge_id, {"updated_at": now()})
     return await in_batches(Interaction.stored(), queries.moved_by(customer_id, merge_id), update)
-=======
-async def done_behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
-    """A customer's tasks that were done last, behind a position in time."""
-    return [_shape(i) for i in await Interaction.fetch_all(queries.done_behind(customer_id, position, limit))]
->>>>>>> main
 
 
 async def at_a_glance(
@@ -276,9 +263,5 @@ async def _require(interaction_id: str) -> Interaction:
 
 
 def _shape(interaction: Interaction) -> InteractionOut:
-<<<<<<< HEAD
-    return InteractionOut(**interaction.model_dump(exclude={"revision_id", "moved_by"}))
-=======
-    fields = interaction.model_dump(exclude={"revision_id", "mentions"})
+    fields = interaction.model_dump(exclude={"revision_id", "mentions", "moved_by"})
     return InteractionOut(**fields, mentions=mentions.shown(interaction.mentions or ()))
->>>>>>> main

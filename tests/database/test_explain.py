@@ -102,11 +102,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.whole": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.with_email": ("customers", ("customer7@example.com",)),
     "customers.queries.with_email_like": ("customers", ("customer7", PAGE)),
-<<<<<<< HEAD
     "customers.queries.with_former": ("customers", ("cus_0005", ["cus_f005"])),
-    "customers.queries.with_phone": ("customers", ("+441632960007", PAGE)),
-=======
->>>>>>> main
     "customers.queries.with_search_keys": ("customers", (["smith", "young"], PAGE)),
     "customers.queries.with_search_keys_like": ("customers", (["+an smit", "+smit an"], PAGE)),
     "duplicates.queries.by_id": ("duplicate_pairs", (f"dup_{7:026}",)),
@@ -152,13 +148,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "interactions.queries.at_version": ("interactions", ("int_0007", 1)),
     "interactions.queries.by_id": ("interactions", ("int_0007",)),
     "interactions.queries.customer_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
-<<<<<<< HEAD
     "interactions.queries.moved_by": ("interactions", ("cus_0000", "mrg_0000")),
-=======
     "interactions.queries.done_behind": ("interactions", ("cus_0007", (at(100), "int_0300"), PAGE)),
     "interactions.queries.within": ("interactions", ({"status": "open"}, *BOUNDS.values())),
     "interactions.queries.mentioning": ("interactions", ("order", "ord_0007")),
->>>>>>> main
     "interactions.queries.of_customer": ("interactions", ("cus_0007",)),
     "interactions.queries.tasks_for_customer": ("interactions", ("cus_0007", "open")),
     "interactions.queries.tasks_in": ("interactions", ("open",)),
