@@ -11,10 +11,10 @@ from crm.duplicates import service
 from crm.duplicates.schemas import DuplicateOut, State
 from crm.web.access import STAFF
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 
 
-@get("/", operation_id="ListDuplicates", summary="Customers who may be one", opt=STAFF)
+@get("/", operation_id="ListDuplicates", summary="Customers who may be one", opt=lists(STAFF, service.LISTINGS))
 async def list_duplicates(
     request: Request[Any, Any, Any],
     principal: Caller,

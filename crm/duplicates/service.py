@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -20,6 +20,7 @@ from crm.errors import NotFound
 from crm.identity import Principal
 
 __all__ = ["Scanned"]  # what callers get
+LISTINGS: Final = queries.LISTINGS
 
 
 async def scan(principal: Principal, after: str, progress: Progress) -> Scanned:
@@ -44,7 +45,7 @@ async def page(
     if state is None and customer_id is None:
         state = "open"
     given = {"state": state, "customer_id": customer_id}
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     chosen = queries.of_customer(customer_id) if customer_id is not None else queries.in_state(state or "open")
     found = await DuplicatePair.page(chosen, sort, request)
     people = await customers.some(principal, sorted({one for pair in found.items for one in pair.customer_ids}))

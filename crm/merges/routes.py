@@ -11,7 +11,7 @@ from crm.merges import service
 from crm.merges.schemas import MergedOut, MergeIn, MergeOut, MergePreview, MergeWith, PartedOut
 from crm.web.access import STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 
 
 @post(
@@ -42,7 +42,7 @@ async def merge_customer(
     return await service.merge(principal, customer_id, data, phone_region=settings.default_phone_region)
 
 
-@get("/", operation_id="ListMerges", summary="List merges", opt=STAFF)
+@get("/", operation_id="ListMerges", summary="List merges", opt=lists(STAFF, service.LISTINGS))
 async def list_merges(
     request: Request[Any, Any, Any],
     principal: Caller,

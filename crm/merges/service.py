@@ -25,6 +25,7 @@ from crm.merges.documents import Merge
 from crm.merges.schemas import DecisionOut, MergedOut, MergeIn, MergeOut, MergePreview, PartedOut, Side
 from crm.orders import service as orders
 
+LISTINGS: Final = queries.LISTINGS
 UNDO: Final = timedelta(days=30)
 #: One document holds three customers, and MongoDB's have 16 MB.
 _MOST_BYTES: Final = 15_000_000
@@ -98,7 +99,7 @@ async def page(principal: Principal, customer_id: str | None, request: PageReque
         UnreadableRequest: No index serves this order.
     """
     _require_right(principal)
-    sort = queries.LISTINGS.choose({"customer_id": customer_id}, request.sort)
+    sort = LISTINGS.choose({"customer_id": customer_id}, request.sort)
     chosen = queries.everything() if customer_id is None else queries.of_customer(customer_id)
     with driver.acting_within(Role.ADMIN):
         return (await Merge.page(chosen, sort, request)).map(lambda found: MergeOut(**_fields(found)))
