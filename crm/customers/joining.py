@@ -9,9 +9,10 @@ from typing import Any
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
+from crm.custom_fields import service as custom_fields
 from crm.customers import following, merging, queries, recording
 from crm.customers.documents import Customer
-from crm.customers.history import noted
+from crm.customers.history import noted, returned
 from crm.customers.mapping import shape, with_keys
 from crm.customers.merging import Decision, Parted, Side
 from crm.customers.schemas import CustomerOut
@@ -153,6 +154,7 @@ async def part(
     if present is None or present["former"][-1]["by"][-1] != merge_id:
         raise await _later(this["_id"], present)
     parted = merging.part(present, merged, this, other, merge_id, await _taken(other, this["_id"], session))
+    parted = merging.fitted(parted, present, (await custom_fields.present()).fitting)
     moment = now()
     before = {**present, "email_key": None, "email_keys": parted.fields["email_keys"]}
     fields = with_keys(parted.fields, phone_region, before)
@@ -170,6 +172,7 @@ async def part(
     if "email" in parted.withheld:
         row |= with_keys({"email": row["email"]}, phone_region, {**row, "email_key": None})
     row |= {"version": max(other["version"], present["version"]) + 1, "updated_at": moment}
+    row |= returned(row, other, this["_id"], principal, moment)
     try:
         await customers.insert({name: value for name, value in row.items() if value is not None}, session=session)
     except AlreadyExists as exc:

@@ -73,7 +73,8 @@ class Parted:
         fields: What the survivor's fields become; None is none.
         other: The other's document; its version and dates apart.
         kept: The fields that were edited since, and stay with the survivor.
-        withheld: The fields of which the other does not get everything back, because somebody else has it now.
+        withheld: The fields of which the other does not get everything back: somebody else has it now, or no customer
+            may have it any more.
     """
 
     fields: dict[str, Any]
@@ -159,6 +160,27 @@ def part(now: Row, merged: Row, this: Row, other: Row, merge_id: str, taken: Col
     # A word that was given since was given for both.
     row["consents"] = [*(other.get("consents") or ()), *_differences(now.get("consents") or (), merged["consents"])[0]]
     return Parted(fields, row, kept, withheld)
+
+
+def fitted(parted: Parted, now: Row, fitting: Callable[[Row], Row]) -> Parted:
+    """The same without attributes that no customer may have any more, because a custom field was defined since.
+
+    Args:
+        parted: What a merge that is undone leaves of both.
+        now: The survivor as it is stored now, whose attributes all fit.
+        fitting: What of some attributes a customer may have.
+    """
+    ours, theirs = parted.fields["attributes"], parted.other.get("attributes") or {}
+    fit = fitting(ours), fitting(theirs)
+    stay = {name: now["attributes"][name] for name in ours if name not in fit[0] and name in now["attributes"]}
+    kept = [f"{ATTRIBUTES}{name}" for name in ours if name not in fit[0]]
+    withheld = [f"{ATTRIBUTES}{name}" for name in theirs if name not in fit[1]]
+    return Parted(
+        {**parted.fields, "attributes": {**fit[0], **stay}},
+        {**parted.other, "attributes": {**fit[1]}},
+        [*parted.kept, *kept],
+        [*parted.withheld, *withheld],
+    )
 
 
 def _keys(row: Row) -> Sequence[str]:

@@ -24,7 +24,7 @@ LISTINGS: Final = Listings(
     stored={"last_name": "last_name_key"},
     ranked="q",
 )
-CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("version",), one_way=True),))
+CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("at",), one_way=True),))
 
 
 def listings(custom_fields: Sequence[str]) -> Listings:
@@ -184,6 +184,11 @@ def whole(customer_ids: Sequence[str]) -> Query:
     return Query({"_id": {"$in": list(customer_ids)}})
 
 
+def whole_of(customer_id: str) -> Query:
+    """The customer to whom an id leads, with all that is stored: their own id, or that of one merged into them."""
+    return Query({"$or": [{"_id": customer_id}, {"former.id": customer_id}]}, limit=1)
+
+
 def _beginning(text: str) -> Filter:
     return {"$gte": text, "$lt": text + _LAST_CHARACTER}
 
@@ -222,24 +227,26 @@ def consent_given(consent: Mapping[str, Any], fields: Mapping[str, Any], now: da
     return {**set_fields(fields, now=now), "$push": {"consents": for_storage(dict(consent))}}
 
 
-def changes_before(customer_id: str, version: int) -> Filter:
-    """What was changed of a customer up to a version."""
-    return {"customer_id": customer_id, "version": {"$lt": version}}
-
-
 def last_change_of(customer_id: str) -> Query:
-    """The latest change of a customer."""
-    return Query({"_id": customer_id}, limit=1, projection=("last_change",))
+    """The latest change of a customer, and who was merged into this one."""
+    return Query({"_id": customer_id}, limit=1, projection=("last_change", "former"))
 
 
-def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
-    """A customer's earlier changes behind a position in time, for the timeline."""
-    return beyond(changes_of(customer_id), "-at", position, limit)
+def changes_of(customer_ids: Sequence[str]) -> Filter:
+    """All that was changed of some customers, but for the latest change."""
+    return {"customer_id": {"$in": list(customer_ids)}}
 
 
-def changes_of(customer_id: str) -> Filter:
-    """All that was changed of a customer, but for the latest change."""
-    return {"customer_id": customer_id}
+def changes_but(customer_ids: Sequence[str], change_id: str) -> Filter:
+    """The same without one that may have been copied already."""
+    return {**changes_of(customer_ids), "_id": {"$ne": change_id}}
+
+
+def changes_behind(
+    customer_ids: Sequence[str], change_id: str, sort: str, position: Position | None, limit: int
+) -> Query:
+    """The latest of these behind a position in time."""
+    return beyond(changes_but(customer_ids, change_id), sort, position, limit)
 
 
 def merged(fields: Mapping[str, Any], version: int, last_seen_at: datetime | None, now: datetime) -> Update:

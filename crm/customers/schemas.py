@@ -206,9 +206,13 @@ class FieldChangeOut(WireOut):
 
 
 class CustomerChangeOut(WireOut):
-    """What one edit changed of a customer; ``version`` is the one that it made, ``source`` the system that said so."""
+    """What one edit changed of a customer; ``version`` is the one that it made, ``source`` the system that said so.
+
+    ``customer_id`` is whose record it was then: that of one who was merged into this one since, or the customer's own.
+    """
 
     id: str
+    customer_id: str
     version: int
     at: Moment
     by: ChangerOut

@@ -295,8 +295,7 @@ async def remove(customer_id: str, former: Sequence[str], *, session: Any = None
         if await customers.find_one(queries.by_ids([customer_id]), session=session) is None:
             raise NotFound("There is no such customer.")
         raise Conflict("This customer was merged with another in this moment; try again.", retry_after=1)
-    for one in (customer_id, *former):
-        await recording.forget(one, session=session)
+    await recording.forget([customer_id, *former], session=session)
 
 
 def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -108,11 +109,10 @@ async def page(principal: Principal, wanted: InteractionFilter, request: PageReq
     sort = LISTINGS.choose(given, request.sort)
     chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
     found = await Interaction.page(chosen, sort, request)
-    if not found.items and given["customer_id"] is not None:  # it may be the id of one who was merged
-        heir = (await customers.heirs([given["customer_id"]])).get(given["customer_id"])
-        if heir is not None and heir.by:
-            chosen = queries.within(_filter(given | {"customer_id": heir.id}), wanted.due_after, wanted.due_before)
-            found = await Interaction.page(chosen, sort, request)
+    if not found.items and wanted.customer_id is not None:
+        heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
+        if heir is not None and heir.id != wanted.customer_id:
+            return await page(principal, replace(wanted, customer_id=heir.id), request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
     return found.map(lambda interaction: shown(principal, _shape(interaction)))
 

@@ -28,7 +28,8 @@ class Merge(CrmDocument):
         undone_at: When it was undone.
         undone_by: Who undid it.
         kept: Fields that had been edited in between and stayed with the survivor.
-        withheld: Fields of which the other did not get everything back, because somebody else had it by then.
+        withheld: Fields of which the other did not get everything back, because somebody else had it by then, or no
+            customer might have it any more.
         settles_at: No write that began before the merge, or before it was undone, can arrive after that.
         due_at: When something has to be brought over next; only while ``moving`` or ``undoing``.
         claimed_until: A process is at it.

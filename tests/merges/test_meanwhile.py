@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from crm.clock import now
 from crm.customers import service as customers
@@ -24,7 +23,6 @@ from tests.merges.people import (
     MERGES,
     Body,
     Two,
-    activity_told,
     die,
     merge,
     merge_now,
@@ -32,20 +30,11 @@ from tests.merges.people import (
     read,
     settle,
     snapshot,
-    two,
     undo,
     until,
 )
 
 pytestmark = pytest.mark.mongo
-
-
-@pytest_asyncio.fixture
-async def people(admin: httpx.AsyncClient, order_body: Body, store: Store) -> Two:
-    found = await two(admin, order_body)
-    await activity_told(store, found.ann["id"], found.bob["id"])
-    await totals_settled(store)
-    return Two(*[await read(admin, one["id"]) for one in (found.ann, found.bob)])
 
 
 class Held:

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from crm.clock import now
 from crm.database.driver import Database, acting_as
@@ -20,7 +19,6 @@ from tests.merges.people import (
     MERGES,
     Body,
     Two,
-    activity_told,
     customer,
     merge,
     merge_now,
@@ -28,19 +26,10 @@ from tests.merges.people import (
     read,
     settle,
     snapshot,
-    two,
     undo,
 )
 
 pytestmark = pytest.mark.mongo
-
-
-@pytest_asyncio.fixture
-async def people(admin: httpx.AsyncClient, order_body: Body, store: Store) -> Two:
-    found = await two(admin, order_body)
-    await activity_told(store, found.ann["id"], found.bob["id"])
-    await totals_settled(store)
-    return Two(*[await read(admin, one["id"]) for one in (found.ann, found.bob)])
 
 
 async def test_all_that_belonged_to_the_other_belongs_to_the_survivor(
@@ -88,24 +77,6 @@ async def test_undone_everything_is_what_it_was(
     assert not {"survivor_before", "other_before", "merged"} & kept.keys()
 
 
-async def test_the_history_says_what_a_merge_changed_and_the_other_s_comes_back(
-    people: Two, sales: httpx.AsyncClient
-) -> None:
-    ann, bob = people.ann["id"], people.bob["id"]
-    before = good(await sales.get(f"{CUSTOMERS}/{bob}/changes"))["items"]
-    assert before, "a consent was added"
-    made = await merge(sales, people.ann, people.bob)
-    change = good(await sales.get(f"{CUSTOMERS}/{ann}/changes"))["items"][0]
-    assert change["version"] == made["customer"]["version"]
-    told = {entry["field"]: entry for entry in change["changes"]}
-    assert told.keys() == {"external_ids", "consents"}
-    assert told["consents"]["after"]["source"] == "bob"
-    undone = await undo(sales, made["id"])
-    assert good(await sales.get(f"{CUSTOMERS}/{bob}/changes"))["items"] == before
-    last = good(await sales.get(f"{CUSTOMERS}/{ann}/changes"))["items"][0]
-    assert last["version"] == undone["customer"]["version"]
-
-
 async def test_an_old_id_leads_to_the_survivor_for_ever(
     people: Two, sales: httpx.AsyncClient, admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: Body
 ) -> None:
@@ -120,6 +91,7 @@ async def test_an_old_id_leads_to_the_survivor_for_ever(
         ("PATCH", "", {"version": 1, "tags": ["x"]}),
         ("POST", "/consents", people.ann["consents"][0]),
         ("POST", "/merge-preview", {"other": ann}),
+        ("POST", "/reveal", {"fields": ["email"], "reason": "She asked for it."}),
         ("DELETE", "", None),
     ):
         answer = await admin.request(method, f"{CUSTOMERS}/{bob}{path}", json=body)
