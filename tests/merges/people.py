@@ -48,6 +48,14 @@ async def merge_now(client: httpx.AsyncClient, this: str, other: str) -> httpx.R
     return await client.post(f"{CUSTOMERS}/{this}/merge", json={"other": other, "versions": versions})
 
 
+async def until_merged(client: httpx.AsyncClient, this: str, other: str) -> httpx.Response:
+    """Merge, looking again whenever a push has changed one of them."""
+    while True:
+        answer = await merge_now(client, this, other)
+        if answer.status_code not in {409, 412}:
+            return answer
+
+
 async def undo(client: httpx.AsyncClient, merge_id: str) -> Body:
     out: Body = good(await client.post(f"{MERGES}/{merge_id}/undo"))
     return out

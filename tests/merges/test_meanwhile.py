@@ -32,6 +32,7 @@ from tests.merges.people import (
     snapshot,
     undo,
     until,
+    until_merged,
 )
 
 pytestmark = pytest.mark.mongo
@@ -280,13 +281,13 @@ async def test_pushes_from_all_sides_while_customers_are_merged_and_parted(
 
     async def merge_and_undo() -> Body:
         for _ in range(3):
-            made = good(await _until_merged(sales, ann, bob))
+            made = good(await until_merged(sales, ann, bob))
             await asyncio.sleep(0.1)
             await undo(sales, made["id"])
             await asyncio.sleep(0.05)
             with acting_as(database, Role.ADMIN):
                 await settle(store)
-        last: Body = good(await _until_merged(sales, ann, bob))
+        last: Body = good(await until_merged(sales, ann, bob))
         return last
 
     async def all_of_it() -> Body:
@@ -309,14 +310,6 @@ async def test_pushes_from_all_sides_while_customers_are_merged_and_parted(
     assert store.root["customers"].count_documents({}) == 1
     assert (await merging)["customer"]["former_ids"] == [bob]
     assert store.root["interactions"].count_documents({}) > 3
-
-
-async def _until_merged(client: httpx.AsyncClient, this: str, other: str) -> httpx.Response:
-    """Merge, looking again whenever a push has changed one of them."""
-    while True:
-        answer = await merge_now(client, this, other)
-        if answer.status_code not in {409, 412}:
-            return answer
 
 
 async def _nothing() -> None:
