@@ -63,7 +63,7 @@ async def test_two_reasons_are_one_pair(sales: httpx.AsyncClient, database: Data
 
 
 async def test_what_was_dismissed_is_not_proposed_again_for_the_same_reasons(
-    sales: httpx.AsyncClient, database: Database
+    sales: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database
 ) -> None:
     one = await customer(sales, email="ann@gmail.com", phone="+44 1632 960123")
     other = await customer(sales, email="bob@example.com", phone="+44 1632 960123")
@@ -72,6 +72,8 @@ async def test_what_was_dismissed_is_not_proposed_again_for_the_same_reasons(
     said = good(await sales.post(f"{URL}/{pair['id']}/dismiss"))
     assert (said["state"], said["dismissed_by"] is not None, said["reasons"]) == ("dismissed", True, ["same_phone"])
     assert good(await sales.post(f"{URL}/{pair['id']}/dismiss")) == said
+    (entry,) = good(await admin.get("/api/v1/audit", params={"action": "duplicate.dismiss"}))["items"]
+    assert (entry["actor"]["name"], entry["targets"]) == ("sales", sorted([one["id"], other["id"]]))
     await scanned(database)
     assert await open_pairs(sales) == []
     assert await walk(sales, URL, state="dismissed") == [pair["id"]]
