@@ -40,12 +40,15 @@ from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
+from crm.ledger import service as ledger
 from crm.log import configure as configure_log
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.people import service as people
+from crm.people.routes import router as people_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
@@ -61,6 +64,7 @@ API_ROUTERS: Sequence[Router] = (
     customers_router,
     customer_orders_router,
     profiles_router,
+    people_router,
     customer_activity_router,
     carts_router,
     orders_router,
@@ -126,9 +130,11 @@ def create_app(
         app.state.read_again = read_again
         try:
             async with (
+                ledger.watching(own, settings),
                 identities.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                people.at_work(own),
                 worker.running(wanted=work_inbox),
             ):
                 yield

@@ -18,7 +18,7 @@ ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 FEATURES = {
     "activity", "auth", "connections", "customers", "events", "idempotency", "identities", "inbox", "interactions",
-    "orders", "privacy", "products", "profiles", "rate_limits",
+    "ledger", "orders", "people", "privacy", "products", "profiles", "rate_limits",
 }  # fmt: skip
 #: They join the parts: whole features are theirs to see.
 COMPOSITION = {"app", "bench", "cli", "connectors", "contracts", "ops", "sample"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from crm.activity import checking, mapping, projection, projector, queries
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
 from crm.activity.checking import Compared
 from crm.activity.documents import Activity
+from crm.activity.forgetting import disclose, forget
 from crm.activity.schemas import ActivityOut, CartOut, CartState
 from crm.clock import now
 from crm.customers import service as customers
@@ -19,7 +20,7 @@ from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest
 from crm.identity import Principal, Role
 
-__all__ = ["Compared"]  # what callers get
+__all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
 
 _TICK: Final = timedelta(milliseconds=1)
 
@@ -85,11 +86,6 @@ async def carts(
         else:
             _tell_soon(found.id, moment)
     return Page(items, page.next_cursor, page.count)
-
-
-async def forget(customer_id: str, *, session: Any = None) -> None:
-    """Remove what is stored of a customer's activity."""
-    await Activity.stored().delete_many(queries.of_customers([customer_id]).filter, session=session)
 
 
 async def catch_up() -> None:

@@ -36,6 +36,7 @@ async def create_or_fill_in(
 
     Raises:
         InvalidInput: It has neither an external id nor an e-mail.
+        Erased: It is somebody who was erased; a list that is imported does not say how old it is.
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
@@ -44,6 +45,7 @@ async def create_or_fill_in(
     for _ in range(_ROUNDS):
         found = await _find(new, phone_region)
         if found is None:
+            await service.refuse_erased(new, phone_region)
             try:
                 return (await service.create(principal, new, phone_region=phone_region)).id, "created"
             except AlreadyExists:

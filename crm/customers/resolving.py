@@ -24,7 +24,10 @@ from crm.customers.mapping import blank, with_keys
 from crm.customers.schemas import CustomerRef
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, CrmError, InvalidInput, Unavailable
+from crm.errors import AlreadyExists, CrmError, Erased, InvalidInput, Unavailable
+from crm.ledger import service as ledger
+from crm.ledger.service import Known
+from crm.person import Person
 
 #: Each round loses only to somebody who made progress, so a few are enough.
 _ROUNDS: Final = 20
@@ -40,6 +43,8 @@ class Naming:
         source: The sending system, whose ids external ids are.
         ref: How it names the customer.
         addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
+        at: When what names the customer happened: somebody who was erased later is not found, completed or created.
+            None where nothing says so: then somebody who was erased is not created.
         nameless_id: Id of a new customer of whom nothing unique is known (a telephone at most), the same whenever this
             is asked again; None is a new one each time.
     """
@@ -48,6 +53,7 @@ class Naming:
     ref: CustomerRef
     addresses: tuple[Mapping[str, Any], ...] = ()
     nameless_id: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +64,15 @@ class _Wanted:
     external: External | None
     email_key: str | None
     phone_key: str | None
+
+    def person(self) -> Person:
+        """The names, as the erasure ledger knows them."""
+        return Person(
+            customers=frozenset([self.naming.ref.id] if self.naming.ref.id else ()),
+            users=frozenset([self.external] if self.external else ()),
+            emails=frozenset([self.email_key] if self.email_key else ()),
+            phones=frozenset([self.phone_key] if self.phone_key else ()),
+        )
 
     @property
     def nameless_id(self) -> str | None:
@@ -231,10 +246,13 @@ async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = 
 async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
     """Look up, decide, write; what is missing from the answer has to be done again."""
     known = await _look_up(list(open_.values()))
+    gone = await ledger.known()
     answers: dict[int, str | CrmError] = {}
     chosen: dict[int, _Person] = {}
     for index, wanted in open_.items():
         try:
+            if gone is not None:
+                _refuse_erased(gone, wanted, known)
             chosen[index] = known.found_or_new(wanted)
         except CrmError as exc:
             answers[index] = exc
@@ -245,6 +263,17 @@ async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict
         if not isinstance(outcome, AlreadyExists | _Lost):
             answers[index] = outcome or person.id
     return answers
+
+
+def _refuse_erased(gone: Known, wanted: _Wanted, known: _Known) -> None:
+    """Refuse to bring somebody back.
+
+    Raises:
+        Erased: Whom it names was erased later than it happened; or where it has no time, and is nobody here.
+    """
+    at = wanted.naming.at
+    if gone.covers(wanted.person(), at) and (at is not None or wanted.naming.ref.id or known.find(wanted) is None):
+        raise Erased
 
 
 class _Lost(CrmError):

@@ -12,6 +12,16 @@ from crm.clock import now
 from crm.customers import claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
+from crm.customers.forgetting import (
+    disclose,
+    forget,
+    is_named_in,
+    leave,
+    of_system_behind,
+    person_of,
+    remains,
+    with_phone,
+)
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
@@ -22,6 +32,7 @@ from crm.database.query import Filter
 from crm.errors import (
     AlreadyExists,
     CrmError,
+    Erased,
     FieldError,
     Forbidden,
     InvalidInput,
@@ -29,12 +40,17 @@ from crm.errors import (
     StaleVersion,
 )
 from crm.identity import Principal, Role
+from crm.ledger import service as ledger
+from crm.person import Person
 
 log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
 _POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
-__all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+__all__ = [  # of the other files: for the features that push, and for people who are forgotten
+    "Found", "Learnt", "Naming", "Told", "disclose", "forget", "is_named_in", "leave", "of_system_behind",
+    "person_of", "remains", "resolve_many", "with_phone",
+]  # fmt: skip
 find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
@@ -54,9 +70,30 @@ async def create(
 
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
+        Erased: A system sends somebody who was erased. Staff may take them in again: they speak with them now.
     """
-    del principal  # the audit log will want it
+    if principal.kind == "key":
+        await refuse_erased(new, phone_region)
     return shape(await _insert(new, phone_region, customer_id))
+
+
+async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
+    """Refuse to create somebody from a record that does not say how old it is.
+
+    Raises:
+        Erased: It names somebody who was erased.
+    """
+    known = await ledger.known()
+    if known is None:
+        return
+    phone_key = contact.phone_key(new.phone, phone_region) if new.phone else None
+    person = Person(
+        emails=frozenset([contact.email_key(new.email)] if new.email else ()),
+        phones=frozenset([phone_key] if phone_key else ()),
+        users=frozenset((external.source, external.id) for external in new.external_ids),
+    )
+    if known.covers(person, None):
+        raise Erased
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -223,16 +260,6 @@ async def seen(latest: Mapping[str, Any]) -> None:
             raise error
         # A rule refuses the document as it is: it must not keep the others waiting.
         log.error("last_seen_at was refused", customer_id=list(latest)[place])
-
-
-async def remove(customer_id: str, *, session: Any = None) -> None:
-    """Remove the customer's own document; what belongs to it is the caller's part.
-
-    Raises:
-        NotFound: There is none of that id.
-    """
-    if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
-        raise NotFound("There is no such customer.")
 
 
 def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:

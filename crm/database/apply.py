@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bson import MinKey, json_util
 
 from crm.database.contract import CollectionContract, Contract
+from crm.database.driver import name_apart
 from crm.database.failures import driver_errors
 from crm.database.indexes import Index
-from crm.database.roles import RoleDefinition, UserDefinition, role_definitions, user_definitions, widened
+from crm.database.live import Live, look
+from crm.database.roles import (
+    RoleDefinition,
+    UserDefinition,
+    role_definitions,
+    roles_apart,
+    user_definitions,
+    widened,
+)
 from crm.errors import ContractDrift, NotConfigured
 
 if TYPE_CHECKING:
@@ -50,35 +59,6 @@ class Step:
         return f"{self.change} {self.what}" + (f": {self.why}" if self.why else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What the database has now."""
-
-    collections: Mapping[str, dict[str, Any]]
-    indexes: Mapping[str, dict[str, dict[str, Any]]]
-    roles: Mapping[str, dict[str, Any]]
-    users: Mapping[str, dict[str, Any]]
-
-
-async def look(db: DB) -> Live:
-    """Read what is live. Needs listCollections, listIndexes, viewRole and viewUser."""
-    with driver_errors():
-        collections = {c["name"]: c async for c in await db.list_collections()}
-        indexes = {
-            name: {i["name"]: dict(i) async for i in db[name].list_indexes()}
-            for name, info in collections.items()
-            if info["type"] == "collection" and not name.startswith("system.")
-        }
-        roles = await db.command("rolesInfo", 1, showPrivileges=True)
-        users = await db.command("usersInfo", 1)
-    return Live(
-        collections,
-        indexes,
-        {r["role"]: r for r in roles["roles"]},
-        {u["user"]: u for u in users["users"]},
-    )
-
-
 async def plan(db: DB, contract: Contract, passwords: Mapping[str, str] | None = None) -> list[Step]:
     """The steps from what is live to what is declared; none when they agree.
 
@@ -87,18 +67,48 @@ async def plan(db: DB, contract: Contract, passwords: Mapping[str, str] | None =
         contract: What is declared.
         passwords: Password of each MongoDB user that may have to be created, by user name.
     """
+    # What lies beside comes first: our users are given its roles.
+    steps = await _steps_apart(db, contract.apart) if contract.apart else []
+    roles, users = role_definitions(contract, db.name), user_definitions(contract, db.name)
     live = await look(db)
+    steps += _data_steps(contract, live)
+    for collection in contract.collections:
+        steps += _view_steps(collection, live)
+    for role in roles:
+        steps += _role_steps(role, live, db.name)
+    for user in users:
+        steps += _user_steps(user, live, passwords or {})
+    steps += _foreign_steps(contract, live, roles, users)
+    return steps
+
+
+async def _steps_apart(db: DB, contract: Contract) -> list[Step]:
+    """The steps for the database beside ours; it has no users of its own."""
+    beside: DB = db.client[name_apart(db.name)]
+    roles = roles_apart(contract)
+    live = await look(beside)
+    steps = _data_steps(contract, live)
+    for role in roles:
+        steps += _role_steps(role, live, beside.name)
+    steps += _foreign_steps(contract, live, roles, [])
+    return [_made_in(beside, step) for step in steps]
+
+
+def _made_in(beside: DB, step: Step) -> Step:
+    run = step.run
+
+    async def make(_db: DB) -> None:
+        if run is not None:
+            await run(beside)
+
+    return replace(step, what=f"{step.what} of {beside.name}", run=make if run else None)
+
+
+def _data_steps(contract: Contract, live: Live) -> list[Step]:
     steps: list[Step] = []
     for collection in contract.collections:
         steps += _collection_steps(collection, live)
         steps += _index_steps(collection.name, contract, live)
-    for collection in contract.collections:
-        steps += _view_steps(collection, live)
-    for role in role_definitions(contract, db.name):
-        steps += _role_steps(role, live, db.name)
-    for user in user_definitions(db.name):
-        steps += _user_steps(user, live, passwords or {})
-    steps += _foreign_steps(contract, live, db.name)
     return steps
 
 
@@ -123,17 +133,19 @@ async def check(db: DB, contract: Contract) -> list[Step]:
     return await plan(db, contract)
 
 
-def _foreign_steps(contract: Contract, live: Live, database: str) -> Iterator[Step]:
+def _foreign_steps(
+    contract: Contract, live: Live, roles: Sequence[RoleDefinition], users: Sequence[UserDefinition]
+) -> Iterator[Step]:
     """What somebody else made: it may be meant, but nobody should overlook it."""
     ours = {c.name for c in contract.collections} | {c.view.name for c in contract.collections if c.view}
     for name in sorted(live.collections.keys() - ours):
         if not name.startswith("system."):
             yield Step(Change.FOREIGN, f"{live.collections[name]['type']} {name}", "not declared")
-    for name in sorted(live.roles.keys() - {r.name for r in role_definitions(contract, database)}):
+    for name in sorted(live.roles.keys() - {r.name for r in roles}):
         yield Step(Change.FOREIGN, f"role {name}", "not declared")
-    for name in sorted(live.users.keys() - {u.name for u in user_definitions(database)}):
-        roles = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
-        yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {roles or 'no role'}")
+    for name in sorted(live.users.keys() - {u.name for u in users}):
+        granted = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
+        yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {granted or 'no role'}")
 
 
 def _collection_steps(contract: CollectionContract, live: Live) -> Iterator[Step]:

@@ -43,6 +43,16 @@ def latest_of(identity_ids: Sequence[str], position: Position | None, limit: int
     return beyond(of_identities(identity_ids), "-occurred_at", position, limit)
 
 
+def latest_about(identity_ids: Sequence[str], position: Position | None, limit: int) -> Query:
+    """The latest messages that say who some identities are, behind a position in time."""
+    return beyond(about_identities(identity_ids), "-occurred_at", position, limit)
+
+
+def identities_behind(after: str, limit: int) -> Query:
+    """Whose the events are whose identities' ids come next; the index alone answers it."""
+    return Query({"identity_id": {"$gt": after}}, (("identity_id", 1),), limit, ("identity_id",))
+
+
 def commerce_of(identity_ids: Sequence[str], since: datetime, limit: int) -> Query:
     """The latest that some identities did with carts and orders, from a time on."""
     filter_ = {"identity_id": _one_of(identity_ids), "retention": "commerce", "occurred_at": {"$gte": since}}
@@ -91,6 +101,11 @@ def reject_by_id(reject_id: str) -> Query:
 def rejects_by_ids(reject_ids: Sequence[str]) -> Filter:
     """Several rejected messages."""
     return {"_id": {"$in": list(reject_ids)}}
+
+
+def raw_behind(after: str, limit: int) -> Query:
+    """The rejected messages whose ids come next."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit)
 
 
 def rejects_behind(code: str | None, position: Position | None, limit: int) -> Query:

@@ -19,10 +19,12 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.errors import AlreadyExists, CrmError, NotFound, Unmappable
 from crm.events import queries
 from crm.events.documents import LONGEST_RAW, EventReject
+from crm.events.forgetting import whom
 from crm.events.messages import Message, MessageType, Rejected, Sender
 from crm.events.schemas import LONGEST_MESSAGE_ID, RejectedReplayOut, RejectOut
 from crm.events.tracking import track
 from crm.identity import Principal, Role
+from crm.ledger import service as ledger
 
 log = structlog.get_logger("crm.events")
 
@@ -53,6 +55,7 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
     moment = now()
     kept = 0
     try:
+        rejected = await _of_living(sender, rejected)
         count = await _counted(database)
         room = min(MOST_OF_A_REQUEST, max(0, MOST_KEPT - count.kept))
         rows = {row["_id"]: row for row in (_row(sender, one, moment) for one in rejected[:room])}
@@ -66,6 +69,12 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
     if kept < len(rejected):
         log.warning("rejected messages were not kept", key_id=sender.key_id, messages=len(rejected) - kept)
     return kept
+
+
+async def _of_living(sender: Sender, rejected: Sequence[Rejected]) -> Sequence[Rejected]:
+    """Those that name nobody who was erased."""
+    known = await ledger.known()
+    return rejected if known is None else [r for r in rejected if not known.covers(whom(r.raw, sender.source), None)]
 
 
 async def page_of_rejects(principal: Principal, code: str | None, request: PageRequest) -> Page[RejectOut]:

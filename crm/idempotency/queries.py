@@ -24,6 +24,16 @@ def of_customer(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
+def answers_for(customer_id: str) -> Query:
+    """The same, to read."""
+    return Query(of_customer(customer_id))
+
+
+def behind(after: str, limit: int) -> Query:
+    """The requests whose ids come next: only whom their answers speak of."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("customer_id",))
+
+
 def begun(fingerprint: str, lease: str, until: datetime, now: datetime) -> Update:
     """A run begins; whoever held the lease before cannot write any more."""
     return {

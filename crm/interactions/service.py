@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
@@ -12,7 +10,10 @@ from crm.errors import InvalidInput, NotFound, StaleVersion
 from crm.identity import Principal
 from crm.interactions import queries
 from crm.interactions.documents import Interaction
+from crm.interactions.forgetting import disclose, forget
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
+
+__all__ = ["disclose", "forget"]  # of people who are forgotten
 
 
 async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
@@ -116,11 +117,6 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
     """A customer's latest interactions behind a position in time."""
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
-
-
-async def remove_all(customer_id: str, *, session: Any) -> int:
-    """Remove all interactions with a customer; returns how many there were."""
-    return await Interaction.stored().delete_many(queries.of_customer(customer_id), session=session)
 
 
 async def _require(interaction_id: str) -> Interaction:

@@ -19,13 +19,17 @@ from crm.identity import Principal
 from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
+from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
-__all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
+__all__ = [  # what callers give and get, and of people who are forgotten
+    "Compared", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind", "person_of",
+    "pushed_as", "remains",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

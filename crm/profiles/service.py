@@ -1,20 +1,17 @@
-"""What concerns the whole customer: the timeline, and the end."""
+"""What concerns the whole customer: totals that are settled, and the timeline."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
 from itertools import chain
-from typing import Any, get_args
+from typing import get_args
 
-from crm.activity import service as activity
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
-from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
 from crm.events import service as events
-from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
@@ -62,31 +59,6 @@ async def read_timeline(
     )
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
-
-
-async def delete(principal: Principal, customer_id: str) -> None:
-    """Remove a customer for good: the record, the interactions, the browsing events and the answers kept for repeats.
-
-    Orders stay for the books: detached, without addresses and notes. Events and identities go first and outside the
-    transaction, for which there may be too many; interrupted, the call can be made again. Identities are marked as
-    erased, so that a browser that goes on sending leaves no trace.
-
-    Raises:
-        NotFound: There is no such customer.
-        Forbidden: MongoDB refuses the role, whatever route let it through.
-    """
-    del principal
-    await customers.require(customer_id)
-    await events.remove_all([customer_id, *await identities.forget(customer_id)])
-
-    async def together(session: Any) -> None:
-        await customers.remove(customer_id, session=session)
-        await orders.detach_all(customer_id, session=session)
-        await interactions.remove_all(customer_id, session=session)
-        await activity.forget(customer_id, session=session)
-        await idempotency.forget(customer_id, session=session)
-
-    await driver.run_transaction(together)
 
 
 async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:

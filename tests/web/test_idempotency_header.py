@@ -85,7 +85,13 @@ def test_opting_in_keeps_who_may_call() -> None:
 @pytest.fixture(scope="module")
 def operations() -> dict[str, dict[str, Any]]:
     """Operation → what OpenAPI says of it."""
-    app = create_app(Settings(mongodb_uri="mongodb://nowhere.test", jwt_secret=secrets.token_urlsafe(48)))
+    app = create_app(
+        Settings(
+            mongodb_uri="mongodb://nowhere.test",
+            jwt_secret=secrets.token_urlsafe(48),
+            erasure_key=secrets.token_urlsafe(48),
+        )
+    )
     paths = describe(app)["paths"]
     return {f"{method.upper()} {path}": said for path, methods in paths.items() for method, said in methods.items()}
 

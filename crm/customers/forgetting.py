@@ -1,0 +1,107 @@
+"""A customer's own record: whom it names, what is told of it, and its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crm.clock import now
+from crm.customers import queries
+from crm.customers.documents import Customer
+from crm.errors import NotFound
+from crm.ledger.service import Known
+from crm.person import Person, Remains, Tell
+
+
+async def person_of(customer_id: str) -> Person:
+    """The names that a customer's record has.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    row = await Customer.stored().find_one(queries.by_id(customer_id))
+    if row is None:
+        raise NotFound("There is no such customer.")
+    return _named(row)
+
+
+async def forget(person: Person) -> None:
+    """Remove the records."""
+    if person.customers:
+        await Customer.stored().delete_many(queries.by_ids(sorted(person.customers)).filter)
+
+
+async def disclose(person: Person, tell: Tell) -> None:
+    """Tell the records: profile, addresses, consents, totals."""
+    for customer_id in sorted(person.customers):
+        if row := await Customer.stored().find_one(queries.by_id(customer_id)):
+            await tell("customer", [row])
+
+
+async def remains(known: Known, after: str, limit: int) -> Remains:
+    """Customers who were erased and are there all the same: somebody restored an old copy.
+
+    Who goes by a name of theirs and came after the erasure is somebody who came back, and stays.
+    """
+    rows = await Customer.stored().find(queries.behind(after, limit))
+    found = Remains(count=len(rows), last=rows[-1]["_id"] if len(rows) == limit else None)
+    for row in rows:
+        own = Person(customers=frozenset([row["_id"]]))
+        named = _named(row)
+        if known.covers(own, None) or known.covers(_without_id(named), row["created_at"]):
+            found.people.append(named)
+    return found
+
+
+async def is_named_in(customer_id: str, text: str) -> bool:
+    """Whether a text names a customer: by e-mail, telephone, first or last name.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    row = await Customer.stored().find_one(queries.by_id(customer_id))
+    if row is None:
+        raise NotFound("There is no such customer.")
+    names = (row.get(name) for name in ("email", "phone", "first_name", "last_name"))
+    return any(name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in names)
+
+
+async def leave(customer_id: str, source: str) -> None:
+    """Know a customer no longer by a system's ids."""
+    await Customer.stored().update_one(*queries.without_system(customer_id, source, now()))
+
+
+async def of_system_behind(source: str, after: str, limit: int) -> tuple[list[tuple[str, bool]], str | None]:
+    """Customers whom a system knows, of those whose ids come next, and whether another system knows them, too.
+
+    Returns:
+        Those, and the last id that was looked at; None when there is nothing behind.
+    """
+    rows = await Customer.stored().find(queries.behind(after, limit))
+    found = []
+    for row in rows:
+        systems = {external["source"] for external in row.get("external_ids") or ()}
+        if source in systems:
+            found.append((row["_id"], systems != {source}))
+    return found, rows[-1]["_id"] if len(rows) == limit else None
+
+
+async def with_phone(key: str, source: str) -> list[str]:
+    """The customers with a telephone of whom nothing is known that contradicts: no address, no id of that system."""
+    rows = await Customer.stored().find(queries.named_by_phone_keys([key]))
+    named = ((row["_id"], _named(row)) for row in rows)
+    return [id_ for id_, own in named if not own.emails and source not in {system for system, _ in own.users}]
+
+
+def _without_id(person: Person) -> Person:
+    return Person(emails=person.emails, phones=person.phones, users=person.users)
+
+
+def _named(row: Mapping[str, Any]) -> Person:
+    return Person(
+        customers=frozenset([row["_id"]]),
+        emails=frozenset([row["email_key"]] if row.get("email_key") else ()),
+        phones=frozenset([row["phone_key"]] if row.get("phone_key") else ()),
+        users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),
+    )
