@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 from crm.activity import service as activity
 from crm.activity.routes import customer_router as customer_activity_router
 from crm.activity.routes import router as carts_router
+from crm.audit.routes import router as audit_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
 from crm.config import Settings
@@ -75,6 +76,7 @@ API_ROUTERS: Sequence[Router] = (
     connections_router,
     inbox_router,
     privacy_router,
+    audit_router,
     customers_bulk_router,
     orders_bulk_router,
     products_bulk_router,
@@ -149,7 +151,8 @@ def create_app(
         return auth.recognise(credential, settings)
 
     def acting(app: ASGIApp) -> ASGIApp:
-        return ActingPrincipal(app, database=_database, recognise=recognise)
+        proxies = settings.trusted_proxies
+        return ActingPrincipal(app, database=_database, recognise=recognise, trusted_proxies=proxies)
 
     def surrounded(route: ASGIApp) -> ASGIApp:
         return RequestLog(acting(metrics.Metrics(route)))

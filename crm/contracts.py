@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from crm.activity.contract import CONTRACTS as ACTIVITY
+from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.customers.contract import CONTRACT as CUSTOMERS
@@ -39,6 +40,7 @@ _COLLECTIONS = (
     *AUTH,
     RATE_LIMITS,
     IDEMPOTENCY,
+    AUDIT,
 )
 
 

@@ -21,6 +21,8 @@ class Role(StrEnum):
     RESTORE = "restore"
 
 
+Kind = Literal["user", "key", "system", "anonymous"]
+
 STAFF_ROLES: Final = (Role.ADMIN, Role.SALES, Role.ANALYST)
 KEY_KINDS: Final = (Role.INGEST, Role.TRACKING)
 #: The roles a request can act as: the API holds a client for each.
@@ -36,12 +38,16 @@ class Principal:
         role: What they may do, in the API and in MongoDB.
         name: What colleagues see beside what this principal did.
         kind: How they were recognised.
+        address: Where the request comes from; None where there is none.
+        request_id: Of the request, as the log has it.
     """
 
     id: str
     role: Role
     name: str
-    kind: Literal["user", "key", "system", "anonymous"]
+    kind: Kind
+    address: str | None = None
+    request_id: str | None = None
 
 
 ANONYMOUS: Final = Principal(id="anonymous", role=Role.AUTH, name="anonymous", kind="anonymous")

@@ -22,7 +22,7 @@ from crm.config import Settings
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerRef
 from crm.database.driver import Database, acting_as
-from crm.identity import Role
+from crm.identity import SYSTEM, Role
 from tests.fixtures.api import PASSWORD, client_of, running
 from tests.fixtures.fake import on_mongomock
 
@@ -53,7 +53,7 @@ async def token(api: Litestar, mock: Database) -> str:
     """One member of staff, signed in over HTTP."""
     with acting_as(mock, Role.ADMIN):
         new = {"email": "Ada@Example.com", "name": "Ada", "role": "admin", "password": PASSWORD}
-        await auth.add_user(UserCreate.model_validate(new))
+        await auth.add_user(SYSTEM, UserCreate.model_validate(new))
     async with client_of(api) as client:
         answer = await client.post("/api/v1/auth/token", data={"username": "ada@EXAMPLE.com", "password": PASSWORD})
     body = answer.raise_for_status().json()
@@ -96,13 +96,13 @@ async def test_without_credentials_or_with_wrong_ones_nobody_gets_in(api: Litest
 
 async def test_a_key_works_until_it_is_revoked(api: Litestar, mock: Database) -> None:
     with acting_as(mock, Role.ADMIN):
-        key = await auth.add_key("ingest", "shop")
+        key = await auth.add_key(SYSTEM, "ingest", "shop")
     async with client_of(api, Authorization=f"Bearer {key.key}") as shop:
         body = (await shop.get("/api/v1/auth/me")).json()
         assert (body["role"], body["kind"], body["name"]) == ("ingest", "key", "shop")
         assert (await shop.delete("/api/v1/customers/cus_1")).status_code == 403
         with acting_as(mock, Role.ADMIN):
-            await auth.revoke_key(key.id)
+            await auth.revoke_key(SYSTEM, key.id)
         assert (await shop.get("/api/v1/auth/me")).status_code == 401
 
 

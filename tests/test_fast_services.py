@@ -18,7 +18,7 @@ from crm.customers.schemas import CustomerCreate, CustomerRef, CustomerUpdate
 from crm.database.driver import Acting, Database, act, acting_as, acting_within, present
 from crm.database.paging import PageRequest
 from crm.errors import AlreadyExists, InvalidInput, NotFound, NotSignedIn, OperatorError, StaleVersion, WrongCredentials
-from crm.identity import SYSTEM, Role
+from crm.identity import ANONYMOUS, SYSTEM, Role
 from crm.interactions import service as interactions
 from crm.products import service as products
 from crm.products.schemas import ProductPut
@@ -111,14 +111,14 @@ async def test_disabling_a_user_takes_the_token_back(fake_database: Database) ->
     settings = Settings(jwt_secret=secrets.token_urlsafe(48))
     with acting_as(fake_database, Role.ADMIN):
         new = {"email": "bob@example.com", "name": "Bob", "role": "sales", "password": PASSWORD}
-        user_id = await auth.add_user(UserCreate.model_validate(new))
-        token = (await auth.sign_in("bob@example.com", PASSWORD, "203.0.113.7", settings)).access_token
+        user_id = await auth.add_user(SYSTEM, UserCreate.model_validate(new))
+        token = (await auth.sign_in(ANONYMOUS, "bob@example.com", PASSWORD, "203.0.113.7", settings)).access_token
         assert (await auth.recognise(token, settings)).id == user_id
-        await auth.disable_user("BOB@example.com")
+        await auth.disable_user(SYSTEM, "BOB@example.com")
         with pytest.raises(NotSignedIn):
             await auth.recognise(token, settings)
         with pytest.raises(WrongCredentials):
-            await auth.sign_in("bob@example.com", PASSWORD, "203.0.113.7", settings)
+            await auth.sign_in(ANONYMOUS, "bob@example.com", PASSWORD, "203.0.113.7", settings)
 
 
 async def test_who_reaches_a_service_around_the_middleware_acts_as_nobody(fake_database: Database) -> None:

@@ -13,6 +13,8 @@ from crm.activity.checking import Compared
 from crm.activity.documents import Activity
 from crm.activity.forgetting import disclose, forget
 from crm.activity.schemas import ActivityOut, CartOut, CartState
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
@@ -36,7 +38,6 @@ async def read(principal: Principal, customer_id: str, *, abandoned_after: timed
     Raises:
         NotFound: There is no such customer.
     """
-    del principal
     moment = now()
     await customers.require(customer_id)
     with driver.acting_within(Role.INGEST):
@@ -47,6 +48,7 @@ async def read(principal: Principal, customer_id: str, *, abandoned_after: timed
     shown = with_its_cart(told or {}, *terms)
     if not alike(with_its_cart(stored or {}, *terms), shown):
         _tell_soon(customer_id, moment)
+    await audit.seen(principal, Action.CUSTOMER_ACTIVITY, customer_id)
     return mapping.shape(customer_id, shown)
 
 
@@ -66,7 +68,6 @@ async def carts(
     Raises:
         UnreadableRequest: No index serves this order.
     """
-    del principal
     moment = now()
     sort = queries.LISTINGS.choose({"state": state}, request.sort)
     earliest, latest = moment - KEPT, moment + _TICK
@@ -85,6 +86,7 @@ async def carts(
             items.append(mapping.shape_cart(found.id, shown))
         else:
             _tell_soon(found.id, moment)
+    await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in items), {"state": state})
     return Page(items, page.next_cursor, page.count)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.params import URLEncodedBody
 
 from crm.auth import service
 from crm.auth.schemas import PasswordForm, PrincipalOut, TokenOut
 from crm.identity import Role
 from crm.web.access import PUBLIC, allow
-from crm.web.client import client_address
+from crm.web.client import household
 from crm.web.dependencies import Caller, Configured
 
 
@@ -23,13 +21,13 @@ from crm.web.dependencies import Caller, Configured
     status_code=200,
 )
 async def sign_in(
-    request: Request[Any, Any, Any],
+    principal: Caller,
     settings: Configured,
     data: URLEncodedBody[PasswordForm],
 ) -> TokenOut:
     """The OAuth2 password form. Repeated failures are slowed down: 429 with Retry-After."""
-    address = client_address(request, settings)
-    return await service.sign_in(data.username, data.password[:1000], address, settings)
+    address = household(principal.address or "unknown")
+    return await service.sign_in(principal, data.username, data.password[:1000], address, settings)
 
 
 @get("/me", operation_id="WhoAmI", summary="Who is signed in", opt=allow(*Role))

@@ -6,11 +6,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, TypeVar, cast
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.auth import passwords, queries, throttle, tokens
 from crm.auth.documents import ApiKey, SignInFailures, User
 from crm.auth.schemas import DEFAULT_SOURCE, KeyChange, KeyOut, KeyTerms, NewKey, TokenOut, UserCreate, WriteKey
@@ -37,13 +40,14 @@ _believed: dict[tuple[int, str], tuple[float, Known]] = {}
 _asked: dict[tuple[int, str], asyncio.Task[Known]] = {}
 
 
-async def sign_in(email: str, password: str, address: str, settings: Settings) -> TokenOut:
+async def sign_in(principal: Principal, email: str, password: str, address: str, settings: Settings) -> TokenOut:
     """Exchange an e-mail and password for a token.
 
     Args:
+        principal: Nobody yet, and where the request came from.
         email: As typed.
         password: As typed.
-        address: Where the request came from.
+        address: What failures are counted by.
         settings: For the signing key.
 
     Raises:
@@ -61,7 +65,11 @@ async def sign_in(email: str, password: str, address: str, settings: Settings) -
     user = await User.fetch(queries.user_by_email(key))
     right = await passwords.verify(password, user.password_hash if user else None)
     if user is None or not right or user.disabled_at is not None:
+        reason = "unknown" if user is None else "disabled" if right else "password"
+        await audit.record(principal, Action.SIGN_IN_FAILED, (user and user.id,), {"reason": reason})
         raise WrongCredentials("The e-mail and password do not belong together.")
+    signed_in = replace(principal, id=user.id, role=Role(user.role), name=user.name, kind="user")
+    await audit.record(signed_in, Action.SIGNED_IN, user.id)
     await SignInFailures.stored().delete_one(queries.failure(by_email))
     await SignInFailures.stored().update_one(queries.failure(by_address), queries.not_failed())
     token = tokens.issue(
@@ -133,7 +141,7 @@ def _forget() -> None:
     _asked.clear()
 
 
-async def add_user(new: UserCreate) -> str:
+async def add_user(principal: Principal, new: UserCreate) -> str:
     """Store a new member of staff; returns the id.
 
     Raises:
@@ -150,35 +158,36 @@ async def add_user(new: UserCreate) -> str:
             "updated_at": moment,
         }
     )
-    try:
-        await user.add()
-    except AlreadyExists:
-        raise AlreadyExists("There is a user with this e-mail already.") from None
+    async with audit.around(principal, Action.USER_CREATE, user.id, {"role": new.role}):
+        try:
+            await user.add()
+        except AlreadyExists:
+            raise AlreadyExists("There is a user with this e-mail already.") from None
     return user.id
 
 
-async def set_password(email: str, password: str) -> None:
+async def set_password(principal: Principal, email: str, password: str) -> None:
     """Give a user a new password; ends what is signed in with the old one, and lets a disabled user in again.
 
     Raises:
         NotFound: There is no such user.
     """
-    query = queries.user_by_email(contact.email_key(email))
+    user_id = await _user_with(email)
     update = queries.password_set(await passwords.hash_password(password), now())
-    if await User.change(query.filter, update) is None:
-        raise NotFound("There is no user with this e-mail.")
+    async with audit.around(principal, Action.USER_PASSWORD, user_id):
+        await User.change(queries.user_by_id(user_id).filter, update)
     _forget()
 
 
-async def disable_user(email: str) -> None:
+async def disable_user(principal: Principal, email: str) -> None:
     """Refuse a user from now on.
 
     Raises:
         NotFound: There is no such user.
     """
-    query = queries.user_by_email(contact.email_key(email))
-    if await User.change(query.filter, queries.disabled(now())) is None:
-        raise NotFound("There is no user with this e-mail.")
+    user_id = await _user_with(email)
+    async with audit.around(principal, Action.USER_DISABLE, user_id):
+        await User.change(queries.user_by_id(user_id).filter, queries.disabled(now()))
     _forget()
 
 
@@ -187,7 +196,7 @@ async def list_users() -> list[tuple[str, str, str, datetime | None]]:
     return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
 
 
-async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
+async def add_key(principal: Principal, kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
     """Make an API key (``ingest`` or ``tracking``). The key itself is in the answer and nowhere else."""
     key = f"{KEY_PREFIX}{kind}_{secrets.token_urlsafe(32)}"
     moment = now()
@@ -205,38 +214,54 @@ async def add_key(kind: str, name: str, terms: KeyTerms | None = None) -> NewKey
             "updated_at": moment,
         }
     )
-    await stored.add()
+    async with audit.around(principal, Action.KEY_CREATE, stored.id, {"kind": kind}):
+        await stored.add()
     return NewKey(id=stored.id, kind=stored.kind, name=name, source=fields["source"], key=key)
 
 
-async def change_key(key_id: str, change: KeyChange) -> KeyOut:
+async def change_key(principal: Principal, key_id: str, change: KeyChange) -> KeyOut:
     """Give a key other terms; a running service heeds them within a second.
 
     Raises:
         NotFound: There is no such key.
     """
     fields = {name: getattr(change, name) for name in change.model_fields_set}
-    changed = await ApiKey.change(queries.key_by_id(key_id).filter, queries.key_changed(fields, now()))
-    if changed is None:
-        raise NotFound("There is no such key.")
+    await _require_key(key_id)
+    async with audit.around(principal, Action.KEY_UPDATE, key_id, {"fields": ", ".join(sorted(fields))}):
+        changed = await ApiKey.change(queries.key_by_id(key_id).filter, queries.key_changed(fields, now()))
     _forget()
-    return _shown(changed)
+    return _shown(changed or await _require_key(key_id))
 
 
-async def revoke_key(key_id: str) -> None:
+async def revoke_key(principal: Principal, key_id: str) -> None:
     """Refuse a key from now on.
 
     Raises:
         NotFound: There is no such key.
     """
-    if await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now())) is None:
-        raise NotFound("There is no such key.")
+    await _require_key(key_id)
+    async with audit.around(principal, Action.KEY_REVOKE, key_id):
+        await ApiKey.change(queries.key_by_id(key_id).filter, queries.revoked(now()))
     _forget()
 
 
 async def list_keys() -> list[KeyOut]:
     """Every key, the oldest first."""
     return [_shown(key) for key in await ApiKey.fetch_all(queries.all_keys())]
+
+
+async def _user_with(email: str) -> str:
+    user = await User.fetch(queries.user_by_email(contact.email_key(email)))
+    if user is None:
+        raise NotFound("There is no user with this e-mail.")
+    return user.id
+
+
+async def _require_key(key_id: str) -> ApiKey:
+    key = await ApiKey.fetch(queries.key_by_id(key_id))
+    if key is None:
+        raise NotFound("There is no such key.")
+    return key
 
 
 def _shown(key: ApiKey) -> KeyOut:

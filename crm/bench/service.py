@@ -22,7 +22,7 @@ from crm.auth.schemas import UserCreate
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer
 from crm.errors import OperatorError
-from crm.identity import Role
+from crm.identity import ANONYMOUS, SYSTEM, Role
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
 from crm.processes import dies_with_parent, free_port, resident_bytes
@@ -106,9 +106,9 @@ async def _prepare(root_uri: str, settings: Settings) -> tuple[str, str]:
     await provision(root_uri, settings)
     email, password = "bench@example.com", secrets.token_urlsafe(16)
     async with administration(root_uri, settings):
-        await auth.add_user(UserCreate(email=email, name="Bench", role="admin", password=password))
-        token = await auth.sign_in(email, password, HOST, settings)
-        return (await auth.add_key("ingest", "bench")).key, token.access_token
+        await auth.add_user(SYSTEM, UserCreate(email=email, name="Bench", role="admin", password=password))
+        token = await auth.sign_in(ANONYMOUS, email, password, HOST, settings)
+        return (await auth.add_key(SYSTEM, "ingest", "bench")).key, token.access_token
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,7 @@ import typer
 
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer, running_uri
+from crm.identity import Principal, Role
 from crm.ops.secrets import DemoSecrets
 
 MongodbUri = Annotated[
@@ -21,6 +25,15 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Use the embedded MongoDB of this directory.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def operator() -> Principal:
+    """Who acts at the command line: whoever has a shell and the database's credentials, by their name on this host."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container, users often have a number only
+        user = f"uid {os.getuid()}"
+    return Principal(id="cli", role=Role.ADMIN, name=f"{user} on {socket.gethostname()}"[:200], kind="system")
 
 
 @contextmanager

@@ -11,13 +11,12 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from crm.cli.connection import DataDir, Json, MongodbUri
+from crm.cli.connection import DataDir, Json, MongodbUri, operator
 from crm.cli.sign_in import run_service, show_table
 from crm.connections import service
 from crm.connections.schemas import ConnectionCreate, ConnectionOut, ConnectionUpdate, SecretCreate
 from crm.database.paging import LARGEST_PAGE, PageRequest
 from crm.errors import FieldError, InvalidInput
-from crm.identity import SYSTEM
 from crm.inbox import service as inbox_service
 from crm.inbox.schemas import State
 
@@ -67,7 +66,7 @@ def add_connection(
         new = ConnectionCreate.model_validate(fields)
     except ValidationError as exc:
         raise _refusal(exc) from None
-    out = run_service(mongodb_uri, data_dir, lambda: service.create(SYSTEM, new))
+    out = run_service(mongodb_uri, data_dir, lambda: service.create(operator(), new))
     if as_json:
         # The secret itself only where it was made here: this is the one time that it can be seen.
         shown = out.model_dump(mode="json") | ({"secret": made} if made else {})
@@ -86,7 +85,7 @@ def list_connections(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, a
     async def all_of_them() -> list[ConnectionOut]:
         found, cursor = [], None
         while True:
-            page = await service.page(SYSTEM, PageRequest(limit=LARGEST_PAGE, cursor=cursor))
+            page = await service.page(operator(), PageRequest(limit=LARGEST_PAGE, cursor=cursor))
             found += page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -115,12 +114,12 @@ def rotate_secret(
     async def change() -> ConnectionOut:
         connection = await service.named(name)
         if secret is None:
-            return await service.remove_secret(SYSTEM, connection.id, remove or "")
+            return await service.remove_secret(operator(), connection.id, remove or "")
         try:
             new = SecretCreate(secret=secret)
         except ValidationError as exc:
             raise _refusal(exc) from None
-        return await service.add_secret(SYSTEM, connection.id, new)
+        return await service.add_secret(operator(), connection.id, new)
 
     live = len(run_service(mongodb_uri, data_dir, change).secrets)
     Console().print(f"{name} accepts {live} secret{'s' if live > 1 else ''} now.", highlight=False)
@@ -137,7 +136,7 @@ def disable_connection(
 
     async def change() -> None:
         connection = await service.named(name)
-        await service.update(SYSTEM, connection.id, ConnectionUpdate(disabled=not enable), connection.version)
+        await service.update(operator(), connection.id, ConnectionUpdate(disabled=not enable), connection.version)
 
     run_service(mongodb_uri, data_dir, change)
     Console().print("Enabled." if enable else "Disabled.", highlight=False)
@@ -156,7 +155,7 @@ def list_deliveries(
     if state not in known:
         raise InvalidInput.at("--state", f"One of {', '.join(known)}.")
     page = run_service(
-        mongodb_uri, data_dir, lambda: inbox_service.page(SYSTEM, known[state], None, PageRequest(limit=limit))
+        mongodb_uri, data_dir, lambda: inbox_service.page(operator(), known[state], None, PageRequest(limit=limit))
     )
     columns = ("id", "connection_id", "topic", "resource", "received_at", "attempts", "reason", "detail")
     show_table(columns, [tuple(getattr(one, name) for name in columns) for one in page.items], as_json)
@@ -177,8 +176,8 @@ def replay(
 
     async def again() -> int:
         if connection is not None:
-            return await inbox_service.replay_all(SYSTEM, (await service.named(connection)).id)
-        await inbox_service.replay(SYSTEM, delivery_id or "")
+            return await inbox_service.replay_all(operator(), (await service.named(connection)).id)
+        await inbox_service.replay(operator(), delivery_id or "")
         return 1
 
     Console().print(f"{run_service(mongodb_uri, data_dir, again)} to be carried out again.", highlight=False)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from crm.auth import service
 from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.errors import FieldError, InvalidInput
 from crm.ops.provision import administration
 
@@ -71,7 +71,7 @@ def add_user(
     password = _password(password_stdin)
     given = {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
     new = _read(UserCreate, given, "This user cannot be added:")
-    user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(new))
+    user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(operator(), new))
     Console().print(f"Added {user_id}.", highlight=False)
 
 
@@ -86,14 +86,14 @@ def set_password(
     password = _password(password_stdin)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput.at("password", f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    run_service(mongodb_uri, data_dir, lambda: service.set_password(email, password))
+    run_service(mongodb_uri, data_dir, lambda: service.set_password(operator(), email, password))
     Console().print("Set.", highlight=False)
 
 
 @users.command("disable")
 def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a member of staff from now on."""
-    run_service(mongodb_uri, data_dir, lambda: service.disable_user(email))
+    run_service(mongodb_uri, data_dir, lambda: service.disable_user(operator(), email))
     Console().print("Disabled.", highlight=False)
 
 
@@ -140,7 +140,7 @@ def add_key(
         "large_batches": large_batches,
     }
     terms = _read(KeyTerms, given, "This key cannot be added:")
-    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(kind.value, name, terms))
+    made = run_service(mongodb_uri, data_dir, lambda: service.add_key(operator(), kind.value, name, terms))
     if as_json:
         sys.stdout.write(made.model_dump_json() + "\n")
     else:
@@ -176,7 +176,7 @@ def change_key(
     if not given:
         raise InvalidInput("Say what to change; crm key change --help tells what there is.")
     change = _read(KeyChange, given, "This key cannot be changed so:")
-    show_keys([run_service(mongodb_uri, data_dir, lambda: service.change_key(key_id, change))], as_json)
+    show_keys([run_service(mongodb_uri, data_dir, lambda: service.change_key(operator(), key_id, change))], as_json)
 
 
 @keys.command("list")
@@ -188,7 +188,7 @@ def list_keys(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json:
 @keys.command("revoke")
 def revoke_key(key_id: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a key from now on (a running service notices within a second)."""
-    run_service(mongodb_uri, data_dir, lambda: service.revoke_key(key_id))
+    run_service(mongodb_uri, data_dir, lambda: service.revoke_key(operator(), key_id))
     Console().print("Revoked.", highlight=False)
 
 

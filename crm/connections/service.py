@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import structlog
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.connections import queries, signatures
 from crm.connections.documents import Connection, ConnectionSecrets
@@ -42,7 +44,6 @@ async def create(principal: Principal, new: ConnectionCreate, *, connection_id: 
     Raises:
         AlreadyExists: Another connection has this name or source.
     """
-    del principal
     moment = now()
     connection = Connection.from_row(
         {
@@ -61,7 +62,8 @@ async def create(principal: Principal, new: ConnectionCreate, *, connection_id: 
         await ConnectionSecrets.stored().insert(of_it.as_stored(), session=session)
 
     try:
-        await run_transaction(store)
+        async with audit.around(principal, Action.CONNECTION_CREATE, connection.id, {"kind": new.kind}):
+            await run_transaction(store)
     except AlreadyExists as exc:
         ours = await Connection.fetch(queries.by_id(connection.id))
         if ours is not None:
@@ -115,14 +117,14 @@ async def update(principal: Principal, connection_id: str, change: ConnectionUpd
         NotFound: There is none of that id.
         StaleVersion: Somebody changed it since that version.
     """
-    del principal
     present = await _require(connection_id)
     fields = change.model_dump(include=change.model_fields_set & {"shop", "currency"})
     if change.disabled is not None:
         fields["disabled_at"] = (present.disabled_at or now()) if change.disabled else None
-    found = await Connection.change(queries.at_version(connection_id, version), queries.changed(fields, now()))
-    if found is None:
-        raise StaleVersion("Somebody has changed this connection since; read it again.")
+    async with audit.around(principal, Action.CONNECTION_UPDATE, present.id, {"fields": ", ".join(sorted(fields))}):
+        found = await Connection.change(queries.at_version(connection_id, version), queries.changed(fields, now()))
+        if found is None:
+            raise StaleVersion("Somebody has changed this connection since; read it again.")
     return await _shown(found)
 
 
@@ -132,11 +134,10 @@ async def disable(principal: Principal, connection_id: str) -> None:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
+    present = await _require(connection_id)
     moment = now()
-    update_ = queries.changed({"disabled_at": moment}, moment)
-    if await Connection.change(queries.by_id(connection_id).filter, update_) is None:
-        raise NotFound("There is no such connection.")
+    async with audit.around(principal, Action.CONNECTION_UPDATE, present.id, {"fields": "disabled_at"}):
+        await Connection.change(queries.by_id(present.id).filter, queries.changed({"disabled_at": moment}, moment))
 
 
 async def add_secret(
@@ -148,17 +149,17 @@ async def add_secret(
         NotFound: There is no such connection.
         Conflict: It has this secret, or as many as it may.
     """
-    del principal
     present = await _require(connection_id)
     secret = _live(new.secret, now(), secret_id)
     wanted = queries.room_for_a_secret(connection_id, new.secret)
-    if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_added(secret))).matched:
-        known = await ConnectionSecrets.stored().find_one(queries.with_secret(connection_id, new.secret))
-        if known is not None and any(one["id"] == secret["id"] for one in known["secrets"]):
-            return await _shown(present)  # the same request again, after a crash
-        if known is not None:
-            raise Conflict(_HAS_IT, errors=(FieldError("/secret", _HAS_IT),))
-        raise Conflict(f"A connection has at most {MOST_SECRETS} secrets; remove one that is no longer used.")
+    async with audit.around(principal, Action.CONNECTION_SECRET_ADD, (present.id, secret["id"])):
+        if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_added(secret))).matched:
+            known = await ConnectionSecrets.stored().find_one(queries.with_secret(connection_id, new.secret))
+            if known is not None and any(one["id"] == secret["id"] for one in known["secrets"]):
+                return await _shown(present)  # the same request again, after a crash
+            if known is not None:
+                raise Conflict(_HAS_IT, errors=(FieldError("/secret", _HAS_IT),))
+            raise Conflict(f"A connection has at most {MOST_SECRETS} secrets; remove one that is no longer used.")
     return await _touched(connection_id)
 
 
@@ -169,13 +170,13 @@ async def remove_secret(principal: Principal, connection_id: str, secret_id: str
         NotFound: There is no such connection, or it has no such secret.
         Conflict: It is the only one.
     """
-    del principal
     shown = await _shown(await _require(connection_id))
     if all(secret.id != secret_id for secret in shown.secrets):
         raise NotFound("There is no such secret.")
     wanted = queries.another_secret_than(connection_id, secret_id)
-    if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_removed(secret_id))).matched:
-        raise Conflict("This is the connection's only secret; add another one first, or disable the connection.")
+    async with audit.around(principal, Action.CONNECTION_SECRET_REMOVE, (shown.id, secret_id)):
+        if not (await ConnectionSecrets.stored().update_one(wanted, queries.secret_removed(secret_id))).matched:
+            raise Conflict("This is the connection's only secret; add another one first, or disable the connection.")
     return await _touched(connection_id)
 
 

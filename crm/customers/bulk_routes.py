@@ -8,6 +8,8 @@ from typing import Any
 
 from litestar import Request, Router, post
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.customers import filling
 from crm.customers.schemas import CustomerCreate
 from crm.identity import Principal
@@ -29,6 +31,7 @@ async def send_customers(
     request: Request[Any, Any, Any], principal: Caller, settings: Configured
 ) -> ndjson.Exchange[CustomerCreate]:
     """Any number of lines. A customer is known by an external id or the e-mail; nothing that is there is changed."""
+    await audit.record(principal, Action.CUSTOMER_BULK)
     return ndjson.Exchange(
         request, CustomerCreate, _first_name_of, partial(_store, principal, settings.default_phone_region)
     )

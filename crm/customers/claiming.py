@@ -16,7 +16,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import addresses, claims, queries
+from crm.customers import addresses, claims, keys, queries
 from crm.customers.documents import Customer
 from crm.customers.mapping import blank, with_keys
 from crm.customers.resolving import External, Naming, resolve_many
@@ -89,8 +89,7 @@ class Found:
         self._by_external: dict[External, str] = {}
         for row in rows:
             self.rows[row["_id"]] = row
-            if "email_key" in row:
-                self._by_email[row["email_key"]] = row["_id"]
+            self._by_email |= dict.fromkeys(row.get("email_keys") or (), row["_id"])
             for external in row.get("external_ids") or ():
                 self._by_external[external["source"], external["id"]] = row["_id"]
 
@@ -109,11 +108,11 @@ class Found:
             return None
         return customer_id
 
-    def names(self, customer_id: str) -> tuple[str | None, list[External], bool]:
-        """A customer's e-mail key, external ids, and whether a trusted source has confirmed those."""
+    def names(self, customer_id: str) -> tuple[list[str], list[External], bool]:
+        """A customer's e-mail keys, external ids, and whether a trusted source has confirmed those."""
         row = self.rows[customer_id]
         external = [(e["source"], e["id"]) for e in row.get("external_ids") or ()]
-        return row.get("email_key"), external, "external_ids" not in claims.claimed(row)
+        return row.get("email_keys") or [], external, "external_ids" not in claims.claimed(row)
 
 
 async def find(
@@ -164,7 +163,7 @@ async def learn(
     writes = {
         customer_id: Write(
             queries.at_version(customer_id, found.rows[customer_id]["version"]),
-            queries.changed(with_keys(own, phone_region), moment),
+            queries.changed(with_keys(own, phone_region, found.rows[customer_id]), moment),
         )
         for customer_id, own in fields.items()
         if own
@@ -212,7 +211,8 @@ def changes(row: Row, said: Told, found: Found, *, trusted: bool) -> dict[str, A
     open_to = {name for name in claims.CLAIMABLE if trusted or name in unverified or not row.get(name)}
     confirmed: dict[str, Any] = {}
     wanted = {name: getattr(said, name) for name in _PERSONAL}
-    if said.email and found.with_email(said.email_key() or "") in {None, row["_id"]}:
+    key = said.email_key()
+    if key and found.with_email(key) in {None, row["_id"]} and not keys.is_former(row, key):
         wanted["email"] = said.email
     for name, value in wanted.items():
         if value and name in open_to:
@@ -241,7 +241,7 @@ def _known_before(found: Found, said: Told) -> str | None:
     """Who is meant, where a trusted source has said so before: nothing about their names is open."""
     key = said.email_key()
     holder = found.with_email(key) if key else None
-    if holder and "email" in claims.claimed(found.rows[holder]):
+    if holder and "email" in claims.claimed(found.rows[holder]) and not keys.is_former(found.rows[holder], key):
         return None
     return found.called(*said.external, confirmed=True) if said.external else holder
 
@@ -261,14 +261,10 @@ def _created(said: Told, found: Found, phone_region: str | None) -> Row | None:
     if not external and "email" not in fields:
         return None
     unverified = [name for name in claims.CLAIMABLE if name in fields or (name == "external_ids" and external)]
-    keyed = {name: value for name, value in with_keys(fields, phone_region).items() if value is not None}
-    lists = {
-        "external_ids": external,
-        "addresses": [dict(address) for address in addresses.missing((), said.addresses)],
-        "attributes": dict(said.attributes),
-        "unverified": unverified,
-    }
-    return {"_id": new_id("cus"), **blank(), **keyed, **lists}
+    fields["addresses"] = [dict(address) for address in addresses.missing((), said.addresses)]
+    keyed = {name: value for name, value in with_keys(fields, phone_region, {}).items() if value is not None}
+    others = {"external_ids": external, "attributes": dict(said.attributes), "unverified": unverified}
+    return {"_id": new_id("cus"), **blank(), **keyed, **others}
 
 
 async def _create(new: Mapping[int, Row]) -> set[int]:

@@ -28,6 +28,15 @@ EMAIL_HAS_ITS_KEY = Rule(
         ]
     },
 )
+EMAIL_KEYS_BEGIN_WITH_IT = Rule(
+    "email_key is the first of email_keys",
+    {
+        "$or": [
+            {"$not": ["$email_key"]},
+            {"$eq": ["$email_key", {"$first": {"$ifNull": ["$email_keys", []]}}]},
+        ]
+    },
+)
 PHONE_KEY_NEEDS_PHONE = Rule(
     "phone_key comes with phone", {"$or": [{"$not": ["$phone_key"]}, {"$gt": ["$phone", None]}]}
 )
@@ -81,6 +90,7 @@ CONTRACT = CollectionContract(
     document=Customer,
     rules=(
         EMAIL_HAS_ITS_KEY,
+        EMAIL_KEYS_BEGIN_WITH_IT,
         PHONE_KEY_NEEDS_PHONE,
         LAST_NAME_HAS_ITS_KEY,
         CAN_BE_KNOWN,
@@ -95,8 +105,8 @@ CONTRACT = CollectionContract(
     view=View(
         "customers_nopii",
         hides=(
-            "email", "email_key", "phone", "phone_key", "first_name", "last_name", "last_name_key", "addresses",
-            "attributes", "external_ids", "consents.wording",
+            "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "last_name_key",
+            "search_keys", "match_keys", "addresses", "attributes", "external_ids", "consents.wording",
         ),
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field
 
 from crm import contact
+from crm.customers import keys
 from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity
 from crm.database.documents import VersionedDocument
 from crm.database.ids import StoredSum
@@ -14,6 +15,8 @@ from crm.fields import Attributes, Currency, Identifier, Line, Moment, Phone, Ta
 
 #: One customer can have gone by many names; beyond these a new one is not noted.
 MOST_EXTERNAL_IDS: Final = 100
+EmailKey = Annotated[str, Field(max_length=contact.LONGEST_EMAIL, pattern=contact.EMAIL_KEY_PATTERN)]
+Key = Annotated[str, Field(min_length=1, max_length=keys.LONGEST_KEY)]
 
 
 class CurrencyTotals(BaseModel):
@@ -69,21 +72,27 @@ class Customer(VersionedDocument):
     Attributes:
         email: As typed.
         email_key: The one spelling under which it is unique (``crm.contact.email_key``).
+        email_keys: That key, then those of customers who were merged into this one: all are this customer's alone.
         phone: As typed.
         phone_key: E.164, where it can be told.
         last_name_key: Last name without accents and case, for the list by last name.
+        search_keys: What the search finds it by (``keys.py``).
+        match_keys: What another record of the same person would share with it (``keys.py``).
         external_ids: What other systems call this customer; each (source, id) belongs to one customer.
         unverified: The fields that a browser claimed and nobody confirmed (``claims.py``).
     """
 
     id: Annotated[str, Field(alias="_id", pattern=r"^cus_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
     email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
-    email_key: Annotated[str, Field(max_length=254, pattern=contact.EMAIL_KEY_PATTERN)] | None = None
+    email_key: EmailKey | None = None
+    email_keys: Annotated[list[EmailKey], Field(min_length=1, max_length=keys.MOST_EMAIL_KEYS)] | None = None
     phone: Phone | None = None
     phone_key: Annotated[str, Field(pattern=r"^\+[0-9]{4,15}$")] | None = None
     first_name: Line | None = None
     last_name: Line | None = None
     last_name_key: Annotated[str, Field(max_length=contact.LONGEST_NAME_KEY)] | None = None
+    search_keys: Annotated[list[Key], Field(min_length=1, max_length=keys.MOST_SEARCH_KEYS)] | None = None
+    match_keys: Annotated[list[Key], Field(min_length=1, max_length=keys.MOST_MATCH_KEYS)] | None = None
     addresses: Annotated[list[Address], Field(max_length=100)] = []
     tags: Annotated[list[Tag], Field(max_length=100)] = []
     attributes: Attributes = {}

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claims, queries, service
+from crm.customers import claims, keys, queries, service
 from crm.customers.documents import Customer
 from crm.customers.mapping import with_keys
 from crm.customers.schemas import Claimable, CustomerCreate
@@ -16,7 +16,7 @@ from crm.identity import Principal
 
 #: Each round loses only to somebody who made progress.
 _ROUNDS: Final = 8
-_POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
+_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 _NO_NAME: Final = (
     "Among many, a customer needs an external id or an e-mail: without one, sending the line again would make another."
 )
@@ -40,6 +40,7 @@ async def create_or_fill_in(
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
+    del principal
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
     for _ in range(_ROUNDS):
@@ -47,13 +48,13 @@ async def create_or_fill_in(
         if found is None:
             await service.refuse_erased(new, phone_region)
             try:
-                return (await service.create(principal, new, phone_region=phone_region)).id, "created"
+                return (await service.insert(new, phone_region)).id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)
         if not fields:
             return found.id, "unchanged"
-        update = queries.changed(with_keys(fields, phone_region), now())
+        update = queries.changed(with_keys(fields, phone_region, found.as_stored()), now())
         try:
             if await Customer.change(queries.at_version(found.id, found.version), update) is not None:
                 return found.id, "updated"
@@ -103,22 +104,27 @@ async def _find(new: CustomerCreate, phone_region: str | None) -> Customer | Non
             break
     if new.email is None or (found is not None and found.email and "email" not in (found.unverified or ())):
         return found
-    with_email = queries.email_filter(contact.email_key(new.email))
-    return await _meant(with_email, "email", phone_region, found=found)
+    key = contact.email_key(new.email)
+    return await _meant(queries.email_filter(key), "email", phone_region, found=found, email_key=key)
 
 
 async def _meant(
-    filter_: Filter, name: Claimable, phone_region: str | None, *, found: Customer | None = None
+    filter_: Filter,
+    name: Claimable,
+    phone_region: str | None,
+    *,
+    found: Customer | None = None,
+    email_key: str | None = None,
 ) -> Customer | None:
     """Who is found by a field, unless another is found already; who only claims it has it taken away."""
     holder = await Customer.fetch(Query(filter_, limit=1))
     if holder is None or (found is not None and holder.id == found.id):
         return found
     row = holder.as_stored()
-    if found is None and claims.leads(row, name):
+    if found is None and (claims.leads(row, name) or keys.is_former(row, email_key)):
         return holder
-    if name in claims.claimed(row) and claims.known_without(row, name):
+    if name in claims.claimed(row) and claims.known_without(row, name) and not keys.is_former(row, email_key):
         without: dict[str, Any] = {name: [] if name == "external_ids" else None}
-        fields = with_keys({**without, "unverified": claims.left(row, without) or None}, phone_region)
+        fields = with_keys({**without, "unverified": claims.left(row, without) or None}, phone_region, row)
         await Customer.change(queries.at_version(holder.id, holder.version), queries.changed(fields, now()))
     return found

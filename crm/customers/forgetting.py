@@ -101,7 +101,7 @@ def _without_id(person: Person) -> Person:
 def _named(row: Mapping[str, Any]) -> Person:
     return Person(
         customers=frozenset([row["_id"]]),
-        emails=frozenset([row["email_key"]] if row.get("email_key") else ()),
+        emails=frozenset(row.get("email_keys") or ()),
         phones=frozenset([row["phone_key"]] if row.get("phone_key") else ()),
         users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),
     )

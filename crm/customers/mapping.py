@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from crm import contact, money
+from crm.customers import keys
 from crm.customers.documents import Customer
 from crm.customers.schemas import Consent, CurrencyTotalsOut, CustomerOut, StatsOut
+
+#: The fields that keys are made of.
+KEYED: Final = frozenset({"email", "phone", "first_name", "last_name", "addresses"})
 
 
 def blank() -> dict[str, Any]:
@@ -23,15 +27,25 @@ def blank() -> dict[str, Any]:
     }
 
 
-def with_keys(fields: Mapping[str, Any], phone_region: str | None) -> dict[str, Any]:
-    """The fields with the keys that belong to those that are among them; a key goes when its field does."""
+def with_keys(fields: Mapping[str, Any], phone_region: str | None, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with the keys that follow from them and from what is stored; None where a key has nothing to go by.
+
+    Args:
+        fields: What is set, and unset by None.
+        phone_region: Country of phone numbers without a country code.
+        stored: The customer before, with all of ``KEYED`` and the keys; empty for one to be created.
+    """
     out = dict(fields)
     if "email" in fields:
         out["email_key"] = contact.email_key(fields["email"]) if fields["email"] else None
+        out["email_keys"] = keys.email_keys(out["email_key"], stored)
     if "phone" in fields:
         out["phone_key"] = contact.phone_key(fields["phone"], phone_region) if fields["phone"] else None
     if "last_name" in fields:
         out["last_name_key"] = contact.name_key(fields["last_name"]) if fields["last_name"] else None
+    if KEYED & fields.keys():
+        after = {**stored, **out}
+        out |= {"search_keys": keys.search_keys(after), "match_keys": keys.match_keys(after)}
     return out
 
 

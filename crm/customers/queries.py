@@ -45,9 +45,10 @@ def behind(after: str, limit: int) -> Query:
 
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
-    "version", "email", "email_key", "phone", "phone_key", "first_name", "last_name", "external_ids", "addresses",
-    "unverified",
+    "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
+    "addresses", "unverified",
 )  # fmt: skip
+_WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 
 
 def named_by_id(customer_ids: list[str]) -> Query:
@@ -64,7 +65,7 @@ def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
 
 def named_by_email_keys(keys: list[str]) -> Query:
     """The customers of some e-mail addresses."""
-    return Query({"email_key": {"$in": keys}}, projection=_NAMES)
+    return Query({"email_keys": {"$in": keys}}, projection=_NAMES)
 
 
 def named_by_phone_keys(keys: list[str]) -> Query:
@@ -91,7 +92,7 @@ def named_by_any(
     if customer_ids:
         ways.append({"_id": {"$in": list(customer_ids)}})
     if email_keys:
-        ways.append({"email_key": {"$in": list(email_keys)}})
+        ways.append({"email_keys": {"$in": list(email_keys)}})
     ways += (named_by_external_ids(source, list(ids)).filter for source, ids in external.items())
     return Query({"$or": ways}, projection=(*_NAMES, "attributes"))
 
@@ -103,7 +104,7 @@ def everyone() -> Filter:
 
 def email_filter(key: str) -> Filter:
     """Customers with an e-mail address: none or one."""
-    return {"email_key": key}
+    return {"email_keys": key}
 
 
 def phone_filter(key: str) -> Filter:
@@ -198,6 +199,23 @@ def stats_projected(stats: Mapping[str, Any], revision: int) -> UpdatePipeline:
     fields = {name: {"$literal": value} for name, value in for_storage(stats).items()}
     written = {**fields, "revision": {"$literal": revision + 1}, "last_seen_at": "$stats.last_seen_at"}
     return [{"$set": {"stats": {"$cond": [unchanged, written, "$stats"]}}}]
+
+
+def keys_behind(after: str, limit: int) -> Query:
+    """The customers whose ids come next, with their keys and what these follow from."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=_WITH_KEYS)
+
+
+def keys_of(customer_ids: Sequence[str]) -> Query:
+    """The same of some customers."""
+    return Query({"_id": {"$in": list(customer_ids)}}, projection=_WITH_KEYS)
+
+
+def rekeyed(keys: Mapping[str, Any]) -> Update:
+    """Set keys, unset those that are None. Not an edit: the version stays."""
+    there = {name: key for name, key in keys.items() if key is not None}
+    gone = dict.fromkeys(keys.keys() - there.keys(), "")
+    return {operator: fields for operator, fields in (("$set", there), ("$unset", gone)) if fields}
 
 
 def seen(at: datetime) -> Update:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from crm import contact
 from crm.clock import now
-from crm.customers import addresses, claims, queries
+from crm.customers import addresses, claims, keys, queries
 from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
 from crm.customers.mapping import blank, with_keys
 from crm.customers.schemas import CustomerRef
@@ -107,6 +107,10 @@ class _Person:
         # What this batch has learnt confirms it by another name.
         return not self.changed() and claims.leads(self.row, name)
 
+    def came_with(self, key: Any) -> bool:
+        """Whether it is the e-mail address of somebody who was merged into this customer, and so nobody's claim."""
+        return keys.is_former(self.row or {}, key)
+
     def own_ids(self) -> list[Mapping[str, str]]:
         """What other systems call it, by their own word."""
         stored = () if self.row is None or self.claims("external_ids") else self.row.get("external_ids") or ()
@@ -134,8 +138,7 @@ class _Known:
         person = self.by_id.setdefault(row["_id"], _Person(row["_id"], row))
         for external in row.get("external_ids") or ():
             self.by_external[external["source"], external["id"]] = person
-        if email_key := row.get("email_key"):
-            self.by_email[email_key] = person
+        self.by_email |= dict.fromkeys(row.get("email_keys") or (), person)
         if (phone_key := row.get("phone_key")) and person.leads("phone"):
             self.by_phone.setdefault(phone_key, person)
 
@@ -152,7 +155,8 @@ class _Known:
                 raise InvalidInput.at("/customer/id", "There is no such customer.") from None
         if (person := self.by_external.get(wanted.external or ("", ""))) and person.leads("external_ids"):
             return person
-        if (person := self.by_email.get(wanted.email_key or "")) and person.leads("email"):
+        person = self.by_email.get(wanted.email_key or "")
+        if person is not None and (person.leads("email") or person.came_with(wanted.email_key)):
             return person
         person = self.by_phone.get(wanted.phone_key) if wanted.phone_key else None
         if person is not None and not _contradict(wanted, person):
@@ -204,6 +208,8 @@ class _Known:
         other = known.get(key)
         if key is None or other is None:
             return key is not None
+        if other.came_with(key):
+            return False
         if other is person:
             return person.claims(name)
         if not other.claims(name) or name in other.fields or not claims.known_without(other.row or {}, name):
@@ -307,7 +313,10 @@ async def _write(people: list[_Person], phone_region: str | None) -> dict[str, C
 
 def _completion(person: _Person, phone_region: str | None, moment: datetime) -> Write:
     row = person.row or {}
-    fields = with_keys(person.fields, phone_region)
+    # Added, not set; the keys follow from all of them.
+    added = {"addresses": person.all_of("addresses", person.addresses)} if person.addresses else {}
+    fields = with_keys({**person.fields, **added}, phone_region, row)
+    fields.pop("addresses", None)
     external_ids = person.external_ids
     if "external_ids" in fields:  # one update cannot both set a list and add to it
         fields["external_ids"], external_ids = [*fields["external_ids"], *external_ids], []
@@ -318,9 +327,9 @@ def _completion(person: _Person, phone_region: str | None, moment: datetime) -> 
 
 
 def _row(person: _Person, phone_region: str | None) -> Row:
-    lists = {"external_ids": person.external_ids, "addresses": [dict(address) for address in person.addresses]}
-    fields = {name: value for name, value in with_keys(person.fields, phone_region).items() if value is not None}
-    return {"_id": person.id, **blank(), **fields, **lists}
+    known = {**person.fields, "addresses": [dict(address) for address in person.addresses]}
+    fields = {name: value for name, value in with_keys(known, phone_region, {}).items() if value is not None}
+    return {"_id": person.id, **blank(), **fields, "external_ids": person.external_ids}
 
 
 async def _look_up(wanted: Sequence[_Wanted]) -> _Known:

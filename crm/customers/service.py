@@ -8,8 +8,10 @@ from typing import Any, Final
 import structlog
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import claiming, queries
+from crm.customers import checking, claiming, queries
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.forgetting import (
@@ -46,7 +48,7 @@ from crm.person import Person
 log = structlog.get_logger("crm.customers")
 
 #: Which field a unique index speaks of.
-_POINTERS: Final = {"one_customer_per_email": "/email", "one_customer_per_external_id": "/external_ids"}
+_POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 __all__ = [  # of the other files: for the features that push, and for people who are forgotten
     "Found", "Learnt", "Naming", "Told", "disclose", "forget", "is_named_in", "leave", "of_system_behind",
     "person_of", "remains", "resolve_many", "with_phone",
@@ -55,6 +57,8 @@ find_named = claiming.find
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
+compare_keys = checking.compare
+repair_keys = checking.repair
 
 
 async def create(
@@ -74,7 +78,9 @@ async def create(
     """
     if principal.kind == "key":
         await refuse_erased(new, phone_region)
-    return shape(await _insert(new, phone_region, customer_id))
+    customer_id = customer_id or new_id("cus")
+    async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
+        return shape(await insert(new, phone_region, customer_id))
 
 
 async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
@@ -102,10 +108,8 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
-    found = await Customer.fetch(queries.by_id(customer_id))
-    if found is None:
-        raise NotFound("There is no such customer.")
+    found = await _require(customer_id)
+    await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
     return shape(found)
 
 
@@ -144,6 +148,7 @@ async def page(
     if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
+    await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
     return found.map(shape)
 
 
@@ -157,24 +162,24 @@ async def update(
         StaleVersion: Somebody changed it since that version.
         AlreadyExists: The e-mail or an external id belongs to somebody else.
     """
-    del principal
+    present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
     if "attributes" in fields:
-        present = await Customer.fetch(queries.by_id(customer_id))
-        stored = present.attributes if present else {}
         patch = fields["attributes"]
-        fields["attributes"] = {} if patch is None else merge_attributes(stored, patch)
-    fields = with_keys(fields, phone_region)
-    try:
-        found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
-    except AlreadyExists as exc:
-        raise _taken(exc) from exc
-    if found is None:
-        await require(customer_id)
-        raise StaleVersion("Somebody has changed this customer since; read it again.")
+        fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
+    named = {"fields": ", ".join(sorted(fields)), "version": version}
+    fields = with_keys(fields, phone_region, present.as_stored())
+    async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
+        try:
+            found = await Customer.change(queries.at_version(customer_id, version), queries.edited(fields, now()))
+        except AlreadyExists as exc:
+            raise _taken(exc) from exc
+        if found is None:
+            await require(customer_id)
+            raise StaleVersion("Somebody has changed this customer since; read it again.")
     return shape(found)
 
 
@@ -192,10 +197,14 @@ async def add_consent(
     Raises:
         NotFound: There is none of that id.
     """
+    await require(customer_id)
     key = key or new_id("con")
     entry = {**consent.model_dump(), "key": key}
-    found = await Customer.change(queries.without_consent(customer_id, key), queries.consent_given(entry, now()))
-    return await get(principal, customer_id) if found is None else shape(found)
+    given = {"channel": consent.channel, "status": consent.status}
+    async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
+        update = queries.consent_given(entry, now())
+        found = await Customer.change(queries.without_consent(customer_id, key), update)
+    return shape(found or await _require(customer_id))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:
@@ -287,14 +296,26 @@ def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:
     return queries.everyone()
 
 
-async def _insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+    """Store a new customer, for this feature's own ways to do so.
+
+    Raises:
+        AlreadyExists: The e-mail or an external id belongs to somebody already.
+    """
     moment = now()
-    fields = with_keys(new.model_dump(), phone_region)
+    fields = with_keys(new.model_dump(), phone_region, {})
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
     try:
         return await Customer.from_row(row).add_once()
     except AlreadyExists as exc:
         raise _taken(exc) from exc
+
+
+async def _require(customer_id: str) -> Customer:
+    found = await Customer.fetch(queries.by_id(customer_id))
+    if found is None:
+        raise NotFound("There is no such customer.")
+    return found
 
 
 def _taken(exc: AlreadyExists) -> AlreadyExists:

@@ -142,6 +142,18 @@ class Collection:
             return errors
         return {}
 
+    async def insert_in_order(self, documents: Sequence[Row]) -> tuple[int, CrmError | None]:
+        """Store one after the other up to the first that is refused; returns how many were, and why it was not."""
+        try:
+            with driver_errors():
+                await self.raw.insert_many(list(documents))
+        except CrmError as exc:
+            errors = refused_writes(exc.__cause__)
+            if errors is None:
+                raise
+            return next(iter(errors.items()))
+        return len(documents), None
+
     async def write_each(self, writes: Sequence[Write]) -> Written:
         """Make each change in one unordered batch: one that is refused does not harm its neighbours."""
         if len(writes) == 1:

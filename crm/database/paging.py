@@ -198,7 +198,7 @@ def _decode(cursor: str, sort: str) -> Position:
     except (ValueError, UnicodeError, binascii.Error, msgspec.MsgspecError):
         raise wrong from None
     # Every stored time is named …_at (or "at"); a text in its place would compare as less than every date.
-    expected = "t" if sort.endswith(("_at", "-at")) else "n" if sort.endswith("version") else "s"
+    expected = "t" if f"_{sort.lstrip('-')}".endswith("_at") else "n" if sort.endswith("version") else "s"
     if made_for != sort or kind != expected or not _storable(value):
         raise wrong
     return value, last_id

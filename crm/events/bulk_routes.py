@@ -8,6 +8,8 @@ from typing import Any
 
 from litestar import Request, Router, post
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.errors import CrmError
 from crm.events import service
 from crm.events.schemas import EventIn
@@ -29,6 +31,7 @@ async def store_many_events(
     request: Request[Any, Any, Any], principal: Caller, settings: Configured
 ) -> ndjson.Exchange[EventIn]:
     """Any number of lines, each an event; one that is there already is ``unchanged``."""
+    await audit.record(principal, Action.EVENT_BULK)
     return ndjson.Exchange(
         request,
         EventIn,

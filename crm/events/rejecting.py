@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.database import driver
 from crm.database.collection import Row
@@ -83,10 +85,11 @@ async def page_of_rejects(principal: Principal, code: str | None, request: PageR
     Raises:
         UnreadableRequest: No index serves this order.
     """
-    del principal
     sort = queries.REJECT_LISTINGS.choose({"code": code}, request.sort)
     filter_ = queries.every_reject() if code is None else queries.rejects_with(code)
-    return (await EventReject.page(filter_, sort, request)).map(_shape)
+    found = await EventReject.page(filter_, sort, request)
+    await audit.seen(principal, Action.REJECT_LIST, (reject.id for reject in found.items), {"code": code})
+    return found.map(_shape)
 
 
 async def replay(
@@ -99,7 +102,6 @@ async def replay(
         Unmappable: It is rejected again; ``reason`` is the code.
         InvalidInput: The database refuses it.
     """
-    del principal
     found = await EventReject.fetch(queries.reject_by_id(reject_id))
     if found is None:
         raise NotFound("There is no such rejected message.")
@@ -107,10 +109,11 @@ async def replay(
     read = read_again(sender, found.raw, found.type, found.received_at)
     if isinstance(read, Rejected):
         raise Unmappable(read.message, reason=read.code)
-    tracked = await track(sender, [read])
-    for refusal in tracked.refused.values():
-        raise refusal
-    await _mark([found.id])
+    async with audit.around(principal, Action.REJECT_REPLAY, found.id):
+        tracked = await track(sender, [read])
+        for refusal in tracked.refused.values():
+            raise refusal
+        await _mark([found.id])
     return _shape(found.model_copy(update={"replayed_at": now()}))
 
 
@@ -122,7 +125,7 @@ async def replay_all(
     Raises:
         Unavailable: The database is away; asking again goes on with what is left.
     """
-    del principal
+    await audit.record(principal, Action.REJECT_REPLAY)
     out = RejectedReplayOut(replayed=0, rejected=0)
     position: Position | None = None
     while found := await EventReject.fetch_all(queries.rejects_behind(code, position, _TOGETHER)):

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row
@@ -117,12 +119,13 @@ async def page(
     sort = queries.LISTINGS.choose(filters, request.sort)
     if customer_id is not None:
         ids = await identities.identities_of(customer_id)
-        page = await reading.page_of_identities(ids, sort, request)
-        return page.map(lambda row: rows.shape(row, customer_id))
-    if principal.role is Role.ANALYST:
+    elif principal.role is Role.ANALYST:
         raise Forbidden("Your role may not search by visitor.")
-    visitor = names.of_visitor(source or "", anonymous_id or "")
-    return (await reading.page_of_identities([visitor], sort, request)).map(rows.shape)
+    else:
+        ids = [names.of_visitor(source or "", anonymous_id or "")]
+    page = await reading.page_of_identities(ids, sort, request)
+    await audit.seen(principal, Action.EVENT_LIST, (customer_id if page.items else None,), filters)
+    return page.map(lambda row: rows.shape(row, customer_id))
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:

@@ -38,14 +38,13 @@ async def roots(customer_id: str) -> dict[str, str]:
     found = await customers.find_named([customer_id])
     if not found.exists(customer_id):
         return {}
-    email_key, external, confirmed = found.names(customer_id)
+    email_keys, external, confirmed = found.names(customer_id)
     users = [names.of_user(source, user_id) for source, user_id in external]
     if not confirmed:
         # Only claimed: a link that leads elsewhere goes before.
         whose = await owners(users)
         users = [user for user in users if whose.get(user, customer_id) == customer_id]
-    addresses = {names.of_email(email_key): "email"} if email_key else {}
-    return dict.fromkeys(users, "user") | addresses
+    return dict.fromkeys(users, "user") | dict.fromkeys(map(names.of_email, email_keys), "email")
 
 
 async def reached(customer_id: str, by_name: Iterable[str], limit: int) -> dict[str, Row]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.connections import service as connections
 from crm.connections.schemas import Shop
@@ -85,11 +87,11 @@ async def get(principal: Principal, delivery_id: str) -> DeliveryFull:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
     row = await Delivery.stored().find_one(queries.by_id(delivery_id))
     if row is None:
         raise NotFound("There is no such delivery.")
     text, encoding = _text(row["body"])
+    await audit.seen(principal, Action.DELIVERY_READ, delivery_id)
     return DeliveryFull.model_validate({**_shape(row).model_dump(), "body": text, "body_encoding": encoding})
 
 
@@ -100,18 +102,18 @@ async def replay(principal: Principal, delivery_id: str) -> DeliveryOut:
         NotFound: There is none of that id.
         Conflict: It is not dead.
     """
-    del principal
-    row = await Delivery.stored().find_and_update(queries.dead_one(delivery_id), queries.replayed(now()))
-    if row is None:
-        await _refuse(delivery_id)
-        raise Conflict("Only a dead delivery can be replayed.")
+    await _require(delivery_id)
+    async with audit.around(principal, Action.DELIVERY_REPLAY, delivery_id):
+        row = await Delivery.stored().find_and_update(queries.dead_one(delivery_id), queries.replayed(now()))
+        if row is None:
+            raise Conflict("Only a dead delivery can be replayed.")
     return _shape(row)
 
 
 async def replay_all(principal: Principal, connection_id: str) -> int:
     """Carry all dead deliveries of a connection out again; returns how many there were."""
-    del principal
     wanted = queries.of_connection(connection_id, "dead")
+    await audit.record(principal, Action.DELIVERY_REPLAY, connection_id)
     return await Delivery.stored().update_many(wanted, queries.replayed(now()))
 
 
@@ -122,10 +124,10 @@ async def discard(principal: Principal, delivery_id: str) -> None:
         NotFound: There is none of that id.
         Conflict: It is not dead.
     """
-    del principal
-    if not await Delivery.stored().delete_one(queries.dead_one(delivery_id)):
-        await _refuse(delivery_id)
-        raise Conflict("Only a dead delivery can be discarded.")
+    await _require(delivery_id)
+    async with audit.around(principal, Action.DELIVERY_DISCARD, delivery_id):
+        if not await Delivery.stored().delete_one(queries.dead_one(delivery_id)):
+            raise Conflict("Only a dead delivery can be discarded.")
 
 
 async def due(limit: int) -> list[str]:
@@ -193,7 +195,7 @@ async def bury(work: Work, reason: str, detail: str) -> None:
     await Delivery.stored().update_one(ours, queries.dead(reason, detail[:_LONGEST_DETAIL]))
 
 
-async def _refuse(delivery_id: str) -> None:
+async def _require(delivery_id: str) -> None:
     if await Delivery.stored().find_one(queries.without_body(queries.by_id(delivery_id))) is None:
         raise NotFound("There is no such delivery.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
@@ -49,7 +51,10 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             "updated_at": moment,
         }
     )
-    interaction = await interaction.add_once()
+    async with audit.around(
+        principal, Action.INTERACTION_CREATE, (interaction.id, new.customer_id), {"kind": new.kind}
+    ):
+        interaction = await interaction.add_once()
     try:
         await customers.require(new.customer_id)
     except NotFound:
@@ -68,8 +73,9 @@ async def get(principal: Principal, interaction_id: str) -> InteractionOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return _shape(await _require(interaction_id))
+    found = await _require(interaction_id)
+    await audit.seen(principal, Action.INTERACTION_READ, (found.id, found.customer_id))
+    return _shape(found)
 
 
 async def page(
@@ -78,12 +84,15 @@ async def page(
     """One page of the talks with a customer, the latest first, or of a colleague's tasks, the most urgent first."""
     if assignee == "me":
         assignee = principal.id
-    sort = queries.LISTINGS.choose({"customer_id": customer_id, "assignee": assignee, "status": status}, request.sort)
+    given = {"customer_id": customer_id, "assignee": assignee, "status": status}
+    sort = queries.LISTINGS.choose(given, request.sort)
     if customer_id is not None:
         chosen = queries.of_customer(customer_id)
     else:
         chosen = queries.tasks_of(assignee or "", status or "")
-    return (await Interaction.page(chosen, sort, request)).map(_shape)
+    found = await Interaction.page(chosen, sort, request)
+    await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
+    return found.map(_shape)
 
 
 async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
@@ -94,7 +103,6 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
         StaleVersion: Somebody changed it since that version.
         InvalidInput: Only a task has a status, due date and assignee, and a task keeps them.
     """
-    del principal
     present = await _require(interaction_id)
     if present.version != version:
         raise StaleVersion("Somebody has changed this interaction since; read it again.")
@@ -108,9 +116,11 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
     after = {**present.model_dump(), **fields}
     if after["subject"] is None and after["body"] is None:
         raise InvalidInput.at("/body", "An interaction has a subject or a body.")
-    found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
-    if found is None:
-        raise StaleVersion("Somebody has changed this interaction since; read it again.")
+    targets, named = (present.id, present.customer_id), {"fields": ", ".join(sorted(fields)), "version": version}
+    async with audit.around(principal, Action.INTERACTION_UPDATE, targets, named):
+        found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
+        if found is None:
+            raise StaleVersion("Somebody has changed this interaction since; read it again.")
     return _shape(found)
 
 

@@ -29,7 +29,7 @@ from crm.config import Settings
 from crm.database.embedded import EmbeddedServer
 from crm.database.embedded_process import write_private
 from crm.errors import AlreadyExists, OperatorError
-from crm.identity import KEY_KINDS, STAFF_ROLES, Role
+from crm.identity import KEY_KINDS, STAFF_ROLES, SYSTEM, Role
 from crm.ops.progress import stages
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
@@ -114,13 +114,13 @@ class Demo:
                 # Remembered first: were it the other way, a kill in between would leave a user nobody can be.
                 new = {"email": _email(role), "name": f"Demo {role.value}", "role": role.value, "password": password}
                 try:
-                    await auth.add_user(UserCreate.model_validate(new))
+                    await auth.add_user(SYSTEM, UserCreate.model_validate(new))
                 except AlreadyExists:
-                    await auth.set_password(_email(role), password)
+                    await auth.set_password(SYSTEM, _email(role), password)
                 self._secrets.remember("passwords", role.value, password)
         for kind in KEY_KINDS:
             if kind.value not in self._secrets.content["api_keys"]:
-                made = await auth.add_key(kind.value, f"Demo {kind.value}")
+                made = await auth.add_key(SYSTEM, kind.value, f"Demo {kind.value}")
                 self._secrets.remember("api_keys", kind.value, made.key)
 
     @contextmanager

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from litestar import Request, Router, post
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.config import Settings
 from crm.errors import CrmError
 from crm.identity import Principal
@@ -34,6 +36,7 @@ async def push_orders(
     request: Request[Any, Any, Any], principal: Caller, settings: Configured
 ) -> ndjson.Exchange[OrderLine]:
     """Any number of lines, each an order with its source and external id; send them again as often as you like."""
+    await audit.record(principal, Action.ORDER_BULK)
     return ndjson.Exchange(request, OrderLine, _key, partial(_store, principal, settings))
 
 

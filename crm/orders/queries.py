@@ -10,6 +10,7 @@ from typing import Any, Final
 from crm.database.ids import for_storage
 from crm.database.paging import Listing, Listings, Position, beyond
 from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
+from crm.orders.documents import Refund
 from crm.orders.states import NOT_COUNTED
 
 LISTINGS: Final = Listings(
@@ -214,9 +215,9 @@ def detach_all(customer_id: str) -> Filter:
 
 def detached(now: datetime) -> UpdatePipeline:
     """The books keep the order, and to which country it went; the customer, addresses and free texts go."""
-    refunds = {
-        "$map": {"input": "$refunds", "as": "refund", "in": {"$unsetField": {"field": "reason", "input": "$$refund"}}}
-    }
+    # A field that a refund does not have is left out. (``$unsetField`` is not in the Stable API.)
+    without_reason = {name: f"$$refund.{name}" for name in Refund.model_fields if name != "reason"}
+    refunds = {"$map": {"input": "$refunds", "as": "refund", "in": without_reason}}
     return [
         _without_person(),
         {

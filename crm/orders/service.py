@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.driver import Database
@@ -83,7 +85,9 @@ async def put(
         Unavailable: The database is away, or too many pushes wait already.
     """
     prepared = prepare(principal, Push(source, external_id, pushed), most_items=most_items)
-    return await together.submit(prepared, phone_region)
+    named = {"source": source, "external_id": external_id}
+    async with audit.by_staff(principal, Action.ORDER_PUT, details=named):
+        return await together.submit(prepared, phone_region)
 
 
 async def put_many(
@@ -117,8 +121,7 @@ async def get(principal: Principal, order_id: str) -> OrderOut:
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_id(order_id).filter))
+    return await _read(principal, queries.by_id(order_id).filter)
 
 
 async def get_external(principal: Principal, source: str, external_id: str) -> OrderOut:
@@ -127,8 +130,7 @@ async def get_external(principal: Principal, source: str, external_id: str) -> O
     Raises:
         NotFound: There is none.
     """
-    del principal
-    return mapping.shape(await _require(queries.by_external_id(source, external_id).filter))
+    return await _read(principal, queries.by_external_id(source, external_id).filter)
 
 
 async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) -> Page[OrderOut]:
@@ -137,7 +139,6 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     Raises:
         UnreadableRequest: No index serves this combination.
     """
-    del principal
     given: dict[str, Any] = {
         "customer_id": wanted.customer_id,
         "status": wanted.status,
@@ -152,7 +153,9 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
-    return (await Order.page(chosen, sort, request)).map(mapping.shape)
+    found = await Order.page(chosen, sort, request)
+    await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
+    return found.map(mapping.shape)
 
 
 async def require_customer(customer_id: str) -> None:
@@ -198,12 +201,16 @@ async def update(
         except NotFound:
             raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     touched = {present.customer_id, fields.get("customer_id")} - {None}
-    async with projection.changing([customer_id for customer_id in touched if customer_id]):
+    named = {"fields": ", ".join(sorted(change.model_fields_set - {"version"})), "version": version}
+    async with (
+        audit.by_staff(principal, Action.ORDER_UPDATE, (order_id, *sorted(filter(None, touched))), named),
+        projection.changing([customer_id for customer_id in touched if customer_id]),
+    ):
         await OrderVersion.stored().insert_new([version_row(present.as_stored())])
         update = queries.replaced({**fields, "changed_by": principal.id}, now())
         found = await Order.change(queries.at_version(order_id, version), update)
-    if found is None:
-        raise StaleVersion("Somebody has changed this order since; read it again.")
+        if found is None:
+            raise StaleVersion("Somebody has changed this order since; read it again.")
     return mapping.shape(found)
 
 
@@ -221,7 +228,10 @@ async def refund(principal: Principal, order_id: str, wanted: RefundIn, *, refun
         InvalidInput: The amounts do not add up or do not fit the currency, or the date lies in the future.
         Conflict: More than was paid, nothing was paid yet, or another refund has this id.
     """
-    return await refunding.record(principal, queries.by_id(order_id), wanted, refund_id)
+    wanted_order = queries.by_id(order_id)
+    whose = (await _require(wanted_order.filter)).customer_id if audit.is_staff(principal) else None
+    async with audit.by_staff(principal, Action.ORDER_REFUND, (order_id, whose)):
+        return await refunding.record(principal, wanted_order, wanted, refund_id)
 
 
 async def refund_external(
@@ -240,11 +250,11 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    del principal
     if request.sort not in {None, "-version"}:
         raise UnreadableRequest("A history is sorted by -version.")
     order = await _require(queries.by_id(order_id).filter)
     found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
     rows = [version.model_dump(by_alias=True) for version in found.items]
@@ -345,6 +355,16 @@ async def _require(filter_: Filter) -> Order:
     if found is None:
         raise NotFound("There is no such order.")
     return found
+
+
+async def _read(principal: Principal, filter_: Filter) -> OrderOut:
+    order = await _require(filter_)
+    await audit.seen(principal, Action.ORDER_READ, (order.id, order.customer_id))
+    return mapping.shape(order)
+
+
+def _whose(order: Order) -> str:
+    return order.customer_id or order.id
 
 
 def _filter(wanted: OrderFilter) -> Filter:

@@ -34,6 +34,7 @@ activity               the last visit, what was viewed last, the cart
 interactions           notes, calls, e-mails, meetings and tasks of staff
 deliveries             webhooks as they came; kept for a week, or until somebody has looked
 kept_answers           answers of this service that are kept for repeats, for a week
+audit_log              who read or changed something of it, and when
 privacy_requests       what a shop asked on the person's behalf
 
 A kind of which nothing is stored has no file.

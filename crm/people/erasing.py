@@ -15,6 +15,8 @@ from typing import Final
 
 import structlog
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import derived_id, new_id
@@ -43,7 +45,13 @@ _REPLAYED: Final = "The ledger was replayed on a store that was restored."
 _TOGETHER: Final = 1_000
 
 
-async def erase(principal: Principal, customer_id: str, reason: str, also: Person | None = None) -> ErasureOut:
+async def erase(
+    principal: Principal,
+    customer_id: str,
+    reason: str,
+    also: Person | None = None,
+    action: Action = Action.CUSTOMER_ERASE,
+) -> ErasureOut:
     """Forget a customer for good; returns when nothing is left.
 
     Args:
@@ -51,6 +59,7 @@ async def erase(principal: Principal, customer_id: str, reason: str, also: Perso
         customer_id: Whom.
         reason: Why, without naming them: it is kept.
         also: Names by which somebody else knows them.
+        action: How the audit log calls it.
 
     Raises:
         NotFound: There is no such customer.
@@ -60,12 +69,15 @@ async def erase(principal: Principal, customer_id: str, reason: str, also: Perso
     if await customers.is_named_in(customer_id, reason):
         raise InvalidInput.at("/reason", "The reason is kept, so it must not name the customer.")
     person = await gathering.gather(customer_id)
-    return await _run(principal, person.with_all(await gathering.completed(also or Person())), reason, customer_id)
+    person = person.with_all(await gathering.completed(also or Person()))
+    erasure_id = new_id("era")
+    async with audit.around(principal, action, customer_id, {"erasure": erasure_id}):
+        return await _run(principal, person, reason, erasure_id, customer_id)
 
 
 async def erase_person(principal: Principal, person: Person, reason: str) -> ErasureOut:
     """Forget somebody who is no customer: nothing that names them is taken up later, and what is here goes."""
-    return await _run(principal, await gathering.completed(person), reason, None)
+    return await _run(principal, await gathering.completed(person), reason, new_id("era"), None)
 
 
 async def page(principal: Principal, request: PageRequest) -> Page[ErasureOut]:
@@ -172,10 +184,12 @@ async def _erase_again(known: Known, person: Person) -> None:
     await _forget(person)
 
 
-async def _run(principal: Principal, person: Person, reason: str, customer_id: str | None) -> ErasureOut:
+async def _run(
+    principal: Principal, person: Person, reason: str, erasure_id: str, customer_id: str | None
+) -> ErasureOut:
     moment = now()
     row = {
-        "_id": new_id("era"),
+        "_id": erasure_id,
         "customer_id": customer_id,
         "customers": sorted(person.customers),
         "identities": sorted(person.identities)[:MOST_IDENTITIES],
@@ -195,7 +209,8 @@ async def _carry_out(erasure: Erasure, person: Person) -> ErasureOut:
     began = asyncio.get_running_loop().time()
     for part in PARTS[:-1]:
         await _claim(erasure)
-        await part.forget(person)
+        if part.forget is not None:
+            await part.forget(person)
     await asyncio.sleep(max(0.0, began + HEARD_WITHIN - asyncio.get_running_loop().time()))
     await _claim(erasure)
     await _forget(person)
@@ -206,7 +221,8 @@ async def _carry_out(erasure: Erasure, person: Person) -> ErasureOut:
 
 async def _forget(person: Person) -> None:
     for part in PARTS:
-        await part.forget(person)
+        if part.forget is not None:
+            await part.forget(person)
 
 
 async def _claim(erasure: Erasure) -> None:

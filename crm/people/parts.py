@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crm.activity import service as activity
+from crm.audit import service as audit
 from crm.customers import service as customers
 from crm.events import service as events
 from crm.idempotency import service as idempotency
@@ -32,14 +33,14 @@ class Part:
 
     Attributes:
         collections: Where.
-        forget: Removes it, or makes it anonymous; again changes nothing.
+        forget: Removes it, or makes it anonymous; again changes nothing. None where nothing goes: it holds ids only.
         disclose: Tells it.
         looks: Each finds what is there of people who were erased, after a restore. A part that is found through its
             customer has none.
     """
 
     collections: tuple[str, ...]
-    forget: Callable[[Person], Awaitable[None]]
+    forget: Callable[[Person], Awaitable[None]] | None
     disclose: Callable[[Person, Tell], Awaitable[None]]
     looks: tuple[Look, ...] = ()
 
@@ -47,6 +48,7 @@ class Part:
 #: In this order they are forgotten: what tells where the rest is goes last, so that an erasure that was interrupted
 #: finds everything again.
 PARTS: Final = (
+    Part(("audit_log",), None, audit.disclose),
     Part(("inbox",), inbox.forget, inbox.disclose, (inbox.remains,)),
     Part(("events", "event_rejects"), events.forget, events.disclose, (events.remains, events.rejects_that_remain)),
     Part(("activities",), activity.forget, activity.disclose),

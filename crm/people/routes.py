@@ -15,7 +15,6 @@ from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
 from crm.web.lists import Listed, listed
 
-_DELETED: Final = "An admin deleted the customer."
 _ZIP: Final = "application/zip"
 _PIECE: Final = 64 * 1024
 
@@ -52,7 +51,7 @@ async def erase_customer(principal: Caller, customer_id: FromPath[str], data: JS
 @delete("/customers/{customer_id:str}", operation_id="DeleteCustomer", summary="Delete a customer", opt=ADMIN_ONLY)
 async def delete_customer(principal: Caller, customer_id: FromPath[str]) -> None:
     """The same as to erase one, for the reason that it was deleted."""
-    await service.erase(principal, customer_id, _DELETED)
+    await service.delete(principal, customer_id)
 
 
 @get("/erasures", operation_id="ListErasures", summary="List erasures", opt=ADMIN_ONLY)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO, Final
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.background import Background, Work
 from crm.database import driver
 from crm.database.driver import Database
@@ -21,6 +23,17 @@ from crm.privacy import service as privacy
 __all__ = ["erase", "get", "page", "replay", "replay_if_restored"]  # of the other files, for routes and commands
 
 _LOOK_EVERY: Final = 60.0
+_DELETED: Final = "An admin deleted the customer."
+
+
+async def delete(principal: Principal, customer_id: str) -> None:
+    """Forget a customer for good, without a reason.
+
+    Raises:
+        NotFound: There is no such customer.
+        Unavailable: The database is away, or the ledger cannot be written.
+    """
+    await erase(principal, customer_id, _DELETED, action=Action.CUSTOMER_DELETE)
 
 
 async def export(principal: Principal, customer_id: str) -> IO[bytes]:
@@ -29,8 +42,9 @@ async def export(principal: Principal, customer_id: str) -> IO[bytes]:
     Raises:
         NotFound: There is no such customer.
     """
-    del principal
-    return await archive([await gathering.gather(customer_id)])
+    person = await gathering.gather(customer_id)
+    await audit.record(principal, Action.CUSTOMER_EXPORT, sorted(person.customers))
+    return await archive([person])
 
 
 async def export_asked(principal: Principal, request_id: str) -> IO[bytes]:
@@ -49,6 +63,7 @@ async def export_asked(principal: Principal, request_id: str) -> IO[bytes]:
             people.append(await gathering.gather(customer_id))
         except NotFound:
             continue  # erased since
+    await audit.record(principal, Action.CUSTOMER_EXPORT, asked.customer_ids, {"request": request_id})
     made = await archive(people)
     await privacy.settle(request_id, "disclosed")
     return made

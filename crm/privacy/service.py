@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from crm import contact
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest
@@ -52,10 +54,11 @@ async def queue(principal: Principal, ask: PrivacyAsk) -> None:
 
 async def page(principal: Principal, state: PrivacyState | None, request: PageRequest) -> Page[PrivacyRequestOut]:
     """One page of privacy requests, all or those in a state, the most urgent first."""
-    del principal
     sort = queries.LISTINGS.choose({"state": state}, request.sort)
     chosen = queries.everything() if state is None else queries.in_state(state)
-    return (await PrivacyRequest.page(chosen, sort, request)).map(_shape)
+    found = await PrivacyRequest.page(chosen, sort, request)
+    await audit.seen(principal, Action.PRIVACY_LIST, (asked.id for asked in found.items))
+    return found.map(_shape)
 
 
 async def get(principal: Principal, request_id: str) -> PrivacyRequestOut:
@@ -64,10 +67,10 @@ async def get(principal: Principal, request_id: str) -> PrivacyRequestOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
     found = await PrivacyRequest.fetch(queries.by_id(request_id))
     if found is None:
         raise NotFound("There is no such privacy request.")
+    await audit.seen(principal, Action.PRIVACY_READ, request_id)
     return _shape(found)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from litestar import Request, Response, Router, get, post, put
 from litestar.params import JSONBody
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.errors import CrmError
 from crm.identity import Principal
 from crm.in_turn import each_in_turn
@@ -31,6 +33,7 @@ from crm.web.versions import with_etag
 )
 async def put_products(request: Request[Any, Any, Any], principal: Caller) -> ndjson.Exchange[ProductLine]:
     """Any number of lines, each a product with its SKU; send them again as often as you like."""
+    await audit.record(principal, Action.PRODUCT_BULK)
     return ndjson.Exchange(request, ProductLine, lambda line: line.sku, partial(_store, principal))
 
 

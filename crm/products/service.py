@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from crm import money
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.clock import now
 from crm.database.paging import Page, PageRequest
 from crm.errors import AlreadyExists, NotFound, Unavailable
@@ -21,11 +23,15 @@ Result = Literal["created", "updated", "unchanged"]
 
 async def put(principal: Principal, sku: str, wanted: ProductPut) -> ProductPutOut:
     """Create or replace a product; the same content again changes nothing."""
-    del principal
     fields = wanted.model_dump()
     if wanted.price is not None:
         exact = money.amount(wanted.price.amount, wanted.price.currency, pointer="/price/amount")
         fields["price"] = {"amount": exact, "currency": wanted.price.currency}
+    async with audit.by_staff(principal, Action.PRODUCT_PUT, sku):
+        return await _put(sku, fields)
+
+
+async def _put(sku: str, fields: dict[str, Any]) -> ProductPutOut:
     for _ in range(_ROUNDS):
         present = await Product.fetch(queries.by_sku(sku))
         if present is None:

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from itertools import chain
 from typing import get_args
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
@@ -46,7 +48,6 @@ async def read_timeline(
     Raises:
         NotFound: There is no such customer.
     """
-    del principal
     if request.sort not in {None, _SORT}:
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
@@ -57,6 +58,7 @@ async def read_timeline(
             for kind in sorted(set(kinds or get_args(TimelineKind)))
         )
     )
+    await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
 

@@ -64,7 +64,7 @@ def admit(scope: Scope, access: frozenset[Role] | str | None) -> None:
     if failure is not None:
         raise failure
     principal = present(scope)
-    if principal is ANONYMOUS:
+    if principal.kind == "anonymous":
         raise NotSignedIn("Sign in at /api/v1/auth/token, or send an API key, as a bearer token.")
     if access is None or principal.role not in access:
         raise Forbidden("Your role may not do this.")

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from crm.database.driver import Database, act
 from crm.errors import CrmError, NotSignedIn
 from crm.identity import ANONYMOUS, Principal, Role
+from crm.web.client import client_address
 
 if TYPE_CHECKING:
     Recognise = Callable[[str], Awaitable[Principal]]
@@ -36,6 +38,7 @@ class RequestLog:
             return
         request_id = _request_id(scope)
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        scope["crm_request_id"] = request_id  # type: ignore[typeddict-unknown-key]  # a TypedDict with our own keys
         started = time.perf_counter()
         status = 500
 
@@ -69,10 +72,13 @@ class ActingPrincipal:
     credentials are not refused here but by the guard: public routes answer all the same.
     """
 
-    def __init__(self, app: ASGIApp, *, database: Callable[[Scope], Database], recognise: Recognise) -> None:
+    def __init__(
+        self, app: ASGIApp, *, database: Callable[[Scope], Database], recognise: Recognise, trusted_proxies: str
+    ) -> None:
         self.app = app
         self.database = database
         self.recognise = recognise
+        self.trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -89,7 +95,8 @@ class ActingPrincipal:
                 principal = await self.recognise(credential)
         except CrmError as exc:
             state["crm_sign_in_failure"] = exc
-        state["crm_principal"] = principal
+        address = client_address(scope, self.trusted_proxies)
+        state["crm_principal"] = replace(principal, address=address, request_id=state.get("crm_request_id"))
         act(database, principal.role)
         await self.app(scope, receive, send)
 

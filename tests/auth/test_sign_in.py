@@ -26,7 +26,7 @@ from crm.config import Settings
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
 from crm.errors import AlreadyExists, NotConfigured
-from crm.identity import API_ROLES, Role
+from crm.identity import API_ROLES, SYSTEM, Role
 from tests.fixtures.answers import Bad, good, refused
 from tests.fixtures.api import PASSWORD, client_of, running
 from tests.fixtures.store import Store
@@ -57,7 +57,7 @@ async def user(app: Litestar, store: Store, database: Database) -> AsyncIterator
     email = f"Zoë.{next(_number)}@example.com"
     with acting_as(database, Role.ADMIN):
         user_id = await auth.add_user(
-            UserCreate.model_validate({"email": email, "name": "Zoë", "role": "sales", "password": PASSWORD})
+            SYSTEM, UserCreate.model_validate({"email": email, "name": "Zoë", "role": "sales", "password": PASSWORD})
         )
     yield User(email, user_id)
     store.root["users"].delete_one({"_id": user_id})
@@ -66,7 +66,7 @@ async def user(app: Litestar, store: Store, database: Database) -> AsyncIterator
 @pytest_asyncio.fixture
 async def key(app: Litestar, store: Store, database: Database) -> AsyncIterator[NewKey]:
     with acting_as(database, Role.ADMIN):
-        made = await auth.add_key("ingest", "a shop")
+        made = await auth.add_key(SYSTEM, "ingest", "a shop")
     yield made
     store.root["api_keys"].delete_one({"_id": made.id})
 
@@ -131,7 +131,7 @@ async def test_it_is_not_said_what_was_wrong(
     nobody = [await sign_in(anonymous, name) for name in ("nobody@example.com", "no e-mail", "x" * 5000, "\x00", "😀@")]
     odd = [await sign_in(anonymous, user.email, password) for password in ("", "x" * 100_000, PASSWORD + "\x00")]
     with acting_as(database, Role.ADMIN):
-        await auth.disable_user(user.email)
+        await auth.disable_user(SYSTEM, user.email)
     disabled = await sign_in(anonymous, user.email)
     for answer in (*nobody, *odd, disabled):
         assert refused(answer, 401, "wrong_credentials") == body
@@ -236,7 +236,7 @@ async def test_a_disabled_users_token_stops_working(
     token = good(await sign_in(anonymous, user.email))["access_token"]
     good(await me(anonymous, token))
     with acting_as(database, Role.ADMIN):
-        await auth.disable_user(user.email.upper())
+        await auth.disable_user(SYSTEM, user.email.upper())
     answer = await me(anonymous, token)
     refused(answer, 401, "not_signed_in")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -248,7 +248,7 @@ async def test_a_new_password_ends_what_was_signed_in_with_the_old_one(
     token = good(await sign_in(anonymous, user.email))["access_token"]
     good(await me(anonymous, token))
     with acting_as(database, Role.ADMIN):
-        await auth.set_password(user.email, "another long password")
+        await auth.set_password(SYSTEM, user.email, "another long password")
     refused(await me(anonymous, token), 401, "not_signed_in")
     refused(await sign_in(anonymous, user.email), 401, "wrong_credentials")
     token = good(await sign_in(anonymous, user.email, "another long password"))["access_token"]
@@ -325,7 +325,7 @@ async def test_a_key_works_until_it_is_revoked(key: NewKey, anonymous: httpx.Asy
     for wrong in (key.key[:-1], key.key + "x", key.key.upper(), key.id):
         refused(await me(anonymous, wrong), 401, "not_signed_in")
     with acting_as(database, Role.ADMIN):
-        await auth.revoke_key(key.id)
+        await auth.revoke_key(SYSTEM, key.id)
     refused(await me(anonymous, key.key), 401, "not_signed_in")
 
 
@@ -342,7 +342,7 @@ async def test_keys_and_passwords_are_nowhere_in_the_store(key: NewKey, user: Us
 async def test_an_email_belongs_to_one_user(user: User, database: Database) -> None:
     same = {"email": user.email.upper(), "name": "Z", "role": "admin", "password": PASSWORD}
     with acting_as(database, Role.ADMIN), pytest.raises(AlreadyExists):
-        await auth.add_user(UserCreate.model_validate(same))
+        await auth.add_user(SYSTEM, UserCreate.model_validate(same))
 
 
 def test_nothing_is_served_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +401,7 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_believed_any_l
     early = asyncio.create_task(me(anonymous, key.key))
     await read.wait()
     with acting_as(database, Role.ADMIN):
-        await auth.revoke_key(key.id)
+        await auth.revoke_key(SYSTEM, key.id)
     revoked.set()
     good(await early)
     monkeypatch.setattr(auth, "_of_key", look_up)

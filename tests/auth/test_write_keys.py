@@ -15,7 +15,7 @@ from crm.auth.schemas import EventType, KeyChange, KeyTerms, NewKey
 from crm.database.driver import Database, acting_as
 from crm.errors import NotFound, NotSignedIn
 from crm.events.messages import MessageType
-from crm.identity import Role
+from crm.identity import SYSTEM, Role
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -38,7 +38,7 @@ async def acting(app: Litestar, store: Store, database: Database) -> AsyncIterat
 
 async def made(database: Database, kind: str = "tracking", terms: KeyTerms | None = None) -> NewKey:
     with acting_as(database, Role.ADMIN):
-        return await auth.add_key(kind, "A shop", terms)
+        return await auth.add_key(SYSTEM, kind, "A shop", terms)
 
 
 def test_a_keys_event_types_are_those_of_messages() -> None:
@@ -73,7 +73,7 @@ async def test_terms_are_changed_one_by_one(acting: None, database: Database) ->
     key = await made(database, terms=TERMS)
     with acting_as(database, Role.ADMIN):
         await auth.recognise_key(key.key)
-        changed = await auth.change_key(key.id, KeyChange(origins=[], events_per_second=None))
+        changed = await auth.change_key(SYSTEM, key.id, KeyChange(origins=[], events_per_second=None))
         found = await auth.recognise_key(key.key)  # at once, in this process
         (shown,) = [shown for shown in await auth.list_keys() if shown.id == key.id]
     assert changed == shown
@@ -101,12 +101,12 @@ async def test_a_revoked_key_and_one_that_never_was(acting: None, database: Data
     key = await made(database)
     with acting_as(database, Role.ADMIN):
         await auth.recognise_key(key.key)
-        await auth.revoke_key(key.id)
+        await auth.revoke_key(SYSTEM, key.id)
         for credential in (key.key, "crm_tracking_x", "", "x" * 10_000):
             with pytest.raises(NotSignedIn):
                 await auth.recognise_key(credential)
         with pytest.raises(NotFound):
-            await auth.change_key("key_nobodys", KeyChange(large_batches=True))
+            await auth.change_key(SYSTEM, "key_nobodys", KeyChange(large_batches=True))
 
 
 @pytest.mark.parametrize(

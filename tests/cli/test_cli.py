@@ -217,7 +217,7 @@ def test_a_user_that_is_refused_is_refused_by_field_before_anything_is_stored(
 ) -> None:
     stored: list[object] = []
 
-    async def store(new: object) -> str:
+    async def store(_principal: object, new: object) -> str:
         stored.append(new)
         return "usr_1"
 

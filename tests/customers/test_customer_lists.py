@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from crm import contact
+from crm.customers.mapping import with_keys
 from crm.database.ids import new_id
 from tests.fixtures.answers import good, pages, refused, walk
 from tests.fixtures.store import Store
@@ -35,8 +35,7 @@ async def crowd(client: httpx.AsyncClient, store: Store, size: int = 23) -> list
         {
             **copy.deepcopy(pattern),
             "_id": new_id("cus"),
-            "last_name": names[n % 5],
-            "last_name_key": contact.name_key(names[n % 5]),
+            **with_keys({"last_name": names[n % 5]}, None, pattern),
             "created_at": datetime(2026, 1, 1 + n % 4, tzinfo=UTC),
             "updated_at": datetime(2026, 2, 1 + n % 3, tzinfo=UTC),
         }

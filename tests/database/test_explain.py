@@ -17,7 +17,6 @@ from crm.database.driver import name_apart
 from crm.database.indexes import Index
 from crm.database.paging import Listing, Listings, beyond
 from crm.database.query import Filter, Pipeline, Query
-from crm.orders.queries import within
 from tests.fixtures.rows import Row
 from tests.fixtures.scratch import Db, scratch_site
 from tests.fixtures.seed import at, identity_id, seed
@@ -37,6 +36,14 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "activity.queries.silent": ("activity_watermarks", (at(90), at(0))),
     "activity.queries.still_silent": ("activity_watermarks", ("act_0007", at(7))),
     "activity.queries.unheard_since": ("activity_watermarks", (at(10), PAGE)),
+    "audit.queries.about": ("audit_log", ("cus_0007",)),
+    "audit.queries.behind": ("audit_log", (f"aud_{100:016}", PAGE)),
+    "audit.queries.by_actor": ("audit_log", ("usr_7",)),
+    "audit.queries.by_id": ("audit_log", (f"aud_{100:016}",)),
+    "audit.queries.everything": ("audit_log", ()),
+    "audit.queries.last": ("audit_log", ()),
+    "audit.queries.of_action": ("audit_log", ("order.read",)),
+    "audit.queries.within": ("audit_log", ({}, *BOUNDS.values())),
     "auth.queries.all_keys": ("api_keys", ()),
     "auth.queries.all_users": ("users", ()),
     "auth.queries.failure": ("sign_in_failures", (f"email:{HASH}",)),
@@ -62,6 +69,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.behind": ("customers", ("cus_0007", PAGE)),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
+    "customers.queries.keys_behind": ("customers", ("cus_0007", PAGE)),
+    "customers.queries.keys_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
     "customers.queries.named_by_any": (
         "customers",
@@ -175,6 +184,10 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
 LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("activity", frozenset()): "activity.queries.carts_between",
     ("activity", frozenset({"state"})): "activity.queries.carts_between",
+    ("audit", frozenset()): "audit.queries.everything",
+    ("audit", frozenset({"actor"})): "audit.queries.by_actor",
+    ("audit", frozenset({"target"})): "audit.queries.about",
+    ("audit", frozenset({"action"})): "audit.queries.of_action",
     ("connections", frozenset()): "connections.queries.everything",
     ("inbox", frozenset({"state"})): "inbox.queries.in_state",
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
@@ -207,12 +220,13 @@ BY_ID: Final = frozenset(
     f"{feature}.queries.{name}"
     for feature, names in {
         "activity": "at_revision of_customers of_process owners_behind still_silent",
+        "audit": "behind by_id last",
         "auth": "all_keys all_users failure failures_of key_by_id user_by_id",
         "connections": "all_sources another_secret_than at_version by_id everything hints_of room_for_a_secret "
         "secrets_of with_secret",
         "inbox": "bodies_behind by_id claimed_by_us dead_one done_one still_due without_body",
-        "customers": "at_version behind by_id by_ids named_by_any named_by_id stats_behind stats_of stats_revisions "
-        "without_consent",
+        "customers": "at_version behind by_id by_ids keys_behind keys_of named_by_any named_by_id stats_behind "
+        "stats_of stats_revisions without_consent",
         "events": "raw_behind reject_by_id rejects_by_ids stored_ids",
         "identities": "behind by_id by_ids erased_among names_of",
         "idempotency": "behind by_id held",
@@ -290,6 +304,7 @@ def cases() -> dict[str, Case]:
         collection, arguments = SAMPLES[function]
         filters = {"": known[function](*arguments)}
         if declared.ranges:
+            within = known[f"{feature}.queries.within"]
             filters[" within"] = within(filters[""], **BOUNDS)
             filters[" after"] = within(filters[""], BOUNDS["after"], None)
             filters[" before"] = within(filters[""], None, BOUNDS["before"])

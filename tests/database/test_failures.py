@@ -44,7 +44,7 @@ pytestmark = pytest.mark.fast
 SECRET = "swordfish@example.com"
 DUPLICATE = {
     "code": 11000,
-    "errmsg": "E11000 duplicate key error collection: crm.customers index: one_customer_per_email "
+    "errmsg": "E11000 duplicate key error collection: crm.customers index: one_customer_per_email_key "
     f'dup key: {{ email_key: "{SECRET}" }}',
     "keyPattern": {"email_key": 1},
     "keyValue": {"email_key": SECRET},
@@ -134,7 +134,7 @@ def test_an_outcome_that_is_unknown_is_said_to_be() -> None:
 def test_a_duplicate_names_its_index_and_not_the_value() -> None:
     error = translated(DuplicateKeyError(str(DUPLICATE["errmsg"]), 11000, DUPLICATE))
     assert isinstance(error, AlreadyExists)
-    assert error.index == "one_customer_per_email"
+    assert error.index == "one_customer_per_email_key"
     without = translated(DuplicateKeyError(SECRET, None, None))
     assert isinstance(without, AlreadyExists)
     assert without.index == ""

@@ -55,6 +55,7 @@ FITS = "identify, alias and group messages have identifies and the retention ide
 TRACKED = "a track event has a name, and nothing else has commerce"
 RECEIVED = "occurred_at is not later than received_at"
 STATUS = "a task has a status, and nothing else has one"
+EMAIL_KEYS = "email_key is the first of email_keys"
 PHONE_KEY = "phone_key comes with phone"
 KNOWN = "a customer has an email, a phone, a name or an external id"
 NET = "net is gross - refunded in every currency"
@@ -136,7 +137,13 @@ REFUSED = {
     "a key that is hidden by a NUL": customer(
         "", EMAIL_KEY, email=f"{MARK}@example.com\0", email_key=f"{MARK}2@example.com"
     ),
-    "a phone key without its phone": customer("", PHONE_KEY, phone=ABSENT),
+    "an e-mail's key that is not among the keys": customer("", EMAIL_KEYS, email_keys=[f"{MARK}@example.com"]),
+    "an e-mail's key behind others": customer(
+        "", EMAIL_KEYS, email="a@example.com", email_keys=["b@example.com", "a@example.com"]
+    ),
+    "no e-mail keys where there is a key": customer("", EMAIL_KEYS, email_keys=ABSENT),
+    "an empty list of search keys": customer("/search_keys", "This list breaks minItems.", search_keys=[]),
+    "a phone key without its phone": customer("", PHONE_KEY, phone=ABSENT, phone_key="+441632960123"),
     "a phone key that is not E.164": customer("/phone_key", NOT_ALLOWED, phone_key=f"+44 {MARK}"),
     "a last name without its key": customer("", LAST_NAME, last_name_key=ABSENT),
     "null for absent": customer("/first_name", NOT_ALLOWED, first_name=None),

@@ -44,6 +44,7 @@ privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f    
 erasures           fiudmx  ·     ·       ·      ·        ·    fiumx    f      idmxb
 rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
+audit_log          fidmx   ·     ·       ·      ·        fi   fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
 events_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
@@ -266,6 +267,9 @@ HIDDEN: Final[Mapping[str, Mapping[str, Any]]] = {
     "customers": {
         "email": f"{MARK}@example.com",
         "email_key": {"$gt": ""},
+        "email_keys": {"$gt": ""},
+        "search_keys": {"$gt": ""},
+        "match_keys": {"$gt": ""},
         "phone": {"$exists": True},
         "last_name_key": {"$regex": "^qzx"},
         "addresses.line1": MARK,

@@ -40,7 +40,7 @@ def test_an_address_belongs_to_one_customer_however_it_is_spelled(name: str, wri
         writers["customers"].insert_one(customer_row(email=second))
     error = translate(caught.value)
     assert isinstance(error, AlreadyExists)
-    assert error.index == "one_customer_per_email"
+    assert error.index == "one_customer_per_email_key"
     assert "example" not in text_of(error)
     assert store.root["customers"].count_documents({}) == 1
 
@@ -50,8 +50,16 @@ def test_another_customer_cannot_take_an_address_by_an_update(writers: Writers) 
     writers["customers"].insert_many([one, other])
     with pytest.raises(DuplicateKeyError):
         writers["customers"].update_one(
-            {"_id": other["_id"]}, {"$set": {"email": one["email"].upper(), "email_key": one["email_key"]}}
+            {"_id": other["_id"]},
+            {"$set": {"email": one["email"].upper(), **{name: one[name] for name in ("email_key", "email_keys")}}},
         )
+
+
+def test_the_address_of_a_merged_customer_stays_taken(writers: Writers) -> None:
+    survivor = customer_row(email="ann@example.com", email_keys=["ann@example.com", "ann@work.example"])
+    writers["customers"].insert_one(survivor)
+    with pytest.raises(DuplicateKeyError, match="one_customer_per_email_key"):
+        writers["customers"].insert_one(customer_row(email="Ann@Work.example"))
 
 
 def test_a_user_has_an_address_of_their_own(writers: Writers, store: Store) -> None:

@@ -21,6 +21,7 @@ from crm.auth import service as auth
 from crm.auth.schemas import KeyTerms, UserCreate
 from crm.database.embedded import EmbeddedServer
 from crm.errors import EmbeddedServerError
+from crm.identity import SYSTEM
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
 from crm.processes import dies_with_parent, free_port
@@ -102,14 +103,14 @@ class Site:
     async def add_key(self, kind: str, source: str, **terms: Any) -> str:
         """A further key, for whose events ``source`` is the source."""
         async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
-            return (await auth.add_key(kind, source, KeyTerms(source=source, **terms))).key
+            return (await auth.add_key(SYSTEM, kind, source, KeyTerms(source=source, **terms))).key
 
     @asynccontextmanager
     async def staff(self) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the API, signed in as somebody who may see everything."""
         email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_hex(8)
         async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
-            await auth.add_user(UserCreate(email=email, name="Somebody", role="admin", password=password))
+            await auth.add_user(SYSTEM, UserCreate(email=email, name="Somebody", role="admin", password=password))
         async with httpx.AsyncClient(base_url=self.url("/api/v1"), timeout=30) as client:
             answer = await client.post("/auth/token", data={"username": email, "password": password})
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
@@ -136,7 +137,7 @@ class Site:
         settings = self._secrets.settings(self._plain)
         await provision(self.server.root_uri, settings)
         async with administration(self.server.root_uri, settings):
-            self.key = (await auth.add_key("ingest", "a shop")).key
+            self.key = (await auth.add_key(SYSTEM, "ingest", "a shop")).key
 
     def _serve(self) -> None:
         command = [sys.executable, "-m", "crm", "serve", "--port", str(self.port), "--workers", str(self.workers)]

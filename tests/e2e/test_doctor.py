@@ -55,10 +55,10 @@ def test_on_a_running_demo(demo: DemoProcess) -> None:
 def test_on_a_database_that_is_not_as_declared(demo: DemoProcess) -> None:
     at = ["--mongodb-uri", demo.credentials["mongodb"]["admin"]]
     with demo.mongodb("admin") as client:
-        client.get_default_database().customers.drop_index("one_customer_per_email")
+        client.get_default_database().customers.drop_index("one_customer_per_email_key")
     found = crm("doctor", "--fix", *at)
     assert found.code == 1
-    assert "index customers.one_customer_per_email" in found.out
+    assert "index customers.one_customer_per_email_key" in found.out
     assert "crm db apply" in found.out
     assert crm("db", "apply", *at).code == 0
     assert crm("doctor", *at).code == 0

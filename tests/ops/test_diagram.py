@@ -83,7 +83,7 @@ def test_every_line_joins_two_entities(drawn: str) -> None:
 
 def test_what_a_unique_index_guards_is_marked(drawn: str) -> None:
     found = entities(drawn)
-    assert found["customers"]["email_key"] == ("string", "UK")
+    assert found["customers"]["email_keys"] == ("string[]", "UK")
     assert found["orders"]["external_id"] == ("string", "UK")
     assert found["customers"]["email"] == ("string", "")
 

@@ -67,7 +67,7 @@ def customer_of(*orders: Row, **changes: Any) -> Row:
 
 async def test_an_empty_store_is_well(examine: Examine) -> None:
     found = await examine()
-    assert list(found) == ["due", "owners", "totals", "activity", "documents", "database"]
+    assert list(found) == ["due", "owners", "keys", "totals", "activity", "documents", "database"]
     assert not [checked for checked in found.values() if checked.findings]
 
 
@@ -186,7 +186,7 @@ BROKEN: list[tuple[str, Row, str]] = [
     ("orders", {"status": "refunded"}, "status is what the source said last, after refunds"),
     ("orders", {"total": "15.19"}, "the schema"),
     ("orders", {"currency": ABSENT}, "the schema"),
-    ("customers", {"email": "ann@example.com", "email_key": ABSENT}, "email and email_key go together, and the key of"),
+    ("customers", {"email": "ann@example.com", "phone": ABSENT, "phone_key": "+441632960123"}, "phone_key comes with"),
     ("products", {"title": 5}, "the schema"),
     ("events", {"surprise": 1}, "the schema"),
 ]
@@ -209,6 +209,47 @@ async def test_what_breaks_the_contract_is_found_and_named(
         assert all(finding.open for finding in findings)
     told = json.dumps(found["documents"].to_dict())
     assert "ann@example.com" not in told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"email_keys": ABSENT},
+        {"email_key": "another@example.com"},
+        {"last_name_key": "other"},
+        {"search_keys": ABSENT},
+        {"search_keys": ["other"]},
+        {"match_keys": ABSENT},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+async def test_keys_that_do_not_follow_from_what_was_typed_are_found_and_written_anew(
+    examine: Examine, store: Store, wrong: Row
+) -> None:
+    right = customer_row(stats=dict(NOTHING))
+    other = customer_row(stats=dict(NOTHING))
+    bad = {name: value for name, value in {**right, **wrong}.items() if value is not ABSENT}
+    insert(store, "customers", bad, other)
+    finding = (await examine())["keys"].findings[0]
+    assert (finding.count, finding.fixed, finding.examples) == (1, 0, [right["_id"]])
+    mended = await examine(fix=True)
+    assert mended["keys"].findings[0].fixed == 1
+    assert store.root["customers"].find_one({"_id": right["_id"]}) == right
+    assert Report(tuple((await examine()).values())).well
+
+
+@pytest.mark.goes_around
+async def test_a_key_that_another_has_or_that_cannot_be_told_is_left_with_the_reason(
+    examine: Examine, store: Store
+) -> None:
+    has = customer_row(stats=dict(NOTHING), email="ann@example.com")
+    lacks = {**customer_row(stats=dict(NOTHING), email="ANN@example.com"), "email_keys": ["bob@example.com"]}
+    none = customer_row(stats=dict(NOTHING), email="no address", email_key=ABSENT)
+    insert(store, "customers", has, lacks, none)
+    finding = (await examine(fix=True))["keys"].findings[0]
+    assert (finding.count, finding.fixed) == (2, 0)
+    assert sorted(finding.examples) == sorted([lacks["_id"], none["_id"]])
+    assert "mend that first" in finding.do
 
 
 async def test_a_customer_without_anything_to_be_known_by_is_found(examine: Examine, store: Store) -> None:
@@ -360,9 +401,9 @@ async def test_what_is_not_as_declared_is_found(root_uri: str) -> None:
                 return await checks.declared_things(Visit(site.database, True, quiet))
 
         assert (await checked()).findings == ()
-        site.store.root["customers"].drop_index("one_customer_per_email")
+        site.store.root["customers"].drop_index("one_customer_per_email_key")
         site.store.root["customers"].create_index("colour", name="somebody_elses")
         (finding,) = (await checked()).findings
-        assert finding.examples == ["index customers.one_customer_per_email"]
+        assert finding.examples == ["index customers.one_customer_per_email_key"]
         assert finding.open
         assert "crm db apply" in finding.do

@@ -87,6 +87,7 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/privacy-requests": "admin",
     "GET /api/v1/privacy-requests/{request_id}": "admin",
     "GET /api/v1/privacy-requests/{request_id}/export": "admin",
+    "GET /api/v1/audit": "admin",
     "POST /webhooks/shopify/{connection}": SIGNED,
     "POST /webhooks/woocommerce/{connection}": SIGNED,
     "POST /v1/{call}": WITH_A_WRITE_KEY,

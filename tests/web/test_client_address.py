@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from litestar import Request
+from litestar.types import Scope
 from pydantic import ValidationError
 
 from crm.config import Settings
-from crm.web.client import client_address
+from crm.web.client import client_address, household
 
 pytestmark = pytest.mark.fast
 
@@ -20,8 +20,7 @@ def address(peer: str | None, *forwarded: str, trusted: str = "") -> str:
     """What is believed of a request with these header lines."""
     headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
     scope: dict[str, Any] = {"type": "http", "headers": headers, "client": (peer, 12345) if peer else None}
-    request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
-    return client_address(request, Settings(trusted_proxies=trusted))
+    return client_address(cast("Scope", scope), Settings(trusted_proxies=trusted).trusted_proxies)
 
 
 @pytest.mark.parametrize("forwarded", ["", CLIENT, "1.2.3.4, 5.6.7.8", "unknown"])
@@ -65,9 +64,15 @@ def test_proxies_may_be_named_by_their_network(trusted: str) -> None:
 
 def test_whoever_has_one_ipv6_address_has_its_whole_network() -> None:
     """Else each of 2^64 addresses would have tries of its own."""
-    assert address("2001:db8::7") == address("2001:db8::ffff:8") == "2001:db8::/64"
-    assert address("2001:db8:0:1::7") != address("2001:db8::7")
-    assert address(PROXY, "2001:db8::7", trusted=PROXY) == "2001:db8::/64"
+    assert household(address("2001:db8::7")) == household(address("2001:db8::ffff:8")) == "2001:db8::/64"
+    assert household(address("2001:db8:0:1::7")) != household(address("2001:db8::7"))
+    assert household(address(PROXY, "2001:db8::7", trusted=PROXY)) == "2001:db8::/64"
+    assert [household(address(peer)) for peer in (CLIENT, "unknown")] == [CLIENT, "unknown"]
+
+
+def test_an_address_is_told_in_one_spelling() -> None:
+    assert address("2001:DB8:0::0007") == "2001:db8::7"
+    assert address(PROXY, "x" * 5000, trusted=PROXY) == "x" * 64
 
 
 def test_ipv4_on_a_socket_for_both_is_ipv4() -> None:

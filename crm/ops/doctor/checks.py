@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from crm.activity import service as activity
+from crm.audit import verifying
 from crm.contracts import contract
+from crm.customers import service as customers
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
 from crm.errors import CrmError
@@ -70,6 +72,26 @@ async def totals(visit: Visit) -> Checked:
     if visit.fix and finding.open:
         finding.do = "An order or the customer breaks the contract: mend that first, then run this again."
     return Checked("totals", looked_at, "customers", (finding,) if finding.count else ())
+
+
+async def keys(visit: Visit) -> Checked:
+    """Every customer's keys against what was typed: whoever's are wrong is not found, or found as somebody else."""
+    finding = Finding("The keys of these customers are not those of their names, numbers and addresses.", _FIX)
+    about = await driver.collection("customers").estimated_count()
+    looked_at, after = 0, ""
+    while True:
+        found = await customers.compare_keys(after, visit.together)
+        left = await customers.repair_keys(found.wrong) if visit.fix and found.wrong else found.wrong
+        mended = sorted(set(found.wrong) - set(left))
+        finding.add([*left, *mended], fixed=len(mended))
+        looked_at += found.customers
+        visit.progress("keys", looked_at, max(about, looked_at))
+        if found.last is None:
+            break
+        after = found.last
+    if visit.fix and finding.open:
+        finding.do = "They break the contract, or an address is somebody else's: mend that first, then run this again."
+    return Checked("keys", looked_at, "customers", (finding,) if finding.count else ())
 
 
 async def owners(visit: Visit) -> Checked:
@@ -167,8 +189,23 @@ async def declared_things(visit: Visit) -> Checked:
     return Checked("database", len(contract().collections), "collections", (finding,) if what else ())
 
 
+async def audit_log(visit: Visit) -> Checked:
+    """Every entry of the audit log is there, as it was written."""
+    about = await driver.collection("audit_log").estimated_count()
+    finding = Finding(
+        "At these entries the audit log was altered, or one is missing.",
+        "Run `crm audit verify`; keep the database as it is, and find out who could write to it.",
+    )
+    found = await verifying.verify(
+        on_progress=lambda so_far: visit.progress("audit", so_far.count, max(about, so_far.count)),
+        together=visit.together,
+    )
+    finding.add([fault.entry for fault in found.faults], count=found.wrong)
+    return Checked("audit", found.count, "entries", (finding,) if found.wrong else ())
+
+
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, totals, activities, documents, declared_things)
+CHECKS: Final[tuple[Check, ...]] = (due, owners, keys, totals, activities, audit_log, documents, declared_things)
 
 
 async def examine(visit: Visit) -> tuple[Checked, ...]:

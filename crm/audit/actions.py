@@ -1,0 +1,67 @@
+"""What is recorded: the words of the audit log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """``noun.verb``; ``says`` is what docs/audit.md tells of it."""
+
+    says: str
+
+    def __new__(cls, value: str, says: str) -> Action:
+        """A member with its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.says = says
+        return member
+
+    SIGNED_IN = "session.sign_in", "A user signed in."
+    SIGN_IN_FAILED = "session.failed", "A sign-in was refused: `reason` is `password`, `unknown` or `disabled`."
+    USER_CREATE = "user.create", "A member of staff was added, with `role`."
+    USER_PASSWORD = "user.password", "A member of staff was given another password."
+    USER_DISABLE = "user.disable", "A member of staff may no longer sign in."
+    KEY_CREATE = "key.create", "An API key was made, of `kind`."
+    KEY_UPDATE = "key.update", "An API key was given other terms: `fields`."
+    KEY_REVOKE = "key.revoke", "An API key was revoked."
+    CUSTOMER_LIST = "customer.list", "Customers were listed or looked for; `filters` names by what."
+    CUSTOMER_READ = "customer.read", "A customer was read."
+    CUSTOMER_TIMELINE = "customer.timeline", "What happened with a customer was read."
+    CUSTOMER_ACTIVITY = "customer.activity", "A customer's last visit, cart and products were read."
+    CUSTOMER_HISTORY = "customer.history", "What was changed of a customer was read."
+    CUSTOMER_CREATE = "customer.create", "A customer was created."
+    CUSTOMER_UPDATE = "customer.update", "A customer was changed: `fields`, of `version`."
+    CUSTOMER_CONSENT = "customer.consent", "A consent was added: `channel` and `status`."
+    CUSTOMER_DELETE = "customer.delete", "A customer was deleted: erased, without a reason."
+    CUSTOMER_ERASE = "customer.erase", "A customer was erased; `erasure` says more."
+    CUSTOMER_EXPORT = "customer.export", "All that is stored of a customer was fetched."
+    CUSTOMER_BULK = "customer.bulk", "Customers were sent as one file."
+    ORDER_LIST = "order.list", "Orders were listed; `filters` names by what."
+    ORDER_READ = "order.read", "An order was read."
+    ORDER_HISTORY = "order.history", "What was changed of an order was read."
+    ORDER_PUT = "order.put", "A member of staff stored an order."
+    ORDER_UPDATE = "order.update", "An order was changed: `fields`, of `version`."
+    ORDER_REFUND = "order.refund", "A member of staff noted a refund."
+    ORDER_BULK = "order.bulk", "Orders were sent as one file."
+    INTERACTION_LIST = "interaction.list", "Interactions were listed; `filters` names by what."
+    INTERACTION_READ = "interaction.read", "An interaction was read."
+    INTERACTION_CREATE = "interaction.create", "An interaction was noted, of `kind`."
+    INTERACTION_UPDATE = "interaction.update", "An interaction was changed: `fields`, of `version`."
+    CART_LIST = "cart.list", "Customers' carts were listed."
+    EVENT_LIST = "event.list", "Browsing events were listed; `filters` names by what."
+    EVENT_BULK = "event.bulk", "Events were sent as one file."
+    REJECT_LIST = "reject.list", "Refused tracking messages were listed, with what was sent."
+    REJECT_REPLAY = "reject.replay", "Refused tracking messages were read again."
+    PRODUCT_PUT = "product.put", "A member of staff stored a product."
+    PRODUCT_BULK = "product.bulk", "Products were sent as one file."
+    CONNECTION_CREATE = "connection.create", "A shop may deliver webhooks, of `kind`."
+    CONNECTION_UPDATE = "connection.update", "A connection was changed: `fields`."
+    CONNECTION_SECRET_ADD = "connection.secret_add", "A connection takes one more secret."
+    CONNECTION_SECRET_REMOVE = "connection.secret_remove", "A connection takes a secret no longer."
+    DELIVERY_READ = "delivery.read", "A webhook was read, with what was sent."
+    DELIVERY_REPLAY = "delivery.replay", "Dead webhooks were carried out again."
+    DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
+    PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
+    PRIVACY_READ = "privacy.read", "A privacy request was read."
+    AUDIT_LIST = "audit.list", "The audit log was read; `filters` names by what."
