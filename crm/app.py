@@ -115,7 +115,8 @@ def create_app(
         settings: Where MongoDB is, and the secrets.
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
-        work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        work_inbox: Whether this process carries out deliveries and privacy requests and carries on erasures; without
+            it they wait for one that does.
 
     Raises:
         OperatorError: A route declares no access.
@@ -136,7 +137,7 @@ def create_app(
                 identities.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
-                people.at_work(own),
+                people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
             ):
                 yield

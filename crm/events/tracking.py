@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from crm.clock import now
@@ -13,6 +13,7 @@ from crm.database.driver import Database
 from crm.errors import CrmError, InvalidInput
 from crm.events import rows, storing
 from crm.events.messages import Message, Sender
+from crm.identities import names
 from crm.identities import service as identities
 
 Listener = Callable[[Collection[str], datetime], None]
@@ -70,8 +71,7 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
             made[place] = rows.of_message(sender, message, received_at)
         except InvalidInput as exc:
             refused[place] = exc
-    gone = await identities.erased({rows.whose(row) for row in made.values()})
-    kept = [place for place, row in made.items() if not gone or rows.whose(row) not in gone]
+    messages, kept = await _of_living(sender, messages, made)
     outcomes = await storing.store([made[place] for place in kept])
     refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
     stored = [place for place in kept if place not in refused]
@@ -79,6 +79,34 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
     tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
     duplicates = sum(outcome is False for outcome in outcomes)
     return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
+
+
+async def _of_living(
+    sender: Sender, messages: Sequence[Message], made: Mapping[int, Row]
+) -> tuple[Sequence[Message], list[int]]:
+    """The messages of people who were not erased, and their places; none of them names a browser of one who was."""
+    ids = {place: _named(sender, messages[place], row) for place, row in made.items()}
+    gone = await identities.erased(set().union(*ids.values()))
+    if not gone:
+        return messages, list(made)
+    living, kept = list(messages), []
+    for place, row in made.items():
+        message = messages[place]
+        if rows.whose(row) in gone or (message.type in rows.SAYS_WHO and ids[place] & gone):
+            continue
+        kept.append(place)
+        if ids[place] & gone:  # somebody else at the same browser
+            row.pop("anonymous_id", None)
+            living[place] = replace(message, anonymous_id=None)
+    return living, kept
+
+
+def _named(sender: Sender, message: Message, row: Row) -> set[str]:
+    if message.type in rows.SAYS_WHO:
+        return {rows.whose(row), *identities.named(sender.source, message)}
+    if message.user_id and message.anonymous_id:
+        return {rows.whose(row), names.of_visitor(sender.source, message.anonymous_id)}
+    return {rows.whose(row)}
 
 
 async def _tell_identities(sender: Sender, messages: Sequence[Message]) -> Collection[str]:

@@ -23,7 +23,7 @@ from crm.identities.telling import tell
 from crm.identity import Role
 
 __all__ = [  # of the other files, for other features
-    "Sighting", "disclose", "erased", "forget", "of_names", "owners", "person_of", "remains", "watching",
+    "Sighting", "disclose", "erased", "forget", "named", "of_names", "owners", "person_of", "remains", "watching",
 ]  # fmt: skip
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.

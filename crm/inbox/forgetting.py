@@ -29,7 +29,7 @@ async def forget(person: Person) -> None:
     """Empty the deliveries that were carried out, and remove the dead ones."""
     async for row, found, source in _each():
         if found.of(person, source) and row["state"] in _SETTLED:
-            await _forget(row["_id"])
+            await _forget(row["_id"], row.get("resource"))
 
 
 async def disclose(person: Person, tell: Tell) -> None:
@@ -45,7 +45,7 @@ async def remains(known: Known, after: str, limit: int) -> Remains:
     sources = await connections.sources()
     for row in rows:
         if row["state"] in _SETTLED and _old(known, row, sources.get(row["connection_id"], "")):
-            await _forget(row["_id"])
+            await _forget(row["_id"], row.get("resource"))
     return Remains(count=len(rows), last=rows[-1]["_id"] if len(rows) == min(limit, _TOGETHER) else None)
 
 
@@ -66,9 +66,14 @@ def _old(known: Known, row: Row, source: str) -> bool:
     return known.covers(found.person(source), found.created_at or row.get("source_version")) is not None
 
 
-async def _forget(delivery_id: str) -> None:
-    """Empty a delivery that is done: that it came, and what became of it, stays for its week. Remove a dead one."""
-    await Delivery.stored().update_one(queries.done_one(delivery_id), queries.emptied())
+async def empty(delivery_id: str, resource: str | None) -> None:
+    """Empty a delivery that is done: that it came, and what became of it, stays for its week."""
+    kind, _, _ = (resource or "").partition("/")
+    await Delivery.stored().update_one(queries.done_one(delivery_id), queries.emptied(of_a_customer=kind == "customer"))
+
+
+async def _forget(delivery_id: str, resource: str | None) -> None:
+    await empty(delivery_id, resource)
     await Delivery.stored().delete_one(queries.dead_one(delivery_id))
 
 

@@ -46,9 +46,9 @@ def done_one(delivery_id: str) -> Filter:
     return {"_id": delivery_id, "state": "done"}
 
 
-def emptied() -> Update:
-    """Nothing is left of what was sent."""
-    return {"$set": {"body": b""}}
+def emptied(*, of_a_customer: bool) -> Update:
+    """Nothing is left of what was sent; a customer's own id, which stands in ``resource``, goes, too."""
+    return {"$set": {"body": b""}, **({"$unset": {"resource": ""}} if of_a_customer else {})}
 
 
 def of_connection(connection_id: str, state: str) -> Filter:

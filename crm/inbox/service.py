@@ -19,7 +19,7 @@ from crm.errors import AlreadyExists, Conflict, NotFound
 from crm.identity import Principal
 from crm.inbox import queries
 from crm.inbox.documents import Delivery
-from crm.inbox.forgetting import disclose, forget, names_somebody_erased, remains
+from crm.inbox.forgetting import disclose, empty, forget, names_somebody_erased, remains
 from crm.inbox.schemas import Arrival, DeliveryFull, DeliveryOut, Outcome, State, Work
 
 __all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
@@ -171,7 +171,7 @@ async def settle(work: Work, outcome: Outcome) -> None:
     ours = queries.claimed_by_us(work.id, work.attempt)
     found = await Delivery.stored().update_one(ours, queries.done(outcome, expires))
     if await names_somebody_erased(work):
-        await Delivery.stored().update_one(queries.done_one(work.id), queries.emptied())
+        await empty(work.id, work.resource)
     if found.matched and outcome == "applied" and work.resource is not None and work.version is not None:
         sent, came = work.triggered_at, work.received_at
         older = queries.older_dead(work.shop.connection_id, work.resource, work.version, sent, came)

@@ -70,8 +70,11 @@ async def export_asked(principal: Principal, request_id: str) -> IO[bytes]:
 
 
 @asynccontextmanager
-async def at_work(database: Database) -> AsyncIterator[None]:
+async def at_work(database: Database, *, wanted: bool = True) -> AsyncIterator[None]:
     """Within the block, carry out what shops ask, carry on what was interrupted, notice that a store was restored."""
+    if not wanted:
+        yield
+        return
     watch = _RestoreWatch()
 
     def as_admin(work: Work) -> Work:
