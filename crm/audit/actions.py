@@ -64,4 +64,5 @@ class Action(StrEnum):
     DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
     PRIVACY_READ = "privacy.read", "A privacy request was read."
+    LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
     AUDIT_LIST = "audit.list", "The audit log was read; `filters` names by what."

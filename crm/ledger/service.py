@@ -68,7 +68,7 @@ async def known() -> Known | None:
         return None
     if not found.complete:
         await found.refresh()
-    return found if found.latest is not None else None
+    return found if found.latest is not None or found.foreign else None
 
 
 async def add(erasure_id: str, person: Person, erased_at: datetime) -> None:

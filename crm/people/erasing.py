@@ -125,9 +125,24 @@ async def carry_on() -> None:
 
 async def replay_if_restored(known: Known) -> None:
     """Erase again whoever is in the ledger, where the store has not seen all of these erasures: it was restored."""
+    if ours := await _begin_again(known):  # else another process is at it, or whoever finds its claim over
+        log.warning("the store was restored: people who were erased are erased again", erasures=len(ours))
+        await replay(known)
+        await _end_again(ours)
+
+
+async def replay_all(principal: Principal, known: Known, on_progress: Progress) -> int:
+    """The same, whether or not the store has seen these erasures; returns how many people were found."""
+    await audit.record(principal, Action.LEDGER_REPLAY)
+    ours = await _begin_again(known)
+    found = await replay(known, on_progress)
+    await _end_again(ours)
+    return found
+
+
+async def _begin_again(known: Known) -> list[str]:
+    """Write down the erasures that the store has not seen; returns those that nobody else has written down."""
     missing = await _unseen(known)
-    if not missing:
-        return
     moment = now()
     ours = []
     for erasure_id in missing:
@@ -141,11 +156,12 @@ async def replay_if_restored(known: Known) -> None:
         }
         if not await Erasure.stored().insert_new([Erasure.from_row(row).as_stored()]):
             ours.append(erasure_id)
-    if ours:  # else another process is at it, or whoever finds its claim over
-        log.warning("the store was restored: people who were erased are erased again", erasures=len(missing))
-        await replay(known)
-        for erasure_id in ours:
-            await Erasure.change(queries.by_id(erasure_id).filter, queries.done(now()))
+    return ours
+
+
+async def _end_again(erasure_ids: list[str]) -> None:
+    for erasure_id in erasure_ids:
+        await Erasure.change(queries.by_id(erasure_id).filter, queries.done(now()))
 
 
 async def replay(known: Known, on_progress: Progress = lambda _what, _count: None) -> int:

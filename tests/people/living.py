@@ -86,6 +86,14 @@ class Life:
         await self.webhooks()
         return self.customer_id
 
+    async def becomes_known(self) -> None:
+        """Who she is becomes known: by the order, and by what her browser says."""
+        put = "/api/v1/orders/shop/Z-1"
+        self.customer_id = good(await self.admin.put(put, json=order_of(status="fulfilled")))["customer_id"]
+        said = [identify("zoe-user", "zoe-browser", at(1), email=EMAIL)]
+        with acting_as(self.database, Role.TRACKING):
+            await events.track(Sender("key_2", "web", trusted=True), said)
+
     async def orders(self) -> None:
         """One that was changed, one that was given back, and answers that are kept for repeats."""
         put = "/api/v1/orders/shop/Z-1"
@@ -109,6 +117,8 @@ class Life:
         with acting_as(self.database, Role.TRACKING):
             await events.track(BROWSER, said)
             await events.keep_rejects(BROWSER, [Rejected(0, None, "no_event", "It has no event.", raw)])
+        if not self.customer_id:
+            return
         named = {"customer": {"id": self.customer_id}, "anonymous_id": "zoe-browser"}
         event = {"source": "web", "message_id": "ze-1", "type": "page", "occurred_at": "2026-02-01T00:00:00Z"}
         good(await self.admin.post("/api/v1/events", json={"events": [{**event, **named}]}))
