@@ -26,6 +26,7 @@ from crm.connectors import webhooks
 from crm.connectors.applying import Terms
 from crm.connectors.segment.replaying import read_again
 from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
+from crm.connectors.segment.routes import answer_error
 from crm.contracts import contract, documents
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
@@ -34,6 +35,7 @@ from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
+from crm.exports.routes import router_of
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identities import service as identities
 from crm.identity import Principal
@@ -53,8 +55,9 @@ from crm.people.routes import router as people_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
+from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
-from crm.web import access, docs, health, metrics, problems
+from crm.web import access, docs, health, metrics
 from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
@@ -131,6 +134,7 @@ def create_app(
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
+        app.state.search_customers = profiles.search
         try:
             async with (
                 ledger.watching(own, settings),
@@ -160,7 +164,7 @@ def create_app(
 
     app = WithHotRoutes(
         route_handlers=[
-            Router("/api/v1", route_handlers=[*API_ROUTERS, *extra_routes]),
+            Router("/api/v1", route_handlers=[*API_ROUTERS, router_of(API_ROUTERS), *extra_routes]),
             *webhooks.ROUTERS,
             *TRACKING_ROUTERS,
             health.live,
@@ -186,7 +190,7 @@ def create_app(
             "page_request": Provide(provide_page_request, sync_to_thread=False),
             "new_ids": Provide(ids_of_request, sync_to_thread=False),
         },
-        exception_handlers={Exception: problems.handle},
+        exception_handlers={Exception: answer_error},
         openapi_config=docs.CONFIG,
         request_max_body_size=settings.max_body_bytes,
         state=State(),

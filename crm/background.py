@@ -23,6 +23,11 @@ _LONGEST_END: Final = 10.0
 Work = Callable[[], Awaitable[None]]
 
 
+def as_long(took: float) -> float:
+    """As long a rest as the work took: half of the machine is for requests."""
+    return min(max(took, _SHORTEST_REST), _LONGEST_REST)
+
+
 class Background:
     """One task works whenever it was woken; others are done once a second.
 
@@ -31,12 +36,16 @@ class Background:
         sweeps: What nobody wakes it for; each in a task of its own, so that none waits for another.
         late: What a failure makes late, for the log: "totals".
         logger: Whose log.
+        rest: How many seconds to rest after work that took so many.
     """
 
-    def __init__(self, work: Work, *sweeps: Work, late: str, logger: str) -> None:
+    def __init__(
+        self, work: Work, *sweeps: Work, late: str, logger: str, rest: Callable[[float], float] = as_long
+    ) -> None:
         self._do = work
         self._sweeps = sweeps
         self._late = late
+        self._rest = rest
         self._log = structlog.get_logger(logger)
         self._wake = asyncio.Event()
 
@@ -68,8 +77,7 @@ class Background:
                 self._wake.set()
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
-            # As long a rest as the work took: half of the machine is for requests.
-            await asyncio.sleep(min(max(time.monotonic() - began, _SHORTEST_REST), _LONGEST_REST))
+            await asyncio.sleep(self._rest(time.monotonic() - began))
 
     async def _sweep(self, sweep: Work) -> None:
         while True:

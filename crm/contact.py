@@ -43,7 +43,7 @@ def email_key(email: str) -> str:
         raise ValueError("This is not an e-mail address.") from None
     if "." not in domain or domain.endswith("."):
         raise ValueError("The domain of an e-mail address needs a dot in it.")
-    local = _fold(valid.local_part)
+    local = folded(valid.local_part)
     key = f"{local}@{domain}"
     if len(key) > LONGEST_EMAIL:
         raise ValueError(f"An e-mail address has at most {LONGEST_EMAIL} characters.")
@@ -75,7 +75,7 @@ def phone_key(phone: str, region: str | None = None) -> str | None:
 
 def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
-    decomposed = unicodedata.normalize("NFKD", _fold(name))
+    decomposed = unicodedata.normalize("NFKD", folded(name))
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
 
 
@@ -85,6 +85,7 @@ def countries() -> tuple[str, ...]:
     return tuple(sorted([c.alpha_2 for c in pycountry.countries] + ["XK"]))
 
 
-def _fold(text: str) -> str:
+def folded(text: str) -> str:
+    """The text without differences of case and form (NFKC), as the local part of an e-mail address is compared."""
     # Casefolding can undo the normal form, so it is restored after.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -22,6 +22,7 @@ CrmError
 ├── UnsupportedMediaType        415
 ├── TooManyAttempts             429  with ``retry_after``
 │   └── RateLimited             429  a key has sent more than it may
+├── ClientGone                  499  the connection was closed before the whole request had come
 ├── Unavailable                 503  the database cannot be reached or is too slow; with ``retry_after``
 ├── InternalError               500  a fault of this program
 └── OperatorError               500  for whoever runs the service; never caused by a request
@@ -119,6 +120,14 @@ class UnreadableRequest(CrmError):
     code = "unreadable_request"
     status = 400
     title = "Unreadable request"
+
+
+class ClientGone(CrmError):
+    """The client closed the connection before its whole request had come; nobody is left to read this."""
+
+    code = "client_gone"
+    status = 499  # nginx's; HTTP has none
+    title = "Client gone"
 
 
 class NotSignedIn(CrmError):

@@ -21,6 +21,9 @@ class Role(StrEnum):
     RESTORE = "restore"
 
 
+Permission = Literal["pii:read"]
+#: To see e-mail addresses and telephone numbers as they are (``crm/masking.py``).
+PII_READ: Final[Permission] = "pii:read"
 Kind = Literal["user", "key", "system", "anonymous"]
 
 STAFF_ROLES: Final = (Role.ADMIN, Role.SALES, Role.ANALYST)
@@ -40,6 +43,7 @@ class Principal:
         kind: How they were recognised.
         address: Where the request comes from; None where there is none.
         request_id: Of the request, as the log has it.
+        permissions: What they may besides what their role may.
     """
 
     id: str
@@ -48,9 +52,11 @@ class Principal:
     kind: Kind
     address: str | None = None
     request_id: str | None = None
+    permissions: frozenset[Permission] = frozenset()
 
 
 ANONYMOUS: Final = Principal(id="anonymous", role=Role.AUTH, name="anonymous", kind="anonymous")
-SYSTEM: Final = Principal(id="system", role=Role.ADMIN, name="the service", kind="system")
+_TRUSTED: Final = frozenset({PII_READ})
+SYSTEM: Final = Principal(id="system", role=Role.ADMIN, name="the service", kind="system", permissions=_TRUSTED)
 #: Carries out what webhooks delivered.
-INBOX: Final = Principal(id="inbox", role=Role.INGEST, name="the inbox", kind="system")
+INBOX: Final = Principal(id="inbox", role=Role.INGEST, name="the inbox", kind="system", permissions=_TRUSTED)

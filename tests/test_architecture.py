@@ -17,7 +17,7 @@ pytestmark = pytest.mark.fast
 ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 FEATURES = {
-    "activity", "audit", "auth", "connections", "customers", "events", "idempotency", "identities", "inbox",
+    "activity", "audit", "auth", "connections", "customers", "events", "exports", "idempotency", "identities", "inbox",
     "interactions", "ledger", "orders", "people", "privacy", "products", "profiles", "rate_limits",
 }  # fmt: skip
 #: They join the parts: whole features are theirs to see.

@@ -14,6 +14,7 @@ from crm.config import Settings
 from crm.web.access import STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed
+from crm.web.versions import with_etag_of_content
 
 
 @get(
@@ -22,9 +23,10 @@ from crm.web.lists import Listed, listed
     summary="The last visit, what was looked at last, the cart",
     opt=STAFF,
 )
-async def get_activity(principal: Caller, settings: Configured, customer_id: FromPath[str]) -> ActivityOut:
+async def get_activity(principal: Caller, settings: Configured, customer_id: FromPath[str]) -> Response[ActivityOut]:
     """Told from the events at this moment: it shows every event that was answered before."""
-    return await service.read(principal, customer_id, abandoned_after=_abandoned_after(settings))
+    out = await service.read(principal, customer_id, abandoned_after=_abandoned_after(settings))
+    return with_etag_of_content(out)
 
 
 @get("/", operation_id="ListCarts", summary="List carts", opt=STAFF)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from crm import masking
 from crm.activity import checking, mapping, projection, projector, queries
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
@@ -18,8 +21,9 @@ from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
+from crm.database.collection import Row
 from crm.database.driver import Database
-from crm.database.paging import Page, PageRequest
+from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest, Position, beyond, cursor_position, page_of
 from crm.identity import Principal, Role
 
 __all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
@@ -45,11 +49,31 @@ async def read(principal: Principal, customer_id: str, *, abandoned_after: timed
         told = (await projection.told_each([customer_id]))[customer_id]
         stored = (await projection.stored_of([customer_id])).get(customer_id)
     terms = projection.last_order_at(stats), moment, abandoned_after
-    shown = with_its_cart(told or {}, *terms)
-    if not alike(with_its_cart(stored or {}, *terms), shown):
+    now_shown = with_its_cart(told or {}, *terms)
+    if not alike(with_its_cart(stored or {}, *terms), now_shown):
         _tell_soon(customer_id, moment)
     await audit.seen(principal, Action.CUSTOMER_ACTIVITY, customer_id)
-    return mapping.shape(customer_id, shown)
+    return masking.shown(principal, mapping.shape(customer_id, now_shown))
+
+
+async def stored(customer_id: str) -> Row | None:
+    """What is stored of a customer's activity, at most a second behind the events: one command; for ``shown``."""
+    found = await Activity.fetch(queries.of_customers([customer_id]))
+    return found and found.model_dump(exclude_none=True)
+
+
+def shown(
+    customer_id: str, activity: Row | None, last_order_at: datetime | None, *, abandoned_after: timedelta
+) -> ActivityOut:
+    """What is stored of a customer's activity as clients see it at this moment.
+
+    Args:
+        customer_id: Whose.
+        activity: As stored; None of somebody who was never seen.
+        last_order_at: When the customer last ordered: a cart of before is none any more.
+        abandoned_after: The silence after which a cart counts as abandoned.
+    """
+    return mapping.shape(customer_id, with_its_cart(activity or {}, last_order_at, now(), abandoned_after))
 
 
 async def carts(
@@ -57,7 +81,7 @@ async def carts(
 ) -> Page[CartOut]:
     """One page of customers' carts, the one touched last first.
 
-    A cart whose customer ordered since is left out, so a page may have fewer items than it could.
+    A cart whose customer ordered since is passed over, and told again in a moment.
 
     Args:
         principal: Who asks.
@@ -76,18 +100,20 @@ async def carts(
         "open": (moment - abandoned_after, latest),
         "abandoned": (earliest, moment - abandoned_after),
     }[state]
-    page = await Activity.page(queries.carts_between(*between), sort, request)
-    stats = await customers.stats_of([found.id for found in page.items])
-    items = []
-    for found in page.items:
-        terms = projection.last_order_at(stats.get(found.id)), moment, abandoned_after
-        shown = with_its_cart(found.model_dump(), *terms)
-        if "state" in shown:
-            items.append(mapping.shape_cart(found.id, shown))
-        else:
-            _tell_soon(found.id, moment)
-    await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in items), {"state": state})
-    return Page(items, page.next_cursor, page.count)
+    filter_ = queries.carts_between(*between)
+    size, position = request.limit + 1, cursor_position(request.cursor, sort)
+    living: list[tuple[Activity, CartOut]] = []
+    while len(living) <= request.limit:
+        found = await Activity.fetch_all(beyond(filter_, sort, position, size))
+        living += await _with_their_carts(found, moment, abandoned_after)
+        if len(found) < size:
+            break
+        size, position = LARGEST_PAGE, _position(found[-1])
+    page = page_of(living, sort, request, lambda pair: _position(pair[0])).map(lambda pair: pair[1])
+    if request.count:
+        page = replace(page, count=await Activity.stored().count(filter_, at_most=COUNT_CAP + 1))
+    await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in page.items), {"state": state})
+    return page.map(lambda cart: masking.shown(principal, cart))
 
 
 async def catch_up() -> None:
@@ -113,6 +139,26 @@ async def orphans(after: str, limit: int) -> Compared:
 def running(database: Database) -> AbstractAsyncContextManager[None]:
     """Keep activity up to date in the background within the block."""
     return projector.running(database)
+
+
+async def _with_their_carts(
+    found: Sequence[Activity], moment: datetime, abandoned_after: timedelta
+) -> list[tuple[Activity, CartOut]]:
+    """Each with its cart, without those whose cart is none any more."""
+    stats = await customers.stats_of([activity.id for activity in found])
+    living = []
+    for activity in found:
+        terms = projection.last_order_at(stats.get(activity.id)), moment, abandoned_after
+        shown = with_its_cart(activity.model_dump(), *terms)
+        if "state" in shown:
+            living.append((activity, mapping.shape_cart(activity.id, shown)))
+        else:
+            _tell_soon(activity.id, moment)
+    return living
+
+
+def _position(activity: Activity) -> Position:
+    return activity.cart_at, activity.id
 
 
 def _tell_soon(customer_id: str, moment: datetime) -> None:

@@ -21,6 +21,7 @@ class Action(StrEnum):
     SIGN_IN_FAILED = "session.failed", "A sign-in was refused: `reason` is `password`, `unknown` or `disabled`."
     USER_CREATE = "user.create", "A member of staff was added, with `role`."
     USER_PASSWORD = "user.password", "A member of staff was given another password."
+    USER_PERMISSIONS = "user.permissions", "A salesperson was given other `permissions`."
     USER_DISABLE = "user.disable", "A member of staff may no longer sign in."
     KEY_CREATE = "key.create", "An API key was made, of `kind`."
     KEY_UPDATE = "key.update", "An API key was given other terms: `fields`."
@@ -30,6 +31,7 @@ class Action(StrEnum):
     CUSTOMER_TIMELINE = "customer.timeline", "What happened with a customer was read."
     CUSTOMER_ACTIVITY = "customer.activity", "A customer's last visit, cart and products were read."
     CUSTOMER_HISTORY = "customer.history", "What was changed of a customer was read."
+    PII_REVEAL = "pii.reveal", "What is hidden of a customer was shown: `fields`, and the `reason` that was given."
     CUSTOMER_CREATE = "customer.create", "A customer was created."
     CUSTOMER_UPDATE = "customer.update", "A customer was changed: `fields`, of `version`."
     CUSTOMER_CONSENT = "customer.consent", "A consent was added: `channel` and `status`."
@@ -65,4 +67,9 @@ class Action(StrEnum):
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
     PRIVACY_READ = "privacy.read", "A privacy request was read."
     LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
+    EXPORT_BEGIN = (
+        "export.begin",
+        "A whole list was asked for: `list`, `format`; its pages follow as the list records them.",
+    )
+    EXPORT_END = "export.end", "A whole list went out, or some of it: `list`, `items`, and whether it was `complete`."
     AUDIT_LIST = "audit.list", "The audit log was read; `filters` names by what."

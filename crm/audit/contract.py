@@ -12,4 +12,5 @@ from crm.identity import Role
 CONTRACT: Final = CollectionContract(
     document=AuditEntry,
     grants={Role.ADMIN: "find insert", Role.AUTH: "find insert"},
+    droppable=False,
 )

@@ -26,6 +26,8 @@ from crm.identity import INBOX, SYSTEM, Principal, Role
 log = structlog.get_logger("crm.audit")
 
 _THE_SERVICE: Final = frozenset({SYSTEM.id, INBOX.id})
+_LARGEST: Final = 2**53
+_LONGEST: Final = 1_000
 __all__ = ["Action", "disclose"]  # what callers give; of people who ask
 
 
@@ -64,7 +66,8 @@ async def record(
         principal: Who acts.
         action: What is done.
         targets: Ids of whose data it is, or of what it is about; each once, None left out, 200 at most.
-        details: What belongs to the action: names and numbers, no personal data; None values are left out.
+        details: What belongs to the action: names and numbers, no personal data; None values are left out, long texts
+            cut to 1,000 characters.
 
     Raises:
         Unavailable: It is not known to be stored: what was asked for must not be answered.
@@ -75,7 +78,7 @@ async def record(
         "actor": {"id": principal.id, "name": principal.name, "kind": principal.kind, "role": principal.role.value},
         "action": action.value,
         "targets": list(dict.fromkeys(one for one in ids if one is not None))[:MOST_TARGETS],
-        "details": {name: value for name, value in (details or {}).items() if value is not None},
+        "details": {name: _fitting(value) for name, value in (details or {}).items() if value is not None},
         "address": principal.address,
         "request_id": principal.request_id,
     }
@@ -160,6 +163,13 @@ async def page(principal: Principal, wanted: AuditFilter, request: PageRequest) 
     found = await AuditEntry.page(chosen, sort, request)
     await seen(principal, Action.AUDIT_LIST, (wanted.target,), given)
     return found.map(_shape)
+
+
+def _fitting(value: Any) -> Any:
+    """As the log can hold it: a version that a client made up may be any number."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        value = str(value)
+    return value[:_LONGEST] if isinstance(value, str) else value
 
 
 def _filter(wanted: AuditFilter) -> Filter:

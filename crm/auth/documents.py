@@ -11,6 +11,7 @@ from crm.auth import origins as web_sites
 from crm.auth.schemas import MOST_ORIGINS, EventsPerSecond, EventType, KeyKind, StaffRole
 from crm.database.documents import CrmDocument, VersionedDocument
 from crm.fields import Line, Moment, SourceName
+from crm.identity import Permission
 
 
 class User(VersionedDocument):
@@ -19,6 +20,7 @@ class User(VersionedDocument):
     Attributes:
         email_key: The one spelling under which the e-mail is unique.
         password_hash: argon2id.
+        permissions: Besides what the role may; absent in users of before (``permissions.py``).
         disabled_at: Since when signing in is refused.
     """
 
@@ -27,6 +29,7 @@ class User(VersionedDocument):
     name: Line
     role: StaffRole
     password_hash: Annotated[str, Field(max_length=300, pattern=r"^\$argon2id\$.+$")]
+    permissions: Annotated[list[Permission], Field(max_length=1)] | None = None
     disabled_at: Moment | None = None
 
     class Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,11 @@ def key_by_id(key_id: str) -> Query:
     return Query({"_id": key_id}, limit=1)
 
 
+def keys_by_ids(key_ids: Sequence[str]) -> Query:
+    """Several API keys."""
+    return Query({"_id": {"$in": list(key_ids)}})
+
+
 def all_keys() -> Query:
     """Every key, the oldest first (ids sort by time)."""
     return Query({}, (("_id", 1),))
@@ -47,6 +52,11 @@ def password_set(password_hash: str, moment: datetime) -> Update:
         "$unset": {"disabled_at": ""},
         "$inc": {"version": 1},
     }
+
+
+def permitted(permissions: Sequence[str], moment: datetime) -> Update:
+    """A user has other permissions; what was signed in with those of before ends."""
+    return {"$set": {"permissions": list(permissions), "updated_at": moment}, "$inc": {"version": 1}}
 
 
 def disabled(moment: datetime) -> Update:

@@ -33,7 +33,13 @@ async def sign_in(
 @get("/me", operation_id="WhoAmI", summary="Who is signed in", opt=allow(*Role))
 async def who_am_i(principal: Caller) -> PrincipalOut:
     """The user or key of this request."""
-    return PrincipalOut(id=principal.id, role=principal.role.value, name=principal.name, kind=principal.kind)
+    return PrincipalOut(
+        id=principal.id,
+        role=principal.role.value,
+        name=principal.name,
+        kind=principal.kind,
+        permissions=sorted(principal.permissions),
+    )
 
 
 router = Router("/auth", route_handlers=[sign_in, who_am_i], tags=["auth"])

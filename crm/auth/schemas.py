@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from crm.auth import origins
 from crm.fields import Email, Line, Moment, SourceName
-from crm.identity import Principal
+from crm.identity import Permission, Principal
 from crm.web.schemas import WireIn, WireOut
 
 SHORTEST_PASSWORD: Final = 12
@@ -52,14 +52,26 @@ class PrincipalOut(WireOut):
     role: str
     name: str
     kind: str
+    permissions: list[Permission]
+
+
+class UserOut(WireOut):
+    """A member of staff, as far as it may be shown."""
+
+    email: str
+    name: str
+    role: StaffRole
+    permissions: list[Permission]
+    disabled_at: Moment | None
 
 
 class UserCreate(WireIn):
-    """A new member of staff."""
+    """A new member of staff; ``permissions`` of a salesperson only, who has all where none are given."""
 
     email: Email
     name: Line
     role: StaffRole
+    permissions: Annotated[list[Permission], Field(max_length=1)] | None = None
     password: Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
 
 

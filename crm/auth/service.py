@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 from hashlib import sha256
 from typing import Final, TypeVar, cast
 
@@ -16,13 +15,24 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.auth import passwords, queries, throttle, tokens
 from crm.auth.documents import ApiKey, SignInFailures, User
-from crm.auth.schemas import DEFAULT_SOURCE, KeyChange, KeyOut, KeyTerms, NewKey, TokenOut, UserCreate, WriteKey
+from crm.auth.permissions import OPTIONAL, permissions
+from crm.auth.schemas import (
+    DEFAULT_SOURCE,
+    KeyChange,
+    KeyOut,
+    KeyTerms,
+    NewKey,
+    TokenOut,
+    UserCreate,
+    UserOut,
+    WriteKey,
+)
 from crm.clock import now
 from crm.config import Settings
 from crm.database.driver import present
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
-from crm.identity import Principal, Role
+from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
+from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
 
@@ -32,6 +42,7 @@ _BELIEVED_FOR: Final = 1.0
 _MOST_BELIEVED: Final = 10_000
 #: Parallel tries for one e-mail or address that one request lets go first.
 _MOST_AT_ONCE: Final = 20
+_SALES_ONLY: Final = "Only a salesperson has permissions of their own; of others the role says all."
 
 Known = WriteKey | Principal
 #: Whom the hash of a key, or the subject of a token, stands for, and since when that is believed.
@@ -145,13 +156,17 @@ async def add_user(principal: Principal, new: UserCreate) -> str:
     """Store a new member of staff; returns the id.
 
     Raises:
+        InvalidInput: Permissions are given to somebody whose role alone says them.
         AlreadyExists: The e-mail belongs to somebody already.
     """
+    if new.permissions is not None and new.role != OPTIONAL:
+        raise InvalidInput.at("permissions", _SALES_ONLY)
     moment = now()
     user = User.from_row(
         {
             "_id": new_id("usr"),
-            **new.model_dump(exclude={"password"}),
+            **new.model_dump(exclude={"password", "permissions"}),
+            "permissions": sorted(permissions(Role(new.role), new.permissions)),
             "email_key": contact.email_key(new.email),
             "password_hash": await passwords.hash_password(new.password),
             "created_at": moment,
@@ -172,10 +187,26 @@ async def set_password(principal: Principal, email: str, password: str) -> None:
     Raises:
         NotFound: There is no such user.
     """
-    user_id = await _user_with(email)
+    user_id = (await _user_with(email)).id
     update = queries.password_set(await passwords.hash_password(password), now())
     async with audit.around(principal, Action.USER_PASSWORD, user_id):
         await User.change(queries.user_by_id(user_id).filter, update)
+    _forget()
+
+
+async def set_permissions(principal: Principal, email: str, given: Collection[Permission]) -> None:
+    """Give a salesperson other permissions; ends what is signed in with those of before.
+
+    Raises:
+        NotFound: There is no such user.
+        Conflict: It is no salesperson: the role alone says what an admin or an analyst may.
+    """
+    user = await _user_with(email)
+    if user.role != OPTIONAL:
+        raise Conflict(_SALES_ONLY)
+    named = {"permissions": ", ".join(sorted(given))}
+    async with audit.around(principal, Action.USER_PERMISSIONS, user.id, named):
+        await User.change(queries.user_by_id(user.id).filter, queries.permitted(sorted(given), now()))
     _forget()
 
 
@@ -185,15 +216,24 @@ async def disable_user(principal: Principal, email: str) -> None:
     Raises:
         NotFound: There is no such user.
     """
-    user_id = await _user_with(email)
+    user_id = (await _user_with(email)).id
     async with audit.around(principal, Action.USER_DISABLE, user_id):
         await User.change(queries.user_by_id(user_id).filter, queries.disabled(now()))
     _forget()
 
 
-async def list_users() -> list[tuple[str, str, str, datetime | None]]:
-    """Every user: e-mail, name, role, disabled since."""
-    return [(u.email, u.name, u.role, u.disabled_at) for u in await User.fetch_all(queries.all_users())]
+async def list_users() -> list[UserOut]:
+    """Every user, the oldest first."""
+    return [
+        UserOut(
+            email=user.email,
+            name=user.name,
+            role=user.role,
+            permissions=sorted(permissions(Role(user.role), user.permissions)),
+            disabled_at=user.disabled_at,
+        )
+        for user in await User.fetch_all(queries.all_users())
+    ]
 
 
 async def add_key(principal: Principal, kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:
@@ -250,11 +290,11 @@ async def list_keys() -> list[KeyOut]:
     return [_shown(key) for key in await ApiKey.fetch_all(queries.all_keys())]
 
 
-async def _user_with(email: str) -> str:
+async def _user_with(email: str) -> User:
     user = await User.fetch(queries.user_by_email(contact.email_key(email)))
     if user is None:
         raise NotFound("There is no user with this e-mail.")
-    return user.id
+    return user
 
 
 async def _require_key(key_id: str) -> ApiKey:
@@ -262,6 +302,12 @@ async def _require_key(key_id: str) -> ApiKey:
     if key is None:
         raise NotFound("There is no such key.")
     return key
+
+
+async def event_types_of(key_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """What each key may send, also one that has been revoked; empty is everything. Unknown keys are left out."""
+    found = await ApiKey.fetch_all(queries.keys_by_ids(sorted(key_ids)))
+    return {key.id: frozenset(key.event_types or ()) for key in found}
 
 
 def _shown(key: ApiKey) -> KeyOut:
@@ -292,8 +338,9 @@ def _recognised(key: ApiKey | None) -> WriteKey:
     if key is None or key.revoked_at is not None:
         raise NotSignedIn("This API key is not valid.")
     shown = _shown(key)
+    role = Role(key.kind)
     return WriteKey(
-        principal=Principal(id=key.id, role=Role(key.kind), name=key.name, kind="key"),
+        principal=Principal(id=key.id, role=role, name=key.name, kind="key", permissions=permissions(role)),
         source=shown.source,
         origins=frozenset(shown.origins),
         event_types=frozenset(shown.event_types),
@@ -308,7 +355,9 @@ async def _of_user(subject: str) -> Principal:
     # A user's version changes with the password, the role and when disabled: tokens of before are worth nothing then.
     if user is None or user.disabled_at is not None or version != str(user.version):
         raise NotSignedIn("This token is no longer valid; sign in again.")
-    return Principal(id=user.id, role=Role(user.role), name=user.name, kind="user")
+    role = Role(user.role)
+    may = permissions(role, user.permissions)
+    return Principal(id=user.id, role=role, name=user.name, kind="user", permissions=may)
 
 
 async def _count_try(failure_id: str, free: int) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer, running_uri
-from crm.identity import Principal, Role
+from crm.identity import PII_READ, Principal, Role
 from crm.ops.secrets import DemoSecrets
 
 MongodbUri = Annotated[
@@ -33,7 +33,8 @@ def operator() -> Principal:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # in a container, users often have a number only
         user = f"uid {os.getuid()}"
-    return Principal(id="cli", role=Role.ADMIN, name=f"{user} on {socket.gethostname()}"[:200], kind="system")
+    name = f"{user} on {socket.gethostname()}"[:200]
+    return Principal(id="cli", role=Role.ADMIN, name=name, kind="system", permissions=frozenset({PII_READ}))
 
 
 @contextmanager

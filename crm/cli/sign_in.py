@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from crm.auth import service
-from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate
+from crm.auth.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, KeyChange, KeyOut, KeyTerms, UserCreate, UserOut
 from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.errors import FieldError, InvalidInput
+from crm.identity import PII_READ, Permission
 from crm.ops.provision import administration
 
 T = TypeVar("T")
@@ -63,13 +64,22 @@ def add_user(
     name: Annotated[
         str | None, typer.Option(help="What colleagues see; the e-mail's first part when left out.")
     ] = None,
+    no_pii: Annotated[
+        bool, typer.Option("--no-pii", help="A salesperson who sees e-mail addresses and telephones hidden.")
+    ] = False,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
 ) -> None:
     """Add a member of staff. The password is asked for, never an argument: those are seen by every process."""
     password = _password(password_stdin)
-    given = {"email": email, "name": name or email.split("@")[0] or email, "role": role.value, "password": password}
+    given: dict[str, Any] = {
+        "email": email,
+        "name": name or email.split("@")[0] or email,
+        "role": role.value,
+        "permissions": [] if no_pii else None,
+        "password": password,
+    }
     new = _read(UserCreate, given, "This user cannot be added:")
     user_id = run_service(mongodb_uri, data_dir, lambda: service.add_user(operator(), new))
     Console().print(f"Added {user_id}.", highlight=False)
@@ -90,6 +100,21 @@ def set_password(
     Console().print("Set.", highlight=False)
 
 
+@users.command("permissions")
+def set_permissions(
+    email: str,
+    pii: Annotated[
+        bool, typer.Option("--pii/--no-pii", help="Whether e-mail addresses and telephones are seen as they are.")
+    ],
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Say what a salesperson may see; ends their sessions. Of others the role says all."""
+    given: list[Permission] = [PII_READ] if pii else []
+    run_service(mongodb_uri, data_dir, lambda: service.set_permissions(operator(), email, given))
+    Console().print("Set.", highlight=False)
+
+
 @users.command("disable")
 def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a member of staff from now on."""
@@ -100,8 +125,12 @@ def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir =
 @users.command("list")
 def list_users(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show all staff."""
-    rows = run_service(mongodb_uri, data_dir, service.list_users)
-    show_table(("email", "name", "role", "disabled_at"), rows, as_json)
+    found = run_service(mongodb_uri, data_dir, service.list_users)
+    if as_json:
+        show_table(tuple(UserOut.model_fields), [list(u.model_dump(mode="json").values()) for u in found], as_json)
+        return
+    rows = [(u.email, u.name, u.role, "\n".join(u.permissions), u.disabled_at) for u in found]
+    show_table(tuple(UserOut.model_fields), rows, as_json)
 
 
 _Origins = Annotated[

@@ -1,15 +1,17 @@
 """The keys kept beside what was typed of a customer: to look e-mails up, to search, to find duplicates. Pure.
 
-A customer's ``search_keys`` are of three kinds, told apart by the first character, which no word has:
+A customer's ``search_keys`` are of four kinds, told apart by the first character, which no word has:
 
 - a word of the name (``brien``), without accents and case;
-- ``+`` for each two words: a beginning of one, and the other whole (``+a example``, ``+an example``, ``+ann example``);
+- ``=`` for each two words, the shorter one first (``=ann example``);
+- ``+`` the same with beginnings of the shorter one (``+a example``, ``+an example``, ``+ann example``): two beginnings
+  are a range of these keys, one way round or the other;
 - ``#`` and the digits of the telephone from last to first: who searches may have the end of a number only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, Final
@@ -92,9 +94,19 @@ def phone_ending(phone: str) -> str | None:
     return f"#{digits[::-1]}" if digits else None
 
 
-def pair(beginning: str, whole: str) -> str:
-    """The key of two words; with two beginnings, what such keys begin with."""
-    return f"+{beginning[:LONGEST_BEGINNING]} {whole}"
+def pair(one: str, other: str) -> str:
+    """The key of two words, in whatever order."""
+    return "={} {}".format(*_short_first(one, other))
+
+
+def pair_beginning(one: str, other: str) -> str:
+    """What keys begin with of all who have a word that begins with the one, and a longer one with the other."""
+    return f"+{one[:LONGEST_BEGINNING]} {other}"
+
+
+def words_of(stored: Sequence[str]) -> list[str]:
+    """The words among a customer's search keys."""
+    return [key for key in stored if key[0] not in "=+#"]
 
 
 # 30 to 60 µs a name (measured); an order's customer is often created and completed within a moment.
@@ -125,10 +137,14 @@ def _endings(word: str) -> Iterator[str]:
 
 
 def _pairs(one: str, other: str) -> Iterator[str]:
-    """Beginnings of the shorter word, each with the other whole: a search tries its words both ways round."""
-    short, long = sorted((one, other), key=lambda word: (len(word), word))
+    short, long = _short_first(one, other)
+    yield pair(short, long)
     for length in range(1, min(len(short), LONGEST_BEGINNING) + 1):
-        yield pair(short[:length], long)
+        yield pair_beginning(short[:length], long)
+
+
+def _short_first(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if (len(one), one) < (len(other), other) else (other, one)
 
 
 def _place(address: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ LISTINGS: Final = Listings(
         Listing(frozenset({"external_source", "external_id"}), ("created_at",)),
     ),
     stored={"last_name": "last_name_key"},
+    ranked="q",
 )
 #: Sorts behind every character that a name has.
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -119,7 +120,7 @@ def tag_filter(tag: str) -> Filter:
 
 def last_name_filter(prefix_key: str) -> Filter:
     """Customers whose last name begins so. A range, because a regex cannot use a partial index (measured on 6.0.5)."""
-    return {"last_name_key": {"$gte": prefix_key, "$lt": prefix_key + _LAST_CHARACTER}}
+    return {"last_name_key": _beginning(prefix_key)}
 
 
 def external_filter(source: str, external_id: str) -> Filter:
@@ -128,6 +129,49 @@ def external_filter(source: str, external_id: str) -> Filter:
         "external_ids": {"$elemMatch": {"source": source, "id": external_id}},
         "external_ids.id": external_id,
     }
+
+
+def called(external_id: str, limit: int) -> Query:
+    """The customers whom any system calls so."""
+    return Query({"external_ids.id": external_id}, limit=limit)
+
+
+def with_email(key: str) -> Query:
+    """The customer with an e-mail address."""
+    return Query(email_filter(key), limit=1)
+
+
+def with_phone(key: str, limit: int) -> Query:
+    """The customers with a phone number, the newest first."""
+    return Query(phone_filter(key), sort=(("created_at", -1),), limit=limit)
+
+
+def with_search_keys(keys: Sequence[str], limit: int = 0) -> Query:
+    """The customers with one of these keys, the newest first."""
+    return Query({"search_keys": {"$in": list(keys)}}, sort=(("created_at", -1),), limit=limit)
+
+
+def with_search_keys_like(beginnings: Sequence[str], limit: int = 0) -> Query:
+    """The customers with a key that begins so, in the order of the keys.
+
+    ``$elemMatch``, because of two conditions on a list MongoDB would bound the index by one only (measured on 6.0.5).
+    """
+    ways: list[Filter] = [{"search_keys": {"$elemMatch": _beginning(text)}} for text in beginnings]
+    return Query({"$or": ways} if len(ways) > 1 else ways[0], limit=limit)
+
+
+def with_email_like(beginning: str, limit: int = 0) -> Query:
+    """The customers with an address that begins so. The last condition makes the partial index usable."""
+    return Query({"email_keys": {"$elemMatch": _beginning(beginning), "$gt": ""}}, limit=limit)
+
+
+def whole(customer_ids: Sequence[str]) -> Query:
+    """Several customers with all that is stored of them."""
+    return Query({"_id": {"$in": list(customer_ids)}})
+
+
+def _beginning(text: str) -> Filter:
+    return {"$gte": text, "$lt": text + _LAST_CHARACTER}
 
 
 def at_version(customer_id: str, version: int) -> Filter:

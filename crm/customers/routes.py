@@ -8,7 +8,7 @@ from litestar import Request, Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from crm.customers import service
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
+from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate, RevealedOut, RevealIn
 from crm.errors import UnreadableRequest
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
@@ -16,6 +16,10 @@ from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed
 from crm.web.versions import expected_version, with_etag
 
+_SEARCHED = (
+    "A search: an id, e-mail address, telephone number, order number, a name, or how they begin. Stands alone, but for "
+    "a limit of up to 100; the best come first."
+)
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
@@ -31,8 +35,9 @@ async def list_customers(
     tag: _Text = None,
     external_source: _Text = None,
     external_id: _Text = None,
+    q: Annotated[str | None, QueryParameter(min_length=1, max_length=100, description=_SEARCHED)] = None,
 ) -> Response[Listed[CustomerOut]]:
-    """One filter at a time; e-mail and phone are found however they are spelled."""
+    """One filter at a time; e-mail and phone are found however they are spelled. `q` searches everywhere."""
     if (external_id is None) != (external_source is None):
         raise UnreadableRequest("external_id and external_source go together.")
     filters = {
@@ -43,8 +48,11 @@ async def list_customers(
         "external_source": external_source,
         "external_id": external_id,
     }
-    page = await service.page(principal, filters, page_request, phone_region=settings.default_phone_region)
-    return listed(request, page)
+    region = settings.default_phone_region
+    if q is None:
+        return listed(request, await service.page(principal, filters, page_request, phone_region=region))
+    found = await request.app.state.search_customers(principal, q, page_request, filters, phone_region=region)
+    return listed(request, found)
 
 
 @post("/", operation_id="CreateCustomer", summary="Create a customer", opt=creates(STAFF_AND_INGEST))
@@ -85,8 +93,20 @@ async def add_consent(
     return with_etag(out, out.version, status=201)
 
 
+@post(
+    "/{customer_id:str}/reveal",
+    operation_id="RevealCustomer",
+    summary="See what is hidden, with a reason",
+    opt=STAFF,
+    status_code=200,
+)
+async def reveal_customer(principal: Caller, customer_id: FromPath[str], data: JSONBody[RevealIn]) -> RevealedOut:
+    """For whoever lacks the permission pii:read; each request is in the audit log."""
+    return await service.reveal(principal, customer_id, data)
+
+
 router = Router(
     "/customers",
-    route_handlers=[list_customers, create_customer, update_customer, add_consent],
+    route_handlers=[list_customers, create_customer, update_customer, add_consent, reveal_customer],
     tags=["customers"],
 )

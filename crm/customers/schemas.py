@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -25,6 +26,9 @@ from crm.fields import (
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
+#: What is hidden from whoever lacks ``pii:read`` and can be revealed.
+Revealable = Literal["email", "phone", "addresses"]
+REVEALABLE: Final[tuple[Revealable, ...]] = get_args(Revealable)
 #: Fields that a browser may claim; until a trusted source says the same they are unverified.
 Claimable = Literal["email", "phone", "first_name", "last_name", "external_ids"]
 
@@ -85,6 +89,12 @@ class Consent(WireIn):
     at: Moment
     source: Line
     wording: LongText | None = None
+
+
+def in_force(ledger: Sequence[Consent]) -> list[Consent]:
+    """The consents that hold: the last one of each channel, in the order of the channels."""
+    last = {consent.channel: consent for consent in ledger}
+    return [last[channel] for channel in sorted(last)]
 
 
 Addresses = Annotated[list[Address], Field(max_length=50)]
@@ -192,3 +202,21 @@ class CustomerOut(WireOut):
     stats: StatsOut
     created_at: Moment
     updated_at: Moment
+
+
+class RevealIn(WireIn):
+    """What to see of a customer as it is, and why. The reason is kept with the audit log, for good."""
+
+    model_config = example(fields=["phone"], reason="Ring back about order 1001")
+
+    fields: Annotated[list[Revealable], Field(min_length=1, max_length=len(REVEALABLE))]
+    reason: Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+
+
+class RevealedOut(WireOut):
+    """What was asked for as it is; null is what was not asked for, or is not there."""
+
+    id: str
+    email: str | None
+    phone: str | None
+    addresses: list[Address] | None

@@ -11,7 +11,7 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import checking, claiming, queries
+from crm.customers import checking, claiming, queries, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.forgetting import (
@@ -26,7 +26,16 @@ from crm.customers.forgetting import (
 )
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.resolving import Naming, resolve_many
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerRef, CustomerUpdate
+from crm.customers.schemas import (
+    REVEALABLE,
+    Consent,
+    CustomerCreate,
+    CustomerOut,
+    CustomerRef,
+    CustomerUpdate,
+    RevealedOut,
+    RevealIn,
+)
 from crm.database.collection import Write
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest
@@ -40,9 +49,11 @@ from crm.errors import (
     InvalidInput,
     NotFound,
     StaleVersion,
+    UnreadableRequest,
 )
 from crm.identity import Principal, Role
 from crm.ledger import service as ledger
+from crm.masking import masked, restored, shown
 from crm.person import Person
 
 log = structlog.get_logger("crm.customers")
@@ -79,8 +90,9 @@ async def create(
     if principal.kind == "key":
         await refuse_erased(new, phone_region)
     customer_id = customer_id or new_id("cus")
+    restored(principal, new.model_dump(), {})
     async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shape(await insert(new, phone_region, customer_id))
+        return shown(principal, shape(await insert(new, phone_region, customer_id)))
 
 
 async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
@@ -110,7 +122,26 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     """
     found = await _require(customer_id)
     await audit.seen(principal, Action.CUSTOMER_READ, customer_id)
-    return shape(found)
+    return shown(principal, shape(found))
+
+
+async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> RevealedOut:
+    """What is hidden of a customer from whoever lacks ``pii:read``; who looked at what, and why, is recorded.
+
+    Raises:
+        NotFound: There is none of that id.
+        InvalidInput: The reason names the customer: it is kept longer than what is known of them.
+    """
+    found = await _require(customer_id)
+    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
+    if set(names) & set(contact.name_key(wanted.reason).split()):
+        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    await audit.record(principal, Action.PII_REVEAL, customer_id, details)
+    known = shape(found)
+    return RevealedOut.model_validate(
+        {"id": customer_id, **{name: getattr(known, name) if name in wanted.fields else None for name in REVEALABLE}}
+    )
 
 
 async def require(customer_id: str) -> None:
@@ -149,7 +180,45 @@ async def page(
         raise Forbidden("Your role may not search by personal data.")
     found = await Customer.page(_filter(given, phone_region), sort, request)
     await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
-    return found.map(shape)
+    return found.map(lambda customer: shown(principal, shape(customer)))
+
+
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None],
+    owners: searching.Owners,
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, the best first: one page, in an order of its own.
+
+    Args:
+        principal: Who asks.
+        text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
+        request: How many, up to ``searching.MOST_FOUND``.
+        filters: None of them goes with a search.
+        owners: Asks the orders.
+        phone_region: Country of phone numbers without a country code.
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+    """
+    if principal.role is Role.ANALYST:
+        raise Forbidden("Your role may not search by personal data.")
+    asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
+    wrong = [name for name, value in asked.items() if value is not None]
+    if request.limit > searching.MOST_FOUND:
+        wrong.append("limit")
+    if wrong:
+        raise UnreadableRequest(
+            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
+        )
+    found = await searching.find(searching.read(text, phone_region), request.limit, owners)
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
 
 
 async def update(
@@ -164,6 +233,7 @@ async def update(
     """
     present = await _require(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = restored(principal, fields, present.model_dump())
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
@@ -180,7 +250,7 @@ async def update(
         if found is None:
             await require(customer_id)
             raise StaleVersion("Somebody has changed this customer since; read it again.")
-    return shape(found)
+    return shown(principal, shape(found))
 
 
 async def add_consent(
@@ -204,7 +274,7 @@ async def add_consent(
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):
         update = queries.consent_given(entry, now())
         found = await Customer.change(queries.without_consent(customer_id, key), update)
-    return shape(found or await _require(customer_id))
+    return shown(principal, shape(found or await _require(customer_id)))
 
 
 async def resolve(source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:

@@ -81,12 +81,14 @@ class CollectionContract:
         grants: MongoDB actions by role: ``find``, ``insert``, ``update``, ``remove``.
         rules: Rules across fields.
         view: What analysts read in its place.
+        droppable: Whether ``admin`` may drop it.
     """
 
     document: type[CrmDocument]
     grants: Mapping[Role, str]
     rules: tuple[Rule, ...] = ()
     view: View | None = None
+    droppable: bool = True
 
     @property
     def name(self) -> str:

@@ -94,11 +94,13 @@ class Listings:
         allowed: Each allowed set of filters.
         ranges: Filters that may be added to any set because they bound the sorted field: filter → sorted field.
         stored: Sorted field → the stored field that holds its key, where that is another.
+        ranked: A parameter that stands alone and says the order itself: a search; no page follows.
     """
 
     allowed: tuple[Listing, ...]
     ranges: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, str] = field(default_factory=dict)
+    ranked: str | None = None
 
     def choose(self, filters: Mapping[str, Any], sort: str | None) -> str:
         """The stored field to sort by (with a leading minus for descending) for the filters that are given.
@@ -129,6 +131,8 @@ class Listings:
             parts.append(
                 f"{', '.join(sorted(self.ranges))} with any that sorts by {', '.join(set(self.ranges.values()))}"
             )
+        if self.ranked:
+            parts.append(f"{self.ranked} alone, ranked by how well it fits")
         return "; ".join(parts)
 
 

@@ -86,11 +86,12 @@ def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
             continue
         privileges = []
         for collection in contract.collections:
-            granted = frozenset(collection.grants.get(role, "").split())
+            dropping = {"dropCollection"} if role is Role.ADMIN else set()
+            granted = frozenset(collection.grants.get(role, "").split()) | (dropping if collection.droppable else set())
             if granted:
                 privileges.append(Privilege(collection.name, granted))
             if collection.view is not None and role in (*collection.view.roles, Role.ADMIN):
-                privileges.append(Privilege(collection.view.name, frozenset({"find"})))
+                privileges.append(Privilege(collection.view.name, frozenset({"find", *dropping})))
         privileges += _database_wide(role)
         inherits = (("userAdmin", database),) if role is Role.ADMIN else ()
         out.append(RoleDefinition(role.value, tuple(privileges), inherits))
@@ -99,7 +100,7 @@ def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
 
 def _database_wide(role: Role) -> list[Privilege]:
     if role is Role.ADMIN:
-        return [Privilege("", frozenset((*_DDL, "dropCollection", "dbStats", "find", *_SEE_ROLES)))]
+        return [Privilege("", frozenset((*_DDL, "dbStats", "find", *_SEE_ROLES)))]
     if role is Role.MIGRATOR:
         return [Privilege("", frozenset((*_DDL, "find", "insert", "update", *_SEE_ROLES)))]
     return []

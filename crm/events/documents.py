@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from crm.database.documents import CrmDocument
 from crm.database.ids import StoredAmount
 from crm.events.messages import Clock, MessageType, Retention
+from crm.events.naming import MOST_NAMED
 from crm.events.properties import check, json_schema
 from crm.events.schemas import AnonymousId, CommerceFields, Context, MessageId, ProductFields, UserId
 from crm.fields import Identifier, Line, LongText, Moment, SourceName
@@ -81,6 +82,7 @@ class EventReject(CrmDocument):
         message_id: The client's own id of it, where it has a readable one.
         type: What the route says that it is; absent where the message says so itself.
         raw: The message as it was sent.
+        identity_ids: Whom it names, as far as that can be told: who is deleted takes it along.
         received_at: The TTL runs from it.
         replayed_at: When it was taken after all.
     """
@@ -94,6 +96,7 @@ class EventReject(CrmDocument):
     message_id: MessageId | None = None
     type: MessageType | None = None
     raw: Annotated[str, Field(max_length=LONGEST_RAW)]
+    identity_ids: Annotated[list[IdentityId], Field(max_length=MOST_NAMED)] | None = None
     received_at: Moment
     replayed_at: Moment | None = None
 

@@ -103,9 +103,19 @@ def rejects_by_ids(reject_ids: Sequence[str]) -> Filter:
     return {"_id": {"$in": list(reject_ids)}}
 
 
-def raw_behind(after: str, limit: int) -> Query:
-    """The rejected messages whose ids come next."""
-    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit)
+def rejects_behind_id(after: str, limit: int) -> Query:
+    """Whom the rejected messages name whose ids come next."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("identity_ids",))
+
+
+def rejects_naming(identity_ids: Sequence[str]) -> Filter:
+    """The rejected messages that name one of some identities."""
+    return {"identity_ids": _one_of(identity_ids)}
+
+
+def rejects_of(identity_ids: Sequence[str]) -> Query:
+    """The same, to read."""
+    return Query(rejects_naming(identity_ids))
 
 
 def rejects_behind(code: str | None, position: Position | None, limit: int) -> Query:

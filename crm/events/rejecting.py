@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +12,7 @@ import structlog
 
 from crm.audit import service as audit
 from crm.audit.service import Action
+from crm.auth import service as auth
 from crm.clock import now
 from crm.database import driver
 from crm.database.collection import Row
@@ -21,12 +22,12 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.errors import AlreadyExists, CrmError, NotFound, Unmappable
 from crm.events import queries
 from crm.events.documents import LONGEST_RAW, EventReject
-from crm.events.forgetting import whom
 from crm.events.messages import Message, MessageType, Rejected, Sender
+from crm.events.naming import named_in
 from crm.events.schemas import LONGEST_MESSAGE_ID, RejectedReplayOut, RejectOut
 from crm.events.tracking import track
+from crm.identities import service as identities
 from crm.identity import Principal, Role
-from crm.ledger import service as ledger
 
 log = structlog.get_logger("crm.events")
 
@@ -35,8 +36,8 @@ MOST_KEPT: Final = 50_000
 _COUNT_HOLDS: Final = 5.0  # seconds
 _TOGETHER: Final = 200
 
-ReadAgain = Callable[[Sender, str, MessageType | None, datetime], Message | Rejected]
-"""How a connector reads one message: sender, JSON text, type where the route gave it, when it was received."""
+ReadAgain = Callable[[str, MessageType | None, datetime, frozenset[str]], Message | Rejected]
+"""How a connector reads one message: JSON text, type where the route gave it, when it was received, allowed types."""
 
 
 @dataclass(slots=True)
@@ -51,16 +52,19 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
     """Keep messages that cannot be taken; returns how many are there now.
 
     At most 100 of a request and about 50,000 in all: anybody with a public key could fill the disk otherwise. What is
-    not kept is counted in the log. Keeping them is no reason to refuse their neighbours: it never fails.
+    not kept is counted in the log; nothing is kept that names somebody who was erased. Keeping them is no reason to
+    refuse their neighbours: it never fails.
     """
     database = driver.present().database
     moment = now()
     kept = 0
+    gone = 0
     try:
-        rejected = await _of_living(sender, rejected)
+        made = [_row(sender, one, moment) for one in rejected[:MOST_OF_A_REQUEST]]
+        living = await _of_living(made)
+        gone = len(made) - len(living)
         count = await _counted(database)
-        room = min(MOST_OF_A_REQUEST, max(0, MOST_KEPT - count.kept))
-        rows = {row["_id"]: row for row in (_row(sender, one, moment) for one in rejected[:room])}
+        rows = {row["_id"]: row for row in living[: max(0, MOST_KEPT - count.kept)]}
         if rows:
             errors = await EventReject.stored().insert_each(list(rows.values()))
             there = sum(isinstance(exc, AlreadyExists) for exc in errors.values())
@@ -68,15 +72,15 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
             kept = len(rows) - len(errors) + there
     except CrmError as exc:
         log.warning("rejected messages could not be kept", key_id=sender.key_id, error=exc.code)
-    if kept < len(rejected):
-        log.warning("rejected messages were not kept", key_id=sender.key_id, messages=len(rejected) - kept)
+    if kept < len(rejected) - gone:
+        log.warning("rejected messages were not kept", key_id=sender.key_id, messages=len(rejected) - gone - kept)
     return kept
 
 
-async def _of_living(sender: Sender, rejected: Sequence[Rejected]) -> Sequence[Rejected]:
+async def _of_living(rows: Sequence[Row]) -> list[Row]:
     """Those that name nobody who was erased."""
-    known = await ledger.known()
-    return rejected if known is None else [r for r in rejected if not known.covers(whom(r.raw, sender.source), None)]
+    erased = await identities.erased({key for row in rows for key in row.get("identity_ids", ())})
+    return [row for row in rows if erased.isdisjoint(row.get("identity_ids", ()))]
 
 
 async def page_of_rejects(principal: Principal, code: str | None, request: PageRequest) -> Page[RejectOut]:
@@ -105,12 +109,11 @@ async def replay(
     found = await EventReject.fetch(queries.reject_by_id(reject_id))
     if found is None:
         raise NotFound("There is no such rejected message.")
-    sender = _sender(found, phone_region)
-    read = read_again(sender, found.raw, found.type, found.received_at)
+    (read,) = await _read([found], read_again)
     if isinstance(read, Rejected):
         raise Unmappable(read.message, reason=read.code)
     async with audit.around(principal, Action.REJECT_REPLAY, found.id):
-        tracked = await track(sender, [read])
+        tracked = await track(_sender(found, phone_region), [read])
         for refusal in tracked.refused.values():
             raise refusal
         await _mark([found.id])
@@ -138,14 +141,23 @@ async def replay_all(
     return out
 
 
-async def _take(rejects: Iterable[EventReject], read_again: ReadAgain, phone_region: str | None) -> list[str]:
+async def _read(rejects: Sequence[EventReject], read_again: ReadAgain) -> list[Message | Rejected]:
+    """What rejected messages say, by the rules and the terms of their keys as they are today."""
+    types = await auth.event_types_of({reject.key_id for reject in rejects})
+    return [
+        read_again(reject.raw, reject.type, reject.received_at, types[reject.key_id])
+        if reject.key_id in types
+        else Rejected(0, reject.message_id, "key_gone", "Its key is not there any more.", reject.raw)
+        for reject in rejects
+    ]
+
+
+async def _take(rejects: Sequence[EventReject], read_again: ReadAgain, phone_region: str | None) -> list[str]:
     """Try messages again; returns the ids of those that were taken."""
     by_sender: dict[Sender, list[tuple[str, Message]]] = {}
-    for reject in rejects:
-        sender = _sender(reject, phone_region)
-        read = read_again(sender, reject.raw, reject.type, reject.received_at)
+    for reject, read in zip(rejects, await _read(rejects, read_again), strict=True):
         if isinstance(read, Message):
-            by_sender.setdefault(sender, []).append((reject.id, read))
+            by_sender.setdefault(_sender(reject, phone_region), []).append((reject.id, read))
     taken = []
     for sender, messages in by_sender.items():
         tracked = await track(sender, [message for _, message in messages])
@@ -187,7 +199,12 @@ def _row(sender: Sender, rejected: Rejected, moment: datetime) -> Row:
         "raw": raw,
         "received_at": moment,
     }
-    optional = {"pointer": rejected.pointer, "message_id": message_id, "type": rejected.type}
+    optional = {
+        "pointer": rejected.pointer,
+        "message_id": message_id,
+        "type": rejected.type,
+        "identity_ids": named_in(sender.source, raw) or None,
+    }
     return row | {name: value for name, value in optional.items() if value is not None}
 
 

@@ -26,6 +26,7 @@ from crm.events.tracking import Listener, Tracked, heard, tell, track
 from crm.identities import names
 from crm.identities import service as identities
 from crm.identity import Principal, Role
+from crm.masking import shown
 
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
@@ -125,13 +126,14 @@ async def page(
         ids = [names.of_visitor(source or "", anonymous_id or "")]
     page = await reading.page_of_identities(ids, sort, request)
     await audit.seen(principal, Action.EVENT_LIST, (customer_id if page.items else None,), filters)
-    return page.map(lambda row: rows.shape(row, customer_id))
+    return page.map(lambda row: shown(principal, rows.shape(row, customer_id)))
 
 
-async def behind(customer_id: str, position: Position | None, limit: int) -> list[EventOut]:
-    """A customer's latest events behind a position in time."""
-    ids = await identities.identities_of(customer_id)
-    return [rows.shape(row, customer_id) for row in await reading.latest_of(ids, limit, position)]
+async def behind(
+    customer_id: str, identity_ids: Sequence[str], position: Position | None, limit: int
+) -> list[EventOut]:
+    """The latest events of a customer, all of whose identities are given, behind a position in time."""
+    return [rows.shape(row, customer_id) for row in await reading.latest_of(identity_ids, limit, position)]
 
 
 async def _store(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from crm.clock import now
 from crm.database import driver
-from crm.database.paging import Position
 from crm.identities import people
-from crm.identities.documents import Kind
+from crm.identities.belonging import Belonging, Linked, links_of
 from crm.identities.erasure import erased, watching
 from crm.identities.forgetting import disclose, forget, of_names, person_of, remains
 from crm.identities.gathering import gathered
@@ -23,7 +21,8 @@ from crm.identities.telling import tell
 from crm.identity import Role
 
 __all__ = [  # of the other files, for other features
-    "Sighting", "disclose", "erased", "forget", "named", "of_names", "owners", "person_of", "remains", "watching",
+    "Linked", "Sighting", "disclose", "erased", "forget", "named", "of_names", "owners", "person_of", "remains",
+    "watching",
 ]  # fmt: skip
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.
@@ -33,25 +32,6 @@ MOST_IDENTITIES: Final = 1_000
 #: MongoDB sorts an ``$in`` by an index as long as there are no more than some 200 scans.
 _TOGETHER: Final = 100
 _RECENT: Final = "identities.recent"
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """That a name belongs to a customer.
-
-    Attributes:
-        id: Of the identity.
-        at: Since when it is linked.
-        kind: What the name is.
-        source: Whose user or visitor; None for an address.
-        value: The name as sent.
-    """
-
-    id: str
-    at: datetime
-    kind: Kind
-    source: str | None
-    value: str
 
 
 async def observe(sender: Speaker, sightings: Sequence[Sighting]) -> set[str]:
@@ -116,11 +96,17 @@ async def identify(sender: Speaker, messages: Sequence[Saying]) -> set[str]:
         return changed | await people.learn(sender, about, rows)
 
 
-async def identities_of(customer_id: str) -> list[str]:
-    """All that belongs to a customer: the customer's own id, then those of users, addresses and browsers."""
+async def belonging_to(customer_id: str) -> Belonging:
+    """All that belongs to a customer."""
     with driver.acting_within(Role.INGEST):
         by_name = await roots(customer_id)
-        return [customer_id, *by_name, *await reached(customer_id, by_name, MOST_IDENTITIES)]
+        found = await reached(customer_id, by_name, MOST_IDENTITIES)
+    return Belonging([customer_id, *by_name, *found], links_of(by_name, found))
+
+
+async def identities_of(customer_id: str) -> list[str]:
+    """The ids of all that belongs to a customer."""
+    return (await belonging_to(customer_id)).ids
 
 
 async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[str]]:
@@ -131,18 +117,6 @@ async def identities_of_each(customer_ids: Collection[str]) -> dict[str, list[st
         found[customer_id].append(key)
     crowded |= {customer_id for customer_id, ids in found.items() if len(ids) > MOST_IDENTITIES}
     return found | {customer_id: await identities_of(customer_id) for customer_id in crowded}
-
-
-async def links_behind(customer_id: str, position: Position | None, limit: int) -> list[Linked]:
-    """The names that were linked to a customer last, behind a position in time."""
-    with driver.acting_within(Role.INGEST):
-        found = await reached(customer_id, await roots(customer_id), MOST_IDENTITIES)
-    linked = [
-        Linked(key, row["linked_at"].astimezone(UTC), row["kind"], row.get("source"), row["value"])
-        for key, row in found.items()
-    ]
-    behind = (link for link in linked if position is None or (link.at, link.id) < position)
-    return sorted(behind, key=lambda link: (link.at, link.id), reverse=True)[:limit]
 
 
 def _statements(sender: Speaker) -> Statements:

@@ -12,6 +12,7 @@ from crm.inbox.schemas import DeliveryFull, DeliveryOut, Replay, ReplayOut, Stat
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
 from crm.web.lists import Listed, listed
+from crm.web.versions import with_etag_of_content
 
 
 @get("/", operation_id="ListDeliveries", summary="List deliveries", opt=ADMIN_ONLY)
@@ -27,9 +28,9 @@ async def list_deliveries(
 
 
 @get("/{delivery_id:str}", operation_id="GetDelivery", summary="Read a delivery", opt=ADMIN_ONLY)
-async def get_delivery(principal: Caller, delivery_id: FromPath[str]) -> DeliveryFull:
+async def get_delivery(principal: Caller, delivery_id: FromPath[str]) -> Response[DeliveryFull]:
     """With what was sent: people's data."""
-    return await service.get(principal, delivery_id)
+    return with_etag_of_content(await service.get(principal, delivery_id))
 
 
 @post(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from crm.database.documents import set_fields
 from crm.database.paging import Listing, Listings, Position, beyond
-from crm.database.query import Filter, Query, Update
+from crm.database.query import Filter, Pipeline, Query, Update
 
 LISTINGS: Final = Listings(
     allowed=(
@@ -36,6 +36,22 @@ def tasks_of(assignee: str, status: str) -> Filter:
 def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
     """A customer's latest interactions behind a position in time, for the timeline."""
     return beyond(of_customer(customer_id), "-occurred_at", position, limit)
+
+
+def at_a_glance(customer_id: str, most_tasks: int, most_latest: int) -> Pipeline:
+    """A customer's open tasks with ``urgent``, the most urgent first, and behind them the latest talks: one command."""
+    latest = [
+        {"$match": of_customer(customer_id)},
+        {"$sort": {"occurred_at": -1, "_id": -1}},
+        {"$limit": most_latest},
+    ]
+    return [
+        {"$match": {"customer_id": customer_id, "status": "open"}},
+        {"$sort": {"due_at": 1, "_id": 1}},
+        {"$limit": most_tasks},
+        {"$set": {"urgent": {"$literal": True}}},
+        {"$unionWith": {"coll": "interactions", "pipeline": latest}},
+    ]
 
 
 def at_version(interaction_id: str, version: int) -> Filter:

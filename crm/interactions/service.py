@@ -14,6 +14,7 @@ from crm.interactions import queries
 from crm.interactions.documents import Interaction
 from crm.interactions.forgetting import disclose, forget
 from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
+from crm.masking import restored, shown
 
 __all__ = ["disclose", "forget"]  # of people who are forgotten
 
@@ -34,7 +35,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
     except NotFound:
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     moment = now()
-    fields = new.model_dump()
+    fields = restored(principal, new.model_dump(), {})
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
@@ -64,7 +65,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
         )
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
-    return _shape(interaction)
+    return shown(principal, _shape(interaction))
 
 
 async def get(principal: Principal, interaction_id: str) -> InteractionOut:
@@ -75,7 +76,7 @@ async def get(principal: Principal, interaction_id: str) -> InteractionOut:
     """
     found = await _require(interaction_id)
     await audit.seen(principal, Action.INTERACTION_READ, (found.id, found.customer_id))
-    return _shape(found)
+    return shown(principal, _shape(found))
 
 
 async def page(
@@ -92,7 +93,7 @@ async def page(
         chosen = queries.tasks_of(assignee or "", status or "")
     found = await Interaction.page(chosen, sort, request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
-    return found.map(_shape)
+    return found.map(lambda interaction: shown(principal, _shape(interaction)))
 
 
 async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
@@ -107,6 +108,7 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
     if present.version != version:
         raise StaleVersion("Somebody has changed this interaction since; read it again.")
     fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = restored(principal, fields, present.model_dump())
     for name in ("status", "due_at", "assignee"):
         if name in fields and (present.kind == "task") != (fields[name] is not None):
             says = "A task keeps this field." if present.kind == "task" else "Only a task has this field."
@@ -121,12 +123,22 @@ async def update(principal: Principal, interaction_id: str, change: InteractionU
         found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
         if found is None:
             raise StaleVersion("Somebody has changed this interaction since; read it again.")
-    return _shape(found)
+    return shown(principal, _shape(found))
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
     """A customer's latest interactions behind a position in time."""
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def at_a_glance(
+    customer_id: str, most_tasks: int, most_latest: int
+) -> tuple[list[InteractionOut], list[InteractionOut]]:
+    """A customer's open tasks, the most urgent first, and the latest talks: one command."""
+    rows = await Interaction.stored().aggregate(queries.at_a_glance(customer_id, most_tasks, most_latest))
+    tasks = [row for row in rows if "urgent" in row]
+    shaped = [_shape(Interaction.from_row(row)) for row in rows]
+    return shaped[: len(tasks)], shaped[len(tasks) :]
 
 
 async def _require(interaction_id: str) -> Interaction:

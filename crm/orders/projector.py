@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
-from contextvars import Context
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-import structlog
-
-from crm.errors import CrmError, Unavailable
-
-log = structlog.get_logger("crm.orders")
+from crm.background import Background
+from crm.errors import Unavailable
 
 #: From the beginning of a turn to that of the next: with its work, lists lag behind by no more than a second. The
 #: longer, the more orders of a customer are added up at once.
 _BETWEEN_TURNS: Final = 0.75
 _LONGEST_REST: Final = 0.5
-_BETWEEN_SWEEPS: Final = 1.0
-_AFTER_FAILURE: Final = 0.5
 _LONGEST_WAIT: Final = 10.0
 #: Marks settled at a time, so that their removal is one small command.
 _MARKS_TOGETHER: Final = 1_000
@@ -39,13 +32,13 @@ class Projector:
 
     def __init__(self, settle: Settle, take_over: Callable[[], Awaitable[None]], *, most_behind: int) -> None:
         self._settle = settle
-        self._take_over = take_over
         self._most_behind = most_behind
         self._marks: dict[str, Collection[str]] = {}
         self._behind = 0
-        self._wake = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
+        # Where it fails, marks stay: in memory for the next turn, in the database for another process.
+        self._background = Background(self._settle_some, take_over, late="totals", logger="crm.orders", rest=_rest)
 
     def due(self, mark: str, customer_ids: Collection[str]) -> None:
         """These customers' orders have been written."""
@@ -53,7 +46,7 @@ class Projector:
         self._behind += len(customer_ids)
         if self._behind >= self._most_behind:
             self._caught_up.clear()
-        self._wake.set()
+        self._background.wake()
 
     async def room(self) -> None:
         """Wait while too much is due.
@@ -67,35 +60,9 @@ class Projector:
         except TimeoutError:
             raise Unavailable("Too many totals are due; try again.", retry_after=5) from None
 
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    def at_work(self) -> AbstractAsyncContextManager[None]:
         """Work in the background within the block; what is due at its end is settled, if the database is there."""
-        tasks = [asyncio.create_task(work(), context=Context()) for work in (self._work, self._sweep)]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(CrmError):
-                await self._settle_some()
-
-    async def _work(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            began = time.monotonic()
-            try:
-                await self._settle_some()
-            except Exception as exc:  # noqa: BLE001  a task that ends would leave all totals as they are, unseen
-                # Marks stay: in memory for the next turn, in the database for another process.
-                log.warning("totals are late", error=type(exc).__name__)
-                self._wake.set()
-                await asyncio.sleep(_AFTER_FAILURE)
-                continue
-            took = time.monotonic() - began
-            # If it took long, as long a rest: half of the machine is for pushes.
-            await asyncio.sleep(max(_BETWEEN_TURNS - took, min(took, _LONGEST_REST)))
+        return self._background.at_work()
 
     async def _settle_some(self) -> None:
         while self._marks:
@@ -107,10 +74,7 @@ class Projector:
             if self._behind < self._most_behind:
                 self._caught_up.set()
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_BETWEEN_SWEEPS)
-            try:
-                await self._take_over()
-            except Exception as exc:  # noqa: BLE001  as above
-                log.warning("left-over totals are late", error=type(exc).__name__)
+
+def _rest(took: float) -> float:
+    """If it took long, as long a rest: half of the machine is for pushes."""
+    return max(_BETWEEN_TURNS - took, min(took, _LONGEST_REST))

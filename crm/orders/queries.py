@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -118,6 +118,16 @@ def with_number(number: str) -> Filter:
     return {"number": number}
 
 
+def numbered(numbers: Sequence[str], limit: int) -> Query:
+    """Whose the latest orders with one of these numbers are."""
+    return Query({"number": {"$in": list(numbers)}}, (("placed_at", -1),), limit, projection=("customer_id",))
+
+
+def called(external_id: str, limit: int) -> Query:
+    """Whose the orders are that any system calls so."""
+    return Query({"external_id": external_id}, limit=limit, projection=("customer_id",))
+
+
 def within(filter_: Filter, after: datetime | None, before: datetime | None) -> Filter:
     """The same orders, placed at or after one time and before another."""
     bounds = {"$gte": after, "$lt": before}
@@ -128,6 +138,17 @@ def within(filter_: Filter, after: datetime | None, before: datetime | None) -> 
 def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
     """A customer's latest orders behind a position in time, for the timeline."""
     return beyond(of_customer(customer_id), "-placed_at", position, limit)
+
+
+def latest_and_due(customer_id: str, limit: int) -> Pipeline:
+    """A customer's latest orders, and a row with ``due`` where the totals are to be added up again: one command."""
+    due = [{"$match": due_for(customer_id)}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
+    return [
+        {"$match": of_customer(customer_id)},
+        {"$sort": {"placed_at": -1, "_id": -1}},
+        {"$limit": limit},
+        {"$unionWith": {"coll": "stats_due", "pipeline": due}},
+    ]
 
 
 def refunded_behind(customer_id: str, latest: datetime | None) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
+from crm.database import driver
 from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
-from crm.identity import Principal
+from crm.identity import Principal, Role
+from crm.masking import shown
 from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
@@ -155,7 +158,23 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
     found = await Order.page(chosen, sort, request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
-    return found.map(mapping.shape)
+    return found.map(lambda order: shown(principal, mapping.shape(order)))
+
+
+async def owners_called(text: str, most: int) -> list[str]:
+    """Whose the orders are of a number, with or without the ``#`` of some shops, or of an id in any system.
+
+    Args:
+        text: Number or id.
+        most: Orders that are looked at, of each.
+
+    Returns:
+        Customer ids, those of the latest orders first.
+    """
+    numbers = [text, text[1:]] if text.startswith("#") and len(text) > 1 else [text, f"#{text}"]
+    reads = queries.numbered(numbers, most), queries.called(text, most)
+    found = await asyncio.gather(*map(Order.stored().find, reads))
+    return list(dict.fromkeys(row["customer_id"] for rows in found for row in rows if "customer_id" in row))
 
 
 async def require_customer(customer_id: str) -> None:
@@ -260,7 +279,7 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     rows = [version.model_dump(by_alias=True) for version in found.items]
     later = order if request.cursor is None else await _version_after(order, rows[0]["version"])
     newest = later.model_dump(by_alias=True)
-    return Page(changes([newest, *rows]), found.next_cursor, found.count)
+    return Page(shown(principal, changes([newest, *rows])), found.next_cursor, found.count)
 
 
 async def reconcile(
@@ -284,6 +303,19 @@ async def reconcile(
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[OrderOut]:
     """A customer's latest orders behind a position in time."""
     return [mapping.shape(o) for o in await Order.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def latest(customer_id: str, limit: int) -> list[OrderOut]:
+    """A customer's latest orders; the totals show every order that was stored before this call when it returns.
+
+    One command, but for a customer whose totals are due at this moment.
+    """
+    with driver.acting_within(Role.INGEST):
+        rows = await Order.stored().aggregate(queries.latest_and_due(customer_id, limit))
+    orders = [row for row in rows if "due" not in row]
+    if len(orders) < len(rows):
+        await projection.settled(customer_id)
+    return [OrderOut.model_validate(mapping.wire(row)) for row in orders]
 
 
 async def refunds_behind(customer_id: str, position: Position | None, limit: int) -> list[OrderRefundOut]:
@@ -360,7 +392,7 @@ async def _require(filter_: Filter) -> Order:
 async def _read(principal: Principal, filter_: Filter) -> OrderOut:
     order = await _require(filter_)
     await audit.seen(principal, Action.ORDER_READ, (order.id, order.customer_id))
-    return mapping.shape(order)
+    return shown(principal, mapping.shape(order))
 
 
 def _whose(order: Order) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from crm.activity.schemas import CartOut, ViewedProductOut
+from crm.customers.schemas import Consent, CustomerOut
 from crm.fields import Moment
+from crm.interactions.schemas import InteractionOut
+from crm.orders.schemas import OrderOut
 from crm.web.schemas import WireOut
 
 TimelineKind = Literal["order", "refund", "event", "interaction", "identity"]
@@ -27,3 +31,25 @@ class TimelineEntry(WireOut):
     at: Moment
     summary: str
     detail: dict[str, Any]
+
+
+class OverviewOut(WireOut):
+    """A customer with the latest of everything.
+
+    Attributes:
+        customer: With the totals, which show every order that was answered before.
+        consents: The one that holds, for each channel on which there is one.
+        orders: The ten latest.
+        cart: With its state; at most a second behind the events, as is ``viewed``.
+        viewed: The ten products that were looked at last.
+        open_tasks: The most urgent first, fifty at most.
+        interactions: The ten latest, tasks among them.
+    """
+
+    customer: CustomerOut
+    consents: list[Consent]
+    orders: list[OrderOut]
+    cart: CartOut | None
+    viewed: list[ViewedProductOut]
+    open_tasks: list[InteractionOut]
+    interactions: list[InteractionOut]

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from itertools import chain
-from typing import get_args
+from typing import Final, get_args
 
+from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.customers import service as customers
-from crm.customers.schemas import CustomerOut
+from crm.customers.schemas import CustomerOut, in_force
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
+from crm.masking import shown
 from crm.orders import service as orders
 from crm.profiles import timeline
-from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
+from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
 _SORT = "-at"
+_LATEST: Final = 10
+_MOST_TASKS: Final = 50
+_TOLD_BY_NAME: Final[tuple[TimelineKind, ...]] = ("event", "identity")
 
 
 async def get(principal: Principal, customer_id: str) -> CustomerOut:
@@ -34,10 +40,59 @@ async def get(principal: Principal, customer_id: str) -> CustomerOut:
     return await customers.get(principal, customer_id)
 
 
+async def search(
+    principal: Principal,
+    text: str,
+    request: PageRequest,
+    filters: Mapping[str, str | None] = {},
+    *,
+    phone_region: str | None = None,
+) -> Page[CustomerOut]:
+    """The customers whom one line of text means, by what their orders are called too (``customers.service.search``).
+
+    Raises:
+        Forbidden: The role may not search by personal data.
+        UnreadableRequest: It asks for more than a search gives.
+    """
+    return await customers.search(principal, text, request, filters, orders.owners_called, phone_region=phone_region)
+
+
+async def overview(principal: Principal, customer_id: str, *, abandoned_after: timedelta) -> OverviewOut:
+    """A customer with the latest of everything: four commands, unless an order was stored this very moment.
+
+    Args:
+        principal: Who asks.
+        customer_id: Whose.
+        abandoned_after: The silence after which a cart counts as abandoned.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    found, (tasks, talks), stored = await asyncio.gather(
+        orders.latest(customer_id, _LATEST),
+        interactions.at_a_glance(customer_id, _MOST_TASKS, _LATEST),
+        activity.stored(customer_id),
+    )
+    customer = await customers.get(principal, customer_id)  # behind the orders: its totals show them by now
+    present = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
+    whole = OverviewOut(
+        customer=customer,
+        consents=in_force(customer.consents),
+        orders=found,
+        cart=present.cart,
+        viewed=present.viewed,
+        open_tasks=tasks,
+        interactions=talks,
+    )
+    return shown(principal, whole)
+
+
 async def read_timeline(
     principal: Principal, customer_id: str, kinds: Collection[TimelineKind] | None, request: PageRequest
 ) -> Page[TimelineEntry]:
-    """One page of all that happened with a customer, the latest first: one indexed read for each kind.
+    """One page of all that happened with a customer, the latest first.
+
+    One indexed read for each kind; what is told by names, events and the names themselves, shares the reads of those.
 
     Args:
         principal: Who asks.
@@ -52,15 +107,16 @@ async def read_timeline(
         raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
     await customers.require(customer_id)
     position = cursor_position(request.cursor, _SORT)
+    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or get_args(TimelineKind)))}
+    by_name = {kind: wanted.pop(kind) for kind in _TOLD_BY_NAME if kind in wanted}
     found = await asyncio.gather(
-        *(
-            _read(kind, customer_id, timeline.position_within(kind, position), request.limit + 1)
-            for kind in sorted(set(kinds or get_args(TimelineKind)))
-        )
+        _read_by_name(by_name, customer_id, request.limit + 1),
+        *(_read(kind, customer_id, behind, request.limit + 1) for kind, behind in wanted.items()),
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    return page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    page = page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    return page.map(lambda entry: shown(principal, entry))
 
 
 async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:
@@ -68,9 +124,23 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
     if kind == "refund":
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
-    if kind == "event":
-        return [timeline.of_event(e) for e in await events.behind(customer_id, position, limit)]
-    if kind == "identity":
-        found = await identities.links_behind(customer_id, position, limit)
-        return [timeline.of_link(n.at, LinkedOut(id=n.id, kind=n.kind, source=n.source, value=n.value)) for n in found]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]
+
+
+async def _read_by_name(
+    wanted: Mapping[TimelineKind, Position | None], customer_id: str, limit: int
+) -> list[TimelineEntry]:
+    if not wanted:
+        return []
+    theirs = await identities.belonging_to(customer_id)
+    entries = []
+    if "event" in wanted:
+        found = await events.behind(customer_id, theirs.ids, wanted["event"], limit)
+        entries += [timeline.of_event(event) for event in found]
+    if "identity" in wanted:
+        entries += [timeline.of_link(link.at, _shape(link)) for link in theirs.links_behind(wanted["identity"], limit)]
+    return entries
+
+
+def _shape(link: identities.Linked) -> LinkedOut:
+    return LinkedOut(id=link.id, kind=link.kind, source=link.source, value=link.value)

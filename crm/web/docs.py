@@ -61,6 +61,7 @@ CONFIG: Final = OpenAPIConfig(
         Tag("connections", "Shops that may deliver webhooks."),
         Tag("inbox", "What they delivered, and what became of it."),
         Tag("privacy", "What they ask on a person's behalf."),
+        Tag("exports", "Whole lists, as files."),
         Tag("webhooks", "Where they deliver."),
         Tag("health", "For load balancers and monitoring."),
     ],

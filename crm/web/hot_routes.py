@@ -22,14 +22,13 @@ from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from litestar import Litestar, Request, Response
-from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from crm.config import Settings
-from crm.errors import OperatorError
+from crm.errors import ClientGone, OperatorError
 from crm.identity import Principal
 from crm.web import access, problems
 from crm.web.idempotency import takes_key
@@ -195,7 +194,7 @@ class _HotRoute:
         while more:
             event = await receive()
             if event["type"] != "http.request":
-                raise InternalServerException("client disconnected prematurely")
+                raise ClientGone("The body was cut off.")
             parts.append(event["body"])
             size += len(event["body"])
             if limit is not None and size > limit:

@@ -41,6 +41,8 @@ def describe(app: Litestar) -> dict[str, Any]:
             _amend(path, method, operation, declared_access(handler) if handler else None)
             if handler and (line := handler.opt.get("ndjson")):
                 _stream(operation, schemas, line)
+            if handler and (item := handler.opt.get("export")):
+                _whole_list(operation, schemas, item)
             if handler and takes_key(handler):
                 _add_key(operation)
     return document
@@ -71,6 +73,14 @@ def _stream(operation: dict[str, Any], schemas: dict[str, Any], line: type[BaseM
     operation["requestBody"] = {"required": True, "description": says, "content": _lines_of(line)}
     answer = "A line for each, in order, while the body comes in; the last has the sums and `done`."
     operation["responses"]["200"] = {"description": answer, "content": _lines_of(BulkLineOut)}
+
+
+def _whole_list(operation: dict[str, Any], schemas: dict[str, Any], item: type[BaseModel]) -> None:
+    """An export: which of the two content types it is, the client says."""
+    _put(schemas, item)
+    says = "A row or a line for each item, as the list shows it."
+    table = {"text/csv": {"schema": {"type": "string"}}}
+    operation["responses"]["200"] = {"description": says, "content": {**table, **_lines_of(item)}}
 
 
 def _lines_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
     HTTPException,
+    InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
     SerializationException,
@@ -20,7 +21,7 @@ from litestar.exceptions import (
 from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
-from crm.errors import CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
+from crm.errors import ClientGone, CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
 from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
@@ -34,6 +35,8 @@ _NOT_AN_OBJECT: Final = re.compile(r"'data'|^Input should be a valid dictionary 
 _RENAMED: Final = {"in_state": "state", "from_": "from"}
 #: How Litestar says that a parameter is missing: nothing else of the exception says which.
 _MISSING: Final = re.compile(r"Missing required (?:query|header|cookie) parameter '([\w-]+)'", re.ASCII)
+#: How it says that the client has closed the connection before its whole body had come.
+_GONE: Final = "client disconnected prematurely"
 
 
 class FieldErrorOut(WireOut):
@@ -131,6 +134,8 @@ def _as_ours(exc: Exception) -> CrmError | None:
         return _invalid(exc)
     if isinstance(exc, UnicodeDecodeError | RecursionError | SerializationException):
         return UnreadableRequest("The body is not JSON that can be read.")
+    if isinstance(exc, InternalServerException) and exc.detail == _GONE:
+        return ClientGone("The body was cut off.")
     if isinstance(exc, HTTPException):
         return _from_http(exc)
     return translate(exc)

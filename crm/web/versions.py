@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request, Response
+from pydantic import BaseModel
 
 from crm.errors import StaleVersion, UnreadableRequest, VersionRequired
 from crm.web.schemas import Conditional
 
 T = TypeVar("T")
+Shown = TypeVar("Shown", bound=BaseModel)
 _ETAG = re.compile(r'^(?:W/)?"?(\d{1,15})"?$', re.ASCII)
 
 
@@ -24,6 +27,12 @@ def etag(version: int) -> str:
 def with_etag(body: T, version: int, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[T]:
     """A single resource as an answer."""
     return Response(body, status_code=status, headers={"ETag": etag(version), **(headers or {})})
+
+
+def with_etag_of_content(body: Shown) -> Response[Shown]:
+    """A single resource without a version, because nobody changes it by hand: its tag stands for what it shows."""
+    digest = blake2b(body.model_dump_json().encode(), digest_size=16).hexdigest()
+    return Response(body, headers={"ETag": f'"{digest}"'})
 
 
 def with_etag_encoded(

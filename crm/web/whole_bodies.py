@@ -8,7 +8,7 @@ from typing import Final
 
 from litestar.types import Receive
 
-from crm.errors import TooLarge, UnreadableRequest, UnsupportedMediaType
+from crm.errors import ClientGone, TooLarge, UnsupportedMediaType
 from crm.web.ndjson_lines import Gunzip
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -32,7 +32,8 @@ async def receive_whole(headers: Headers, receive: Receive, most: int) -> bytes:
     Raises:
         TooLarge: There are more.
         UnsupportedMediaType: It is packed in another way than gzip.
-        UnreadableRequest: It is cut off, or no gzip.
+        UnreadableRequest: It is no gzip, or one that ends too early.
+        ClientGone: It is cut off.
     """
     named = {name: value.strip().lower() for name, value in headers}
     encoding = named.get(b"content-encoding", b"")
@@ -68,13 +69,13 @@ class _Coming:
         event = await self._receive()
         if event["type"] != "http.request":
             self._more = False
-            raise UnreadableRequest("The body was cut off.")
+            raise ClientGone("The body was cut off.")
         self._more = event.get("more_body", False)
         self.size += len(event["body"])
         return event["body"]
 
     async def let_go(self) -> None:
-        with suppress(UnreadableRequest):
+        with suppress(ClientGone):
             while self.size < _LET_GO and await self.part() is not None:
                 pass
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +20,8 @@ from crm.clock import now
 from crm.database.driver import Database, acting_as
 from crm.identity import SYSTEM, Role
 from tests.activity.browsing import Visitor, customer_of, in_turn, mug, stored, until
-from tests.fixtures.answers import good, refused
-from tests.fixtures.rows import Row
+from tests.fixtures.answers import good, pages, refused
+from tests.fixtures.rows import Row, activity_row, customer_row
 from tests.fixtures.shop import push
 from tests.fixtures.store import Store, totals_settled
 
@@ -89,6 +90,19 @@ async def test_somebody_who_was_never_seen_has_nothing(sales: httpx.AsyncClient,
         "customer_id": customer_id, "last_seen_at": None, "session": None, "viewed": [], "cart": None,
     }  # fmt: skip
     refused(await sales.get("/api/v1/customers/cus_nobody/activity"), 404, "not_found")
+
+
+async def test_the_same_activity_has_the_same_etag(
+    app: Litestar, database: Database, store: Store, sales: httpx.AsyncClient
+) -> None:
+    ann = Visitor(database)
+    await ann.sends(ann.identified(0), ann.did(1, "product_added", mug(), currency="GBP"))
+    url = f"/api/v1/customers/{customer_of(store, ann)}/activity"
+    first, again = await sales.get(url), await sales.get(url)
+    assert re.fullmatch(r'"[0-9a-f]{32}"', first.headers["etag"])
+    assert (again.headers["etag"], good(again)) == (first.headers["etag"], good(first))
+    await ann.sends(ann.did(2, "product_added", mug(2), currency="GBP"))
+    assert (await sales.get(url)).headers["etag"] != first.headers["etag"]
 
 
 async def test_any_order_any_batches_and_repeats_end_the_same(app: Litestar, database: Database, store: Store) -> None:
@@ -188,6 +202,32 @@ async def test_carts_are_listed_by_state_the_one_touched_last_first(
         shown = await activity.read(SYSTEM, ids[0], abandoned_after=timedelta(minutes=10))
     assert shown.cart is not None
     assert shown.cart.state == "abandoned"
+
+
+@pytest.mark.goes_around
+@pytest.mark.parametrize("limit", [1, 3, 200])
+async def test_a_page_of_carts_is_full_whatever_was_ordered_since(
+    limit: int, app: Litestar, store: Store, sales: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Carts that were ordered since are still stored for a moment, here in runs longer than any page."""
+    monkeypatch.setattr(activity, "_tell_soon", lambda *_: None)
+    living, moment = [], now()
+    people, does = [], []
+    for number in range(600):
+        customer_id, at = f"cus_{number:04}", moment - timedelta(seconds=number // 2)
+        ordered = number % 297 > 2
+        stats = {"orders_count": 0, "totals": [], "revision": 0, **({"last_order_at": moment} if ordered else {})}
+        people.append(customer_row(_id=customer_id, stats=stats))
+        does.append(activity_row(_id=customer_id, cart_at=at))
+        if not ordered:
+            living.append(customer_id)
+    store.root["customers"].insert_many(people)
+    store.root["activities"].insert_many(does)
+    for sort in ("-updated_at", "updated_at"):
+        found = await pages(sales, "/api/v1/carts", limit=limit, sort=sort)
+        assert sorted(cart["customer_id"] for page in found for cart in page) == living
+        assert all(len(page) == limit for page in found[:-1])
+        assert found[-1]
 
 
 async def test_who_is_deleted_leaves_no_activity(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -13,6 +14,10 @@ from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
 from crm.database.driver import Database
+from crm.errors import RuleViolated
+from crm.events import service as events
+from crm.events.messages import Message, Sender
+from crm.events.service import Tracked
 from crm.web.hot_routes import WithHotRoutes
 from tests.fixtures.answers import MARKER, Bad, good, refused
 from tests.fixtures.api import client_of
@@ -95,8 +100,69 @@ async def test_what_is_rejected_can_be_replayed_once_it_can_be_read(
     good(await anonymous.post("/v1/batch", content=batch(one), headers=basic(key.key)))
     (reject,) = good(await admin.get("/api/v1/events/rejects"))["items"]
     assert reject["code"] == "type_not_allowed"
+    # What a key may not send, nobody gets in by having it rejected first.
+    problem = refused(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"), 422, "unmappable")
+    assert problem["detail"] == "This key may not send messages of this type."
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 0, "rejected": 1}
+    assert stored(store) == set()
+    await keys.change(key, event_types=["page", "track"])
     good(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"))
     assert stored(store) == {one["messageId"]}
+
+
+async def test_keys_of_which_some_are_revoked_or_gone_replay_what_each_may_send(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    sent = {}
+    for name in ("free", "pages", "revoked", "gone"):
+        key = await keys()
+        bad = [message("page", timestamp="never"), message("track", timestamp="never")]
+        good(await anonymous.post("/v1/batch", content=batch(*bad), headers=basic(key.key)))
+        sent[name] = (key, [one["messageId"] for one in bad])
+    await keys.change(sent["pages"][0], event_types=["page"])
+    await keys.revoke(sent["revoked"][0])
+    store.root["api_keys"].delete_one({"_id": sent["gone"][0].id})
+    for row in store.root["event_rejects"].find({}):  # as if times had been mended
+        mended = row["raw"].replace("never", "2026-01-31T12:00:00Z")
+        store.root["event_rejects"].update_one({"_id": row["_id"]}, {"$set": {"raw": mended}})
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 5, "rejected": 3}
+    assert stored(store) == {*sent["free"][1], sent["pages"][1][0], *sent["revoked"][1]}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("repaired", [False, True])
+async def test_what_the_database_refuses_is_kept_to_the_last_digit(
+    alone: bool,
+    repaired: bool,
+    anonymous: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    credentials: Mapping[str, str],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact = "12.100000000000000000000000000001"
+    one = message(properties={"sku": "MUG", "price": "@", "note": float("nan") if repaired else "n"})
+    if alone:
+        del one["type"]
+    body = json.dumps({**one, "writeKey": credentials["tracking"]} if alone else {"batch": [message("page"), one]})
+    sent = body.replace('"@"', exact)
+
+    async def refuse_the_last(_sender: Sender, messages: Sequence[Message]) -> Tracked:
+        return Tracked(len(messages) - 1, 0, {len(messages) - 1: RuleViolated("A rule of the database refused it.")})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "track", refuse_the_last)
+        path = "/v1/track" if alone else "/v1/batch"
+        told = good(await anonymous.post(path, content=sent, headers=basic(credentials["tracking"])))
+    assert [(item["index"], item["code"]) for item in told["rejected"]] == [(0 if alone else 1, "rule_violated")]
+    (kept,) = good(await admin.get("/api/v1/events/rejects"))["items"]
+    assert (kept["message_id"], kept["code"]) == (one["messageId"], "rule_violated")
+    assert kept["message"] == "A rule of the database refused it."
+    assert exact in kept["raw"]
+    assert credentials["tracking"] not in kept["raw"]
+    good(await admin.post(f"/api/v1/events/rejects/{kept['id']}/replay"))
+    (row,) = store.root["events"].find({})
+    assert str(row["commerce"]["products"][0]["price"]) == exact
 
 
 async def test_2500_messages_and_more(anonymous: httpx.AsyncClient, headers: dict[str, str], store: Store) -> None:

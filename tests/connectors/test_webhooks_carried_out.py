@@ -322,7 +322,9 @@ async def test_dead_letters_say_why_and_are_replayed(
     assert all("body" not in one and one["attempts"] == 1 and one["outcome"] is None for one in listed)
     assert "/financial_status This value is not known." in next(d["detail"] for d in listed if d["webhook_id"] == "1")
     one = next(d for d in listed if d["webhook_id"] == "1")
-    full = good(await shop.get(f"/api/v1/inbox/{one['id']}"))
+    answer = await shop.get(f"/api/v1/inbox/{one['id']}")
+    full = good(answer)
+    assert answer.headers["etag"] == (await shop.get(f"/api/v1/inbox/{one['id']}")).headers["etag"]
     assert full["body_encoding"] == "utf-8"
     assert "bartered" in full["body"]
 

@@ -15,10 +15,12 @@ from crm.database.driver import Database, acting_as
 from crm.events import rejecting
 from crm.events import service as events
 from crm.events.messages import Message, MessageType, Rejected, Sender
+from crm.events.naming import MOST_NAMED
 from crm.identities import names
+from crm.identities import service as identities
 from crm.identity import Role
 from tests.fixtures.answers import good, refused, walk
-from tests.fixtures.rows import event_reject_row
+from tests.fixtures.rows import api_key_row, event_reject_row
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -43,12 +45,21 @@ def _counted_anew(database: Database) -> None:
     database.kept.pop("events.rejects", None)
 
 
+@pytest.fixture(autouse=True)
+def _its_key(store: Store) -> Iterator[None]:
+    store.root["api_keys"].insert_one(api_key_row(_id="key_1", event_types=[]))
+    yield
+    store.root["api_keys"].delete_one({"_id": "key_1"})
+
+
 @pytest.fixture
 def mended(app: Litestar) -> Iterator[list[str]]:
     """A connector that takes everything by now, but for what says "bad"; which messages it was asked for."""
     asked: list[str] = []
 
-    def read_again(sender: Sender, raw: str, type_: MessageType | None, received_at: datetime) -> Message | Rejected:
+    def read_again(
+        raw: str, type_: MessageType | None, received_at: datetime, event_types: frozenset[str]
+    ) -> Message | Rejected:
         body = json.loads(raw)
         asked.append(body["messageId"])
         if "bad" in body:
@@ -167,6 +178,7 @@ async def test_all_of_one_reason_are_taken_after_all(
             source=f"shop-{n % 2}",
             raw=json.dumps({"messageId": f"m-{n}", **({"bad": 1} if n % 10 == 0 else {})}),
             code="odd" if n % 50 == 1 else "no_event_name",
+            key_id="key_1",
             received_at=datetime.now(UTC) - timedelta(seconds=n // 3),
         )
         for n in range(450)
@@ -185,3 +197,52 @@ async def test_all_of_one_reason_are_taken_after_all(
 async def test_before_a_connector_is_there_nothing_is_taken(database: Database, admin: httpx.AsyncClient) -> None:
     await keep(database, rejected(1))
     assert good(await admin.post(f"{URL}/replay", json={})) == {"replayed": 0, "rejected": 1}
+
+
+#: What a browser says of Ann, and what is wrong with it has nothing to do with who she is.
+NAMES_ANN = {
+    "her browser": '{"anonymousId": "a-1", "event": ""}',
+    "her user id": '{"userId" : "u-1", "event": ""}',
+    "her former name": '{"previousId":"u-1"}',
+    "her address": '{"traits": {"email": " Ann@EXAMPLE.com "}}',
+    "her address with escapes": r'{"traits": {"email": "\u0061nn\u0040example.com"}}',
+    "her address in a text": '{"properties": {"note": "Write to <ann@example.com>, please."}}',
+    "a number": '{"userId": 17}',
+    "what is cut off": '{"userId": "u-1", "event": "x", "properties": {"text": "' + "x" * 40_000,
+    "what is no JSON": "userId=, 'ann@example.com'}{",
+}
+NAMES_OTHERS = {
+    "another browser": '{"anonymousId": "a-2", "properties": {"text": "a-1"}}',
+    "another address": '{"traits": {"email": "joann@example.com"}}',
+    "nobody": '{"event": "u-1"}',
+    "what cannot be a name": '{"userId": {"a-1": null}, "anonymousId": ["a-1"], "previousId": null}',
+}
+
+
+async def test_what_names_a_customer_goes_with_the_customer(
+    database: Database, admin: httpx.AsyncClient, store: Store
+) -> None:
+    with acting_as(database, Role.TRACKING):
+        said: dict[str, Any] = {"user_id": "u-1", "anonymous_id": "a-1", "traits": {"email": "ann@example.com"}}
+        await identities.identify(PUBLIC, [Message("identify", "m", datetime.now(UTC), "identity", **said)])
+        await identities.identify(
+            PUBLIC, [Message("alias", "n", datetime.now(UTC), "identity", user_id="u-1", previous_id="17")]
+        )
+    (customer,) = store.root["customers"].find({})
+    sent = [rejected(n, raw=raw) for n, raw in enumerate((NAMES_ANN | NAMES_OTHERS).values())]
+    assert await keep(database, *sent) == len(sent)
+    assert await keep(database, rejected(0, raw=NAMES_ANN["her browser"]), sender=Sender("key_2", "app")) == 1
+    assert (await admin.delete(f"/api/v1/customers/{customer['_id']}")).status_code == 204
+    left = [(row["source"], row["raw"]) for row in store.root["event_rejects"].find({}, sort=[("_id", 1)])]
+    # Another source's browser of that name is somebody else's.
+    assert sorted(left) == sorted([("app", NAMES_ANN["her browser"]), *(("web", raw) for raw in NAMES_OTHERS.values())])
+    # And nothing of hers is kept any more: her browser goes on sending.
+    assert await keep(database, *(rejected(n, raw=raw) for n, raw in enumerate(NAMES_ANN.values()))) == 0
+    assert store.root["event_rejects"].count_documents({}) == len(left)
+
+
+async def test_a_message_that_names_a_crowd_is_kept(database: Database, store: Store) -> None:
+    crowd = json.dumps([f"p{n}@example.com" for n in range(500)])
+    assert await keep(database, rejected(1, raw=crowd)) == 1
+    (row,) = store.root["event_rejects"].find({})
+    assert len(row["identity_ids"]) == MOST_NAMED

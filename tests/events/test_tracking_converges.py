@@ -172,7 +172,7 @@ class Shop:
                     "user ids": sorted(one.id for one in person.external_ids) if self.sender.trusted else [],
                     "is": sorted(name for id_, name in known.items() if owners.get(id_) == customer_id),
                     "is shown": sorted(name for id_, name in known.items() if id_ in theirs),
-                    "did": [event.message_id for event in await service.behind(customer_id, None, 100)],
+                    "did": [event.message_id for event in await service.behind(customer_id, theirs, None, 100)],
                 }
             )
         nobody = {"nobody is": sorted(name for id_, name in known.items() if id_ not in owners)}

@@ -15,7 +15,7 @@ from crm.identities import names, service
 from crm.identities.messages import Sighting
 from tests.fixtures.rows import customer_row
 from tests.fixtures.store import Store
-from tests.identities.speaking import BACKEND, BROWSER, at, identify, tracking
+from tests.identities.speaking import BACKEND, BROWSER, alias, at, identify, tracking
 
 pytestmark = pytest.mark.mongo
 USER = names.of_user("web", "u-1")
@@ -43,13 +43,42 @@ async def test_every_other_browser_of_the_user_is_theirs(store: Store, database:
         await service.identify(BROWSER, [identify("u-1", "a-1", email="ann@example.com")])
         assert await service.observe(BROWSER, [Sighting("u-1", "a-2", at(5))]) == {other}
         (customer,) = store.root["customers"].find()
-        found = await service.links_behind(customer["_id"], None, 10)
+        theirs = await service.belonging_to(customer["_id"])
+        found = theirs.links_behind(None, 10)
         assert [(link.id, link.at, link.kind) for link in found] == [
             (other, at(5), "visitor"),
             (VISITOR, at(), "visitor"),
         ]
         second = found[0].at, found[0].id
-        assert await service.links_behind(customer["_id"], second, 1) == [found[1]]
+        assert theirs.links_behind(second, 1) == [found[1]]
+
+
+async def test_what_an_alias_renames_is_linked_once(store: Store, database: Database) -> None:
+    """A former name may be a browser's or a user's; both are kept, and one of them is shown."""
+    with tracking(database):
+        await service.identify(BACKEND, [identify("u-9", None, at(0), email="ann@example.com")])
+        (customer,) = store.root["customers"].find()
+        await service.identify(
+            BROWSER,
+            [alias("never-seen", "u-9", at(1)), alias("old-user", "u-9", at(2)), identify("old-user", "a-1", at(3))],
+        )
+        assert await shown(customer["_id"]) == [
+            ("visitor", "a-1"), ("user", "old-user"), ("visitor", "never-seen"),
+        ]  # fmt: skip
+        assert len(await service.identities_of(customer["_id"])) == 8  # events of all of them are the customer's
+
+
+async def test_a_customers_own_user_id_is_no_browser(store: Store, database: Database) -> None:
+    with tracking(database):
+        await service.identify(BACKEND, [identify("u-1", None, at(0), email="ann@example.com")])
+        (customer,) = store.root["customers"].find()
+        await service.identify(BACKEND, [alias("u-1", "u-2", at(1))])
+        await service.identify(BACKEND, [identify("u-2", "a-2", at(2), email="ann@example.com")])
+        assert await shown(customer["_id"]) == [("visitor", "a-2")]
+
+
+async def shown(customer_id: str) -> list[tuple[str, str]]:
+    return [(link.kind, link.value) for link in (await service.belonging_to(customer_id)).links]
 
 
 async def test_64_browsers_at_once_make_one_customer(store: Store, database: Database) -> None:

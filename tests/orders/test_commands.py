@@ -10,43 +10,17 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from pymongo import monitoring
 
 from crm.app import create_app
 from crm.contracts import contract
 from crm.database.driver import Database
 from crm.orders import projection
 from tests.fixtures.api import client_of, running
+from tests.fixtures.commands import COMMANDS
 from tests.fixtures.shop import Body, push, refund
 from tests.fixtures.store import Store, totals_settled
 
 pytestmark = pytest.mark.mongo
-
-#: Of the driver itself, and of signing in.
-NOT_COUNTED = frozenset({"hello", "ismaster", "ping", "saslStart", "saslContinue", "endSessions"})
-#: Of who a key belongs to, which is looked up every few seconds, and of what happens in the background.
-BACKGROUND = frozenset({"activity_watermarks", "api_keys", "identities", "inbox"})
-
-
-class Commands(monitoring.CommandListener):
-    """What the clients that were made after ``register`` send, while ``counted`` is not None."""
-
-    def __init__(self) -> None:
-        self.counted: Counter[str] | None = None
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        target = event.command.get(event.command_name)
-        if self.counted is not None and event.command_name not in NOT_COUNTED and target not in BACKGROUND:
-            self.counted[f"{event.command_name} {target}"] += 1
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to do."""
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to do."""
-
-
-COMMANDS = Commands()
 
 
 class Counted:
@@ -65,8 +39,7 @@ class Counted:
 async def process(
     store: Store, credentials: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Counted]:
-    if COMMANDS not in monitoring._LISTENERS.command_listeners:
-        monitoring.register(COMMANDS)
+    COMMANDS.listen()
     gate, settle = asyncio.Event(), projection._settle
 
     async def when_told(*args: Any) -> None:

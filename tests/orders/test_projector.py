@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from crm import background
 from crm.errors import Unavailable
 from crm.orders import projector
 from crm.orders.projector import Projector
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.fast
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_BETWEEN_TURNS", "_LONGEST_REST", "_BETWEEN_SWEEPS", "_AFTER_FAILURE"):
+    for name in ("_BETWEEN_TURNS", "_LONGEST_REST"):
         monkeypatch.setattr(projector, name, 0)
+    for name in ("_BETWEEN_SWEEPS", "_AFTER_FAILURE"):
+        monkeypatch.setattr(background, name, 0)
 
 
 class Work:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mongo
 
 Body = dict[str, Any]
 KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
-BACKGROUND = {"activity_watermarks", "inbox", "stats_due"}
+BACKGROUND = {"activity_watermarks", "audit_log", "inbox", "stats_due"}
 SAME = "2026-01-31T12:00:00.123Z"
 
 
@@ -242,3 +242,18 @@ async def test_a_page_costs_the_same_commands_whatever_is_on_it(
                 assert len(commands.sent) <= 13
     assert costs[0] == ["find customers", "find events", "find identities", "find interactions", "find orders"]
     assert all(cost == costs[0] for cost in costs)
+
+
+async def test_whose_names_are_read_once_for_all_kinds(
+    history: History, watched: tuple[Litestar, Commands], credentials: dict[str, str]
+) -> None:
+    app, commands = watched
+    for kind in KINDS:
+        await history.happens(kind, SAME)
+    reads = {}
+    async with client_of(app, Authorization=f"Bearer {credentials['sales']}") as client:
+        for query in ("", "?kind=event", "?kind=identity", "?kind=order"):
+            commands.sent.clear()
+            good(await client.get(history.url + query))
+            reads[query] = commands.sent.count("find identities")
+    assert reads == {"": 1, "?kind=event": 1, "?kind=identity": 1, "?kind=order": 0}

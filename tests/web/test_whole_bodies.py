@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.errors import CrmError, TooLarge, UnreadableRequest, UnsupportedMediaType
+from crm.errors import ClientGone, CrmError, TooLarge, UnreadableRequest, UnsupportedMediaType
 from crm.web.whole_bodies import receive_whole
 
 pytestmark = pytest.mark.fast
@@ -119,7 +119,7 @@ async def test_several_members_are_one_body() -> None:
 
 
 async def test_a_client_that_goes_away() -> None:
-    with pytest.raises(UnreadableRequest):
+    with pytest.raises(ClientGone):
         await receive_whole([], Coming([b"{}"], cut=True), 100)
 
 

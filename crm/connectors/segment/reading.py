@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeVar, cast
@@ -17,7 +17,7 @@ from crm.connectors.segment.limits import MOST_MESSAGE_BYTES, MOST_MESSAGES, Lim
 from crm.connectors.segment.messages import Circumstances, message_of
 from crm.connectors.segment.refusals import LONGEST_MESSAGE_ID, Refusal
 from crm.connectors.segment.repair import repaired, without_mark, without_nul
-from crm.errors import TooLarge, UnreadableRequest
+from crm.errors import CrmError, TooLarge, UnreadableRequest
 from crm.events.messages import Message, MessageType, Rejected
 
 #: So many messages beyond the limit are rejected each by itself; an answer must not grow with what was not read.
@@ -33,11 +33,21 @@ class Read:
         messages: Each with its place in the request.
         rejected: Those that cannot be taken, each with its place.
         write_key: The key in the body, for clients that send none in a header.
+        path_type: What the route says that the one message is.
+        sent: The JSON of each message, by its place in the request.
     """
 
     messages: list[tuple[int, Message]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     write_key: str | None = None
+    path_type: str | None = None
+    sent: Sequence[Raw | bytes] = field(default=(), compare=False)
+
+    def refused(self, place: int, error: CrmError) -> Rejected:
+        """One of the messages, which the database refuses."""
+        index = self.messages[place][0]
+        pointer = error.errors[0].pointer if error.errors else None
+        return _rejected(index, error.code, error.detail, pointer, self.sent[index], self.path_type)
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
@@ -89,14 +99,14 @@ def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
         ahead=times.skew(sent_at, received_at),
         context=kept_of(_lenient(read_context, envelope.context)),
     )
-    found = Read(write_key=_lenient(_TEXT.decode, envelope.write_key))
+    found = Read(write_key=_lenient(_TEXT.decode, envelope.write_key), sent=envelope.batch)
     for index, raw in enumerate(envelope.batch[:MOST_MESSAGES]):
         try:
             if len(raw) > MOST_MESSAGE_BYTES:
                 raise Refusal("too_large")
             found.messages.append((index, message_of(read_item(raw), raw, index, shared)))
         except Refusal as refusal:
-            found.rejected.append(_rejected(index, refusal, raw))
+            found.rejected.append(_unread(index, refusal, raw))
     found.rejected += _too_many(envelope.batch)
     return found
 
@@ -105,8 +115,8 @@ def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits
     try:
         item = _decoded(_readable, body)
     except Refusal as refusal:
-        return Read(rejected=[_rejected(0, refusal, body, path_type)], write_key=_text_of(_parts(body), "writeKey"))
-    found = Read(write_key=item.write_key)
+        return Read(rejected=[_unread(0, refusal, body, path_type)], write_key=_text_of(_parts(body), "writeKey"))
+    found = Read(write_key=item.write_key, path_type=path_type, sent=(body,))
     shared = Circumstances(
         event_types=limits.event_types,
         received_at=received_at,
@@ -119,7 +129,7 @@ def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits
             raise Refusal("too_large")
         found.messages.append((0, message_of(item, body, 0, shared)))
     except Refusal as refusal:
-        found.rejected.append(_rejected(0, refusal, body, path_type))
+        found.rejected.append(_unread(0, refusal, body, path_type))
     return found
 
 
@@ -166,23 +176,29 @@ def _too_many(batch: list[Raw]) -> list[Rejected]:
     """The messages beyond the limit; the last of those that are told of stands for all behind it."""
     refusal = Refusal("too_many_events")
     beyond = batch[MOST_MESSAGES : MOST_MESSAGES + _MOST_TOLD]
-    told = [_rejected(index, refusal, raw) for index, raw in enumerate(beyond, MOST_MESSAGES)]
+    told = [_unread(index, refusal, raw) for index, raw in enumerate(beyond, MOST_MESSAGES)]
     more = len(batch) - MOST_MESSAGES - len(told)
     if more > 0:
         told[-1] = replace(told[-1], message=f"{refusal} So it is with the {more:,} behind this one.")
     return told
 
 
-def _rejected(index: int, refusal: Refusal, raw: Raw | bytes, path_type: str | None = None) -> Rejected:
+def _unread(index: int, refusal: Refusal, raw: Raw | bytes, path_type: str | None = None) -> Rejected:
+    return _rejected(index, refusal.code, str(refusal), refusal.pointer, raw, path_type)
+
+
+def _rejected(
+    index: int, code: str, message: str, pointer: str | None, raw: Raw | bytes, path_type: str | None
+) -> Rejected:
     parts = _parts(raw)
     message_id = _text_of(parts, "messageId")
     return Rejected(
         index=index,
         message_id=message_id if message_id and len(message_id) <= LONGEST_MESSAGE_ID else None,
-        code=refusal.code,
-        message=str(refusal),
+        code=code,
+        message=message,
         raw=_without_key(raw, parts)[:MOST_MESSAGE_BYTES].decode("utf-8", "replace"),
-        pointer=refusal.pointer,
+        pointer=pointer,
         type=cast(MessageType | None, path_type),
     )
 
@@ -197,7 +213,7 @@ def _without_key(raw: Raw | bytes, parts: dict[str, Raw]) -> bytes:
 
 def _parts(raw: Raw | bytes) -> dict[str, Raw]:
     """The parts of a message that is not read further; none where it cannot be read at all."""
-    return _lenient(_OBJECT.decode, Raw(raw)) or {}
+    return _lenient(_OBJECT.decode, Raw(raw)) or _lenient(_OBJECT.decode, Raw(repaired(bytes(raw)))) or {}
 
 
 def _text_of(parts: dict[str, Raw], name: str) -> str | None:

@@ -22,9 +22,9 @@ from crm.connectors.segment import cors, write_keys
 from crm.connectors.segment.limits import LARGE_BODY_BYTES, MOST_BODY_BYTES, TYPES, Limits
 from crm.connectors.segment.reading import read
 from crm.database.driver import acting_within
-from crm.errors import CrmError, NotSignedIn, OriginNotAllowed
+from crm.errors import NotSignedIn, OriginNotAllowed
 from crm.events import service as events
-from crm.events.messages import Message, Rejected, Sender
+from crm.events.messages import Rejected, Sender
 from crm.identity import Role
 from crm.rate_limits import service as rate_limits
 from crm.web import problems
@@ -88,7 +88,7 @@ async def _taken(type_: str | None, scope: Scope, receive: Receive, settings: Se
     sender = _sender(key, settings)
     with acting_within(key.principal.role):
         tracked = await events.track(sender, [message for _, message in said.messages])
-        refused = [_refused(*said.messages[place], error, body) for place, error in tracked.refused.items()]
+        refused = [said.refused(place, error) for place, error in tracked.refused.items()]
         rejected = [*said.rejected, *refused]
         if rejected:
             await events.keep_rejects(sender, rejected)
@@ -114,18 +114,6 @@ def _limits(key: WriteKey) -> Limits:
 def _sender(key: WriteKey, settings: Settings) -> Sender:
     trusted = key.principal.role is Role.INGEST
     return Sender(key.principal.id, key.source, trusted=trusted, phone_region=settings.default_phone_region)
-
-
-def _refused(index: int, message: Message, error: CrmError, body: bytes) -> Rejected:
-    """A message that the reader had taken and the database refuses: so rare that its own text is looked for again."""
-    try:
-        sent = msgspec.json.decode(body, type=dict[str, Any])
-        item = sent["batch"][index] if "batch" in sent else sent
-        text = msgspec.json.encode({"type": message.type, **item}).decode()
-    except (ValueError, RecursionError, LookupError, TypeError):  # one that the reader had to repair first
-        text = ""
-    pointer = error.errors[0].pointer if error.errors else None
-    return Rejected(index, message.message_id, error.code, error.detail, text, pointer)
 
 
 def _told(tracked: events.Tracked, rejected: Sequence[Rejected]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from crm.connectors.segment import cors, receiving, sources
 from crm.connectors.segment.schemas import AnsweredOut, SourceSettingsOut, TrackedOut
 from crm.connectors.segment.write_keys import PARAMETER
 from crm.errors import NotFound
+from crm.web import problems
 from crm.web.access import PUBLIC
 from crm.web.dependencies import Configured
 from crm.web.hot_routes import Answer, Coming, hot_unread
 
 #: The write key is the credential, and what content type a body says it has means nothing.
 _OPEN: Final[dict[str, Any]] = {**PUBLIC, "content_types": ()}
+_PREFIXES: Final = ("/v1/", "/beacon/v1/")
 _Call = Annotated[str, PathParameter(description=f"One of {', '.join(receiving.CALLS)}.")]
 _WriteKey = Annotated[
     str | None, QueryParameter(name=PARAMETER, max_length=200, description="Of clients that can set no header.")
@@ -87,6 +89,18 @@ def announce(request: Request[Any, Any, Any]) -> Response[None] | None:
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return None
     return Response(None, status_code=204, headers=cors.preflight(cors.origin_of(request.scope["headers"])))
+
+
+def answer_error(request: Request[Any, Any, Any], exc: Exception) -> Response[Any]:
+    """Any error of the service as a problem; a page of another site can read those of the paths below.
+
+    Also where there is no such path or method, which no router of ours is asked about.
+    """
+    if not f"{request.scope['path']}/".startswith(_PREFIXES):
+        return problems.handle(request, exc)
+    answer = announce(request) or problems.handle(request, exc)
+    answer.headers.update(cors.readable(cors.origin_of(request.scope["headers"])))
+    return answer
 
 
 ROUTERS: Final = (

@@ -1,0 +1,198 @@
+"""Whom one line of text finds: small reads at the same time, each of one index.
+
+How many documents they look at is bounded (``MOST_EXAMINED``), whatever is typed and however many customers there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from itertools import chain
+from typing import Final
+
+from crm import contact
+from crm.customers import keys, names, queries
+from crm.customers.documents import Customer
+from crm.database.collection import Row
+from crm.database.query import Query
+
+MOST_FOUND: Final = 100
+#: Documents that one search may look at, orders included.
+MOST_EXAMINED: Final = 200
+#: Something may be called so in several systems: of customers, of orders by number, of orders by id, as many are read.
+MOST_CALLED: Final = 5
+#: Of more than two words the longest two are looked up, and the others are looked for among so many.
+_CANDIDATES: Final = 100
+#: The end of a telephone number has five digits, or says nothing; what two spellings of one share has seven.
+_ENDING: Final = 5
+_SHARED: Final = 7
+_NUMBER: Final = re.compile(r"[\d\s()+./-]+")
+_OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
+
+Owners = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Whose the orders are of a number, or an id in any system: text, and how many of each at most → customer ids."""
+Reading = tuple[str, ...]
+
+
+class Rank(IntEnum):
+    """Why somebody is found, the best reason first."""
+
+    ID = 0
+    EMAIL = 1
+    CALLED = 2
+    PHONE = 3
+    NAME = 4
+    BEGINNING = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What somebody has typed, in the ways in which it can be read.
+
+    Attributes:
+        text: Without spaces around it.
+        email_key: Of an e-mail address.
+        email_beginning: What an e-mail address may begin with.
+        phone_key: Of a telephone number.
+        phone_ending: Key of the digits that a number may end with.
+        readings: The words of a name: as hyphens and apostrophes separate them, and as if there were none.
+    """
+
+    text: str
+    email_key: str | None = None
+    email_beginning: str | None = None
+    phone_key: str | None = None
+    phone_ending: str | None = None
+    readings: tuple[Reading, ...] = ()
+
+
+def read(text: str, phone_region: str | None) -> Typed:
+    """Understand it. Pure.
+
+    Args:
+        text: As typed.
+        phone_region: Country of phone numbers without a country code.
+    """
+    text = text.strip()
+    beginning = contact.folded(text) if len(text.split()) == 1 else None
+    if "@" in text:
+        return Typed(text, email_key=_email_key(text), email_beginning=beginning)
+    if _NUMBER.fullmatch(text):
+        ending = keys.phone_ending(text)
+        return Typed(
+            text,
+            email_beginning=beginning,
+            phone_key=contact.phone_key(text, phone_region),
+            phone_ending=ending if ending and len(ending) > _ENDING else None,
+        )
+    pieces = names.pieces(text)
+    apart, together = tuple(chain.from_iterable(pieces)), tuple(map(names.joined, pieces))
+    return Typed(text, email_beginning=beginning, readings=tuple(dict.fromkeys((apart, together))) if apart else ())
+
+
+async def find(typed: Typed, limit: int, owners: Owners) -> list[Row]:
+    """The customers who are meant, the best first, among equals whoever did something last.
+
+    Args:
+        typed: What was typed.
+        limit: Most customers, up to ``MOST_FOUND``.
+        owners: Asks the orders.
+    """
+    if not typed.text:
+        return []
+    exact = (_read(rank, query) for rank, query in _exact(typed, limit))
+    found = [*chain.from_iterable(await asyncio.gather(_of_orders(typed, owners), *exact))]
+    reads = list(_beginnings(typed))
+    if reads and len({row["_id"] for _, row in found}) < limit:
+        left = MOST_EXAMINED - 2 * MOST_CALLED - len(found)
+        most = min(_CANDIDATES if any(map(_has_more, typed.readings)) else limit, left // len(reads))
+        more = await asyncio.gather(*(_read(rank, query.limited(most)) for rank, query in reads))
+        found += chain.from_iterable(more)
+    return _best(found, typed)[:limit]
+
+
+async def _of_orders(typed: Typed, owners: Owners) -> list[tuple[Rank, Row]]:
+    customer_ids = await owners(typed.text, MOST_CALLED)
+    return await _read(Rank.CALLED, queries.whole(customer_ids)) if customer_ids else []
+
+
+async def _read(rank: Rank, query: Query) -> list[tuple[Rank, Row]]:
+    return [(rank, row) for row in await Customer.stored().find(query)]
+
+
+def _exact(typed: Typed, limit: int) -> Iterator[tuple[Rank, Query]]:
+    """The reads of those whom the text names."""
+    yield Rank.CALLED, queries.called(typed.text, MOST_CALLED)
+    if _OURS.fullmatch(typed.text):
+        yield Rank.ID, queries.whole([typed.text])
+    if typed.email_key:
+        yield Rank.EMAIL, queries.with_email(typed.email_key)
+    if typed.phone_key:
+        yield Rank.PHONE, queries.with_phone(typed.phone_key, limit)
+    if full := [_key(words) for words in typed.readings if not _has_more(words)]:
+        yield Rank.NAME, queries.with_search_keys(full, limit)
+
+
+def _beginnings(typed: Typed) -> Iterator[tuple[Rank, Query]]:
+    """The reads of those whose name, address or number may be meant, without their limit."""
+    if typed.readings:
+        ranges = dict.fromkeys(chain.from_iterable(map(_key_beginnings, typed.readings)))
+        yield Rank.NAME, queries.with_search_keys_like(list(ranges))
+    if typed.email_beginning:
+        yield Rank.BEGINNING, queries.with_email_like(typed.email_beginning)
+    if ending := typed.phone_ending:
+        yield Rank.BEGINNING, queries.with_search_keys_like([ending])
+        # Stored without a country code, typed with it.
+        if shorter := [ending[:length] for length in range(1 + _SHARED, len(ending))]:
+            yield Rank.BEGINNING, queries.with_search_keys(shorter)
+
+
+def _best(found: Sequence[tuple[Rank, Row]], typed: Typed) -> list[Row]:
+    """Each once, by the best reason."""
+    ranked = [(_of_name(row, typed) if rank is Rank.NAME else rank, row) for rank, row in found]
+    fitting = [(rank, row) for rank, row in ranked if rank is not None]
+    best: dict[str, Row] = {}
+    for _, row in sorted(fitting, key=lambda one: (one[0], -_latest(one[1]).timestamp())):
+        best.setdefault(row["_id"], row)
+    return list(best.values())
+
+
+def _of_name(row: Row, typed: Typed) -> Rank | None:
+    """How well a customer's name fits, all words and their full length considered; None where it does not."""
+    words = set(keys.words_of(row.get("search_keys") or ()))
+    if any(words.issuperset(reading) for reading in typed.readings):
+        return Rank.NAME
+    begun = any(all(any(word.startswith(b) for word in words) for b in reading) for reading in typed.readings)
+    return Rank.BEGINNING if begun else None
+
+
+def _latest(row: Row) -> datetime:
+    changed: datetime = row["updated_at"]
+    ordered: datetime = row.get("stats", {}).get("last_order_at", changed)
+    return max(changed, ordered)
+
+
+def _has_more(words: Reading) -> bool:
+    return len(words) > 2
+
+
+def _key(words: Reading) -> str:
+    return words[0] if len(words) == 1 else keys.pair(*words)
+
+
+def _key_beginnings(words: Reading) -> tuple[str, ...]:
+    if len(words) == 1:
+        return words
+    one, other = sorted(words, key=len)[-2:]
+    return keys.pair_beginning(one, other), keys.pair_beginning(other, one)
+
+
+def _email_key(text: str) -> str | None:
+    try:
+        return contact.email_key(text)
+    except ValueError:
+        return None

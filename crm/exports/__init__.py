@@ -1,0 +1,1 @@
+"""Whole lists as files: CSV for spreadsheets, NDJSON for programs."""
