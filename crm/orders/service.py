@@ -327,11 +327,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
     return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
 
 
-async def detach_all(customer_id: str, *, session: Any) -> int:
-    """Detach a customer's orders and strip addresses and notes; returns how many there were."""
-    return await projection.detach(customer_id, session=session)
-
-
 async def settled(customer_id: str) -> None:
     """Return once a customer's totals show every order that was stored before this call."""
     await projection.settled(customer_id)
