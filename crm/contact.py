@@ -79,6 +79,12 @@ def name_key(name: str) -> str:
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
 
 
+def is_named_in(text: str, *names: str | None) -> bool:
+    """Whether a text has one of the words of some names, without regard to accents and case."""
+    words = {word for name in names if name for word in name_key(name).split()}
+    return not words.isdisjoint(re.findall(r"\w+", name_key(text)))
+
+
 @cache
 def countries() -> tuple[str, ...]:
     """Country codes, ISO 3166-1 alpha-2, sorted; XK (Kosovo) is not in the standard, but in use."""

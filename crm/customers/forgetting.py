@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from crm import contact
 from crm.clock import now
 from crm.customers import queries
 from crm.customers.documents import Customer
 from crm.errors import NotFound
 from crm.ledger.service import Known
+from crm.masking import masked
 from crm.person import Person, Remains, Tell
 
 
@@ -55,7 +56,7 @@ async def remains(known: Known, after: str, limit: int) -> Remains:
 
 
 async def is_named_in(customer_id: str, text: str) -> bool:
-    """Whether a text names a customer: by e-mail, telephone, first or last name.
+    """Whether a text names a customer, by first or last name, or has any e-mail address or telephone.
 
     Raises:
         NotFound: There is none of that id.
@@ -63,8 +64,8 @@ async def is_named_in(customer_id: str, text: str) -> bool:
     row = await Customer.stored().find_one(queries.by_id(customer_id))
     if row is None:
         raise NotFound("There is no such customer.")
-    names = (row.get(name) for name in ("email", "phone", "first_name", "last_name"))
-    return any(name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in names)
+    named = contact.is_named_in(text, row.get("first_name"), row.get("last_name"))
+    return named or masked({"text": text}) != {"text": text}
 
 
 async def leave(customer_id: str, source: str) -> None:

@@ -133,8 +133,7 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
     found = await _require(customer_id)
-    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
-    if set(names) & set(contact.name_key(wanted.reason).split()):
+    if contact.is_named_in(wanted.reason, found.first_name, found.last_name):
         raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
     details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
     await audit.record(principal, Action.PII_REVEAL, customer_id, details)

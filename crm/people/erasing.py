@@ -67,7 +67,7 @@ async def erase(
         Unavailable: The database is away, or the ledger cannot be written. What has begun is carried on by itself.
     """
     if await customers.is_named_in(customer_id, reason):
-        raise InvalidInput.at("/reason", "The reason is kept, so it must not name the customer.")
+        raise InvalidInput.at("/reason", "Say why without naming the customer: this is kept when the customer is gone.")
     person = await gathering.gather(customer_id)
     person = person.with_all(await gathering.completed(also or Person()))
     erasure_id = new_id("era")
