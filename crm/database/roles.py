@@ -68,7 +68,7 @@ def roles_apart(contract: Contract) -> list[RoleDefinition]:
     for role in Role:
         granted = [(c.name, frozenset(c.grants[role].split())) for c in contract.collections if role in c.grants]
         privileges = [Privilege(name, actions) for name, actions in granted]
-        if role is Role.ADMIN:
+        if role in {Role.ADMIN, Role.MIGRATOR}:  # who plans and checks
             privileges.append(Privilege("", frozenset((*_SEE_COLLECTIONS, *_SEE_ROLES))))
         if privileges:
             out.append(RoleDefinition(role.value, tuple(privileges)))
