@@ -8,7 +8,7 @@ from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
 from crm.connections.contract import CONTRACTS as CONNECTIONS
-from crm.customers.contract import CONTRACT as CUSTOMERS
+from crm.customers.contract import CONTRACTS as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
@@ -26,7 +26,7 @@ from crm.products.contract import CONTRACT as PRODUCTS
 from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
 
 _COLLECTIONS = (
-    CUSTOMERS,
+    *CUSTOMERS,
     PRODUCTS,
     *ORDERS,
     *EVENTS,

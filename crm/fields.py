@@ -81,6 +81,12 @@ def _phone(text: str) -> str:
     return text
 
 
+def _json(value: Any) -> Any:
+    if not isinstance(value, str | bool | int | float | list | dict):
+        raise ValueError("This is a value that JSON has.")
+    return value
+
+
 def _one_scalar(value: Any, scalar: ValidatorFunctionWrapHandler) -> Any:
     """One error in place of one for each type, at a pointer that leads to the value."""
     try:
@@ -147,5 +153,11 @@ AttributeValue = Annotated[
     | Annotated[float, Field(allow_inf_nan=False)],
     WrapValidator(_one_scalar),
 ]
+JsonValue = Annotated[
+    Any,
+    AfterValidator(_json),
+    WithJsonSchema({"bsonType": ["string", "bool", "int", "long", "double", "array", "object"]}),
+]
+"""A value of any shape, for a copy of another field."""
 Attributes = Annotated[dict[AttributeName, AttributeValue], Field(max_length=100)]
 """A shop's own fields: at most 100, scalar."""

@@ -205,7 +205,7 @@ async def test_a_customer_is_found_however_it_is_spelled(
         ref = CustomerRef(
             external_id="find/1", email="findme@example.com", phone="+44 1632 960999", last_name="Müller-Lüdenscheidt"
         )
-        customer_id = await customers.resolve("shop", ref)
+        customer_id = await customers.resolve(SYSTEM, "shop", ref)
     answer = await ada.get(f"/api/v1/customers?{filters}")
     assert answer.status_code == 200, answer.text
     assert [item["id"] for item in answer.json()["items"]] == ([customer_id] if found else [])

@@ -29,15 +29,15 @@ pytestmark = pytest.mark.fast
 
 async def test_a_person_whom_nobody_knows_is_created_once(fake_database: Database) -> None:
     with acting_as(fake_database, Role.INGEST):
-        first = await customers.resolve("shop", CustomerRef(external_id="77", first_name="New"))
+        first = await customers.resolve(SYSTEM, "shop", CustomerRef(external_id="77", first_name="New"))
         same = [
-            await customers.resolve("shop", CustomerRef(external_id="77", email="new77@example.com")),
-            await customers.resolve("other-shop", CustomerRef(email="NEW77@example.com", external_id="x77")),
-            await customers.resolve("other-shop", CustomerRef(external_id="x77")),
-            await customers.resolve("shop", CustomerRef(id=first)),
+            await customers.resolve(SYSTEM, "shop", CustomerRef(external_id="77", email="new77@example.com")),
+            await customers.resolve(SYSTEM, "other-shop", CustomerRef(email="NEW77@example.com", external_id="x77")),
+            await customers.resolve(SYSTEM, "other-shop", CustomerRef(external_id="x77")),
+            await customers.resolve(SYSTEM, "shop", CustomerRef(id=first)),
         ]
         assert set(same) == {first}
-        assert await customers.resolve("other-shop", CustomerRef(external_id="77")) != first
+        assert await customers.resolve(SYSTEM, "other-shop", CustomerRef(external_id="77")) != first
         known = await customers.get(SYSTEM, first)
     assert known.first_name == "New"
     assert known.email == "new77@example.com"
@@ -58,7 +58,7 @@ async def test_who_loses_the_race_to_create_a_person_finds_the_winners(
             return resolving._Known() if len(looked) == 1 else await look(wanted)
 
         monkeypatch.setattr(resolving, "_look_up", too_early)
-        assert await customers.resolve("shop", CustomerRef(email="Race@example.com")) == winner.id
+        assert await customers.resolve(SYSTEM, "shop", CustomerRef(email="Race@example.com")) == winner.id
     assert len(looked) == 2
 
 
@@ -67,7 +67,7 @@ async def test_what_is_known_of_a_customer_is_not_overwritten_by_an_order(fake_d
         new = CustomerCreate.model_validate({"email": "keep@example.com", "first_name": "Kept"})
         made = await customers.create(SYSTEM, new)
         ref = CustomerRef(email="keep@example.com", first_name="Other", last_name="Added")
-        assert await customers.resolve("shop", ref) == made.id
+        assert await customers.resolve(SYSTEM, "shop", ref) == made.id
         found = await customers.get(SYSTEM, made.id)
     assert (found.first_name, found.last_name) == ("Kept", "Added")
 
@@ -82,7 +82,7 @@ async def test_services_raise_our_errors(fake_database: Database) -> None:
         with pytest.raises(NotFound):
             await customers.update(SYSTEM, "cus_none", CustomerUpdate.model_validate({"tags": []}), 1)
         with pytest.raises(InvalidInput):
-            await customers.resolve("shop", CustomerRef(id="cus_none"))
+            await customers.resolve(SYSTEM, "shop", CustomerRef(id="cus_none"))
         with pytest.raises(NotFound):
             await interactions.get(SYSTEM, "int_none")
 

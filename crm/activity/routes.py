@@ -13,7 +13,7 @@ from crm.activity.schemas import ActivityOut, CartOut, CartState
 from crm.config import Settings
 from crm.web.access import STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import with_etag_of_content
 
 
@@ -29,7 +29,7 @@ async def get_activity(principal: Caller, settings: Configured, customer_id: Fro
     return with_etag_of_content(out)
 
 
-@get("/", operation_id="ListCarts", summary="List carts", opt=STAFF)
+@get("/", operation_id="ListCarts", summary="List carts", opt=lists(STAFF, service.LISTINGS))
 async def list_carts(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -27,6 +27,7 @@ from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest, Posi
 from crm.identity import Principal, Role
 
 __all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
+LISTINGS: Final = queries.LISTINGS
 
 _TICK: Final = timedelta(milliseconds=1)
 
@@ -93,7 +94,7 @@ async def carts(
         UnreadableRequest: No index serves this order.
     """
     moment = now()
-    sort = queries.LISTINGS.choose({"state": state}, request.sort)
+    sort = LISTINGS.choose({"state": state}, request.sort)
     earliest, latest = moment - KEPT, moment + _TICK
     between = {
         None: (earliest, latest),

@@ -27,6 +27,7 @@ class Action(StrEnum):
     KEY_UPDATE = "key.update", "An API key was given other terms: `fields`."
     KEY_REVOKE = "key.revoke", "An API key was revoked."
     CUSTOMER_LIST = "customer.list", "Customers were listed or looked for; `filters` names by what."
+    CUSTOMER_SEARCH = "customer.search", "Customers were searched for by a line of text."
     CUSTOMER_READ = "customer.read", "A customer was read."
     CUSTOMER_TIMELINE = "customer.timeline", "What happened with a customer was read."
     CUSTOMER_ACTIVITY = "customer.activity", "A customer's last visit, cart and products were read."

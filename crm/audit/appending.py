@@ -93,7 +93,8 @@ class Appender:
             return known
         row = await AuditEntry.stored().as_applied().find_one(queries.last())
         head = START if row is None else Head(seq_of(row["_id"]), row["hash"])
-        self._alone = head == known
+        if known is not None:
+            self._alone = head == known
         return head
 
     def _remember(self, row: Row) -> None:

@@ -12,12 +12,14 @@ from crm.audit.schemas import AuditEntryOut
 from crm.audit.service import Action, AuditFilter
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed, moment
+from crm.web.lists import Listed, listed, lists, moment
 
 _Id = Annotated[str | None, QueryParameter(min_length=1, max_length=200)]
 
 
-@get("/", operation_id="ListAuditEntries", summary="Who did what to whose data", opt=ADMIN_ONLY)
+@get(
+    "/", operation_id="ListAuditEntries", summary="Who did what to whose data", opt=lists(ADMIN_ONLY, service.LISTINGS)
+)
 async def list_audit_entries(
     request: Request[Any, Any, Any],
     principal: Caller,

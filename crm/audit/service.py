@@ -29,6 +29,7 @@ _THE_SERVICE: Final = frozenset({SYSTEM.id, INBOX.id})
 _LARGEST: Final = 2**53
 _LONGEST: Final = 1_000
 __all__ = ["Action", "disclose"]  # what callers give; of people who ask
+LISTINGS: Final = queries.LISTINGS
 
 
 #: Texts, numbers, true and false.
@@ -158,7 +159,7 @@ async def page(principal: Principal, wanted: AuditFilter, request: PageRequest) 
         UnreadableRequest: No index serves this combination.
     """
     given = {name: getattr(wanted, name) for name in ("actor", "target", "action", "after", "before")}
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     chosen = queries.within(_filter(wanted), wanted.after, wanted.before)
     found = await AuditEntry.page(chosen, sort, request)
     await seen(principal, Action.AUDIT_LIST, (wanted.target,), given)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from crm import __version__
-from crm.cli import audit, bench, connections, database, doctor, imports, ledger, run, sign_in
+from crm.cli import audit, bench, connections, database, doctor, exports, imports, ledger, run, sign_in, staff
 from crm.errors import CrmError
 
 app = typer.Typer(
@@ -21,12 +21,15 @@ app = typer.Typer(
 app.add_typer(database.app, name="db")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
+app.add_typer(staff.customer_app, name="customer")
+app.add_typer(staff.order_app, name="order")
 app.add_typer(connections.connections, name="connection")
 app.add_typer(connections.inbox, name="inbox")
 app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
+app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
 app.command("serve")(run.serve)

@@ -12,11 +12,11 @@ from crm.connections.schemas import ConnectionCreate, ConnectionOut, ConnectionU
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import expected_version, with_etag
 
 
-@get("/", operation_id="ListConnections", summary="List connections", opt=ADMIN_ONLY)
+@get("/", operation_id="ListConnections", summary="List connections", opt=lists(ADMIN_ONLY, service.LISTINGS))
 async def list_connections(
     request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage
 ) -> Response[Listed[ConnectionOut]]:

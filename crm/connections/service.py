@@ -32,6 +32,7 @@ from crm.database.paging import Page, PageRequest
 from crm.errors import AlreadyExists, Conflict, FieldError, NotFound, NotSignedIn, StaleVersion
 from crm.identity import Principal
 
+LISTINGS: Final = queries.LISTINGS
 _HAS_IT: Final = "The connection has this secret already."
 log = structlog.get_logger("crm.connections")
 #: Which field a unique index speaks of.
@@ -87,7 +88,7 @@ async def get(principal: Principal, connection_id: str) -> ConnectionOut:
 async def page(principal: Principal, request: PageRequest) -> Page[ConnectionOut]:
     """One page of connections, the oldest first."""
     del principal
-    sort = queries.LISTINGS.choose({}, request.sort)
+    sort = LISTINGS.choose({}, request.sort)
     found = await Connection.page(queries.everything(), sort, request)
     hints = await _hints([connection.id for connection in found.items])
     return found.map(lambda connection: _shape(connection, hints.get(connection.id, [])))

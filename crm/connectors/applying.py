@@ -108,7 +108,7 @@ async def cancel_order(work: Work, external_id: str) -> bool:
 
 async def put_customer(work: Work, customer: CustomerRef, terms: Terms) -> None:
     """A customer, by the source's id, then by e-mail; of one that is known only what is lacking is filled in."""
-    await customers.resolve(work.shop.source, customer, phone_region=terms.phone_region)
+    await customers.resolve(INBOX, work.shop.source, customer, phone_region=terms.phone_region)
 
 
 async def put_product(sku: str, product: ProductPut) -> None:

@@ -10,20 +10,24 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from crm import contact
 from crm.clock import now
-from crm.customers import addresses, claims, keys, queries
+from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.history import noted
 from crm.customers.mapping import blank, with_keys
-from crm.customers.resolving import External, Naming, resolve_many
+from crm.customers.naming import External, Naming
+from crm.customers.resolving import resolve_many
 from crm.customers.schemas import CustomerRef
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, CrmError, Unavailable
+from crm.identity import Principal
 
 T = TypeVar("T")
 log = structlog.get_logger("crm.customers")
@@ -129,13 +133,21 @@ async def find(
 
 
 async def learn(
-    found: Found, told: Sequence[tuple[str | None, Told]], *, trusted: bool, phone_region: str | None
+    found: Found,
+    told: Sequence[tuple[str | None, Told]],
+    *,
+    by: Principal,
+    source: str,
+    trusted: bool,
+    phone_region: str | None,
 ) -> Learnt:
     """Write what was told of customers; one who is not known is created.
 
     Args:
         found: Everybody with one of their ids, addresses and external ids.
         told: Whose it is (None is nobody's yet), and what.
+        by: Whose word it is, for the history.
+        source: The system that it comes from.
         trusted: Whether a backend says it.
         phone_region: Country of phone numbers without a country code.
 
@@ -163,16 +175,17 @@ async def learn(
     writes = {
         customer_id: Write(
             queries.at_version(customer_id, found.rows[customer_id]["version"]),
-            queries.changed(with_keys(own, phone_region, found.rows[customer_id]), moment),
+            queries.changed(_noting(own, found.rows[customer_id], by, source, moment, phone_region), moment),
         )
         for customer_id, own in fields.items()
         if own
     }
+    await recording.keep(found.rows[customer_id] for customer_id in writes)
     written = (places.keys() - writes.keys()) | await _change(writes)
     return Learnt(learnt.done.union(*(places[customer_id] for customer_id in written)), learnt.changed)
 
 
-async def resolve(found: Found, told: Sequence[Told], phone_region: str | None) -> list[str | None]:
+async def resolve(found: Found, told: Sequence[Told], by: Principal, phone_region: str | None) -> list[str | None]:
     """Whom a trusted sender's words are about, found or created; None for those that name nobody.
 
     ``found`` is stale afterwards where somebody had to be resolved.
@@ -185,7 +198,7 @@ async def resolve(found: Found, told: Sequence[Told], phone_region: str | None) 
     asked = [place for place in named if owners[place] is None]
     if asked:
         found.stale = True
-        answers = await resolve_many([_naming(told[place]) for place in asked], phone_region=phone_region)
+        answers = await resolve_many([_naming(told[place], by) for place in asked], phone_region=phone_region)
         for place, answer in zip(asked, answers, strict=True):
             if isinstance(answer, CrmError):
                 raise answer
@@ -246,10 +259,17 @@ def _known_before(found: Found, said: Told) -> str | None:
     return found.called(*said.external, confirmed=True) if said.external else holder
 
 
-def _naming(said: Told) -> Naming:
+def _noting(
+    own: Mapping[str, Any], row: Row, by: Principal, source: str, moment: datetime, phone_region: str | None
+) -> dict[str, Any]:
+    """The fields of an edit with what follows from them."""
+    return with_keys(own, phone_region, row) | noted(own, row, by, moment, source)
+
+
+def _naming(said: Told, by: Principal) -> Naming:
     source, external_id = said.external or ("email", None)
     named = {name: getattr(said, name) for name in ("email", *_PERSONAL)}
-    return Naming(source, CustomerRef.model_construct(external_id=external_id, **named), said.addresses)
+    return Naming(source, CustomerRef.model_construct(external_id=external_id, **named), said.addresses, by=by)
 
 
 def _created(said: Told, found: Found, phone_region: str | None) -> Row | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm.customers.claims import CLAIMABLE
-from crm.customers.documents import Customer
+from crm.customers.documents import Customer, CustomerChange
 from crm.database.contract import CollectionContract, Rule, View
 from crm.identity import Role
 
@@ -86,7 +86,7 @@ UNVERIFIED_IS_THERE = Rule(
     },
 )
 
-CONTRACT = CollectionContract(
+CUSTOMERS = CollectionContract(
     document=Customer,
     rules=(
         EMAIL_HAS_ITS_KEY,
@@ -107,6 +107,13 @@ CONTRACT = CollectionContract(
         hides=(
             "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "last_name_key",
             "search_keys", "match_keys", "addresses", "attributes", "external_ids", "consents.wording",
+            "last_change",
         ),
     ),
 )  # fmt: skip
+#: Nobody alters what was changed; with the customer it goes.
+CHANGES = CollectionContract(
+    document=CustomerChange,
+    grants={Role.ADMIN: "find insert remove", Role.SALES: "find insert", Role.INGEST: "insert"},
+)
+CONTRACTS = (CUSTOMERS, CHANGES)

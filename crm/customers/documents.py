@@ -9,12 +9,15 @@ from pydantic import BaseModel, Field
 from crm import contact
 from crm.customers import keys
 from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity
-from crm.database.documents import VersionedDocument
+from crm.database.documents import CrmDocument, VersionedDocument
 from crm.database.ids import StoredSum
-from crm.fields import Attributes, Currency, Identifier, Line, Moment, Phone, Tag
+from crm.fields import Attributes, Currency, Identifier, JsonValue, Line, Moment, Phone, SourceName, Tag, Version
+from crm.identity import Kind
 
 #: One customer can have gone by many names; beyond these a new one is not noted.
 MOST_EXTERNAL_IDS: Final = 100
+#: All consents at once, a hundred attributes in place of a hundred others, and the other fields.
+MOST_FIELD_CHANGES: Final = 1_300
 EmailKey = Annotated[str, Field(max_length=contact.LONGEST_EMAIL, pattern=contact.EMAIL_KEY_PATTERN)]
 Key = Annotated[str, Field(min_length=1, max_length=keys.LONGEST_KEY)]
 
@@ -66,6 +69,41 @@ class LedgerEntry(Consent):
     key: Identifier | None = None
 
 
+class Changer(BaseModel):
+    """Who changed something, as they were called then."""
+
+    id: Line
+    name: Line
+    kind: Kind
+
+
+class FieldChange(BaseModel):
+    """One field before and after; a side without a value is left out.
+
+    Attributes:
+        field: Its name; of an attribute ``attributes.`` and its own.
+    """
+
+    field: Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\.[A-Za-z0-9_-]{1,64})?$")]
+    before: JsonValue | None = None
+    after: JsonValue | None = None
+
+
+class Change(BaseModel):
+    """What one edit changed.
+
+    Attributes:
+        version: Of the customer, that it made.
+        source: The system that said so, where one did.
+    """
+
+    version: Version
+    at: Moment
+    by: Changer
+    source: SourceName | None = None
+    changes: Annotated[list[FieldChange], Field(min_length=1, max_length=MOST_FIELD_CHANGES)]
+
+
 class Customer(VersionedDocument):
     """A customer.
 
@@ -80,6 +118,7 @@ class Customer(VersionedDocument):
         match_keys: What another record of the same person would share with it (``keys.py``).
         external_ids: What other systems call this customer; each (source, id) belongs to one customer.
         unverified: The fields that a browser claimed and nobody confirmed (``claims.py``).
+        last_change: The latest edit; those before are ``CustomerChange`` (``history.py``).
     """
 
     id: Annotated[str, Field(alias="_id", pattern=r"^cus_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
@@ -100,9 +139,28 @@ class Customer(VersionedDocument):
     consents: Annotated[list[LedgerEntry], Field(max_length=1000)] = []
     unverified: Annotated[list[Claimable], Field(max_length=5)] | None = None
     stats: Stats = Stats()
+    last_change: Change | None = None
 
     class Settings:
         """Beanie's settings."""
 
         name = "customers"
+        keep_nulls = False
+
+
+class CustomerChange(CrmDocument):
+    """An edit of a customer who was edited again since."""
+
+    id: Annotated[str, Field(alias="_id", pattern=r"^chg_[A-Z2-7]{26}$")]
+    customer_id: Identifier
+    version: Version
+    at: Moment
+    by: Changer
+    source: SourceName | None = None
+    changes: Annotated[list[FieldChange], Field(min_length=1, max_length=MOST_FIELD_CHANGES)]
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "customer_changes"
         keep_nulls = False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claims, keys, queries, service
+from crm.customers import claims, editing, keys, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.forgetting import refuse_erased
+from crm.customers.history import noted
 from crm.customers.mapping import with_keys
 from crm.customers.schemas import Claimable, CustomerCreate
+from crm.database.collection import Row
 from crm.database.query import Filter, Query
 from crm.errors import AlreadyExists, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
@@ -40,23 +44,21 @@ async def create_or_fill_in(
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
-    del principal
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
     for _ in range(_ROUNDS):
-        found = await _find(new, phone_region)
+        found = await _find(principal, new, phone_region)
         if found is None:
-            await service.refuse_erased(new, phone_region)
+            await refuse_erased(new, phone_region)
             try:
-                return (await service.insert(new, phone_region)).id, "created"
+                return (await editing.insert(new, phone_region)).id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)
         if not fields:
             return found.id, "unchanged"
-        update = queries.changed(with_keys(fields, phone_region, found.as_stored()), now())
         try:
-            if await Customer.change(queries.at_version(found.id, found.version), update) is not None:
+            if await _changed(principal, found.as_stored(), fields, phone_region):
                 return found.id, "updated"
         except AlreadyExists as exc:
             wrong = FieldError(_POINTERS.get(exc.index, ""), "Another customer has this already.")
@@ -95,20 +97,30 @@ def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
     return fields
 
 
-async def _find(new: CustomerCreate, phone_region: str | None) -> Customer | None:
+async def _changed(principal: Principal, row: Row, fields: Mapping[str, Any], phone_region: str | None) -> bool:
+    """Change a stored customer, unless somebody has since."""
+    moment = now()
+    await recording.keep([row])
+    all_fields = with_keys(fields, phone_region, row) | noted(fields, row, principal, moment)
+    changed = await Customer.change(queries.at_version(row["_id"], row["version"]), queries.changed(all_fields, moment))
+    return changed is not None
+
+
+async def _find(principal: Principal, new: CustomerCreate, phone_region: str | None) -> Customer | None:
     found: Customer | None = None
     for external in new.external_ids:
         filter_ = queries.external_filter(external.source, external.id)
-        found = await _meant(filter_, "external_ids", phone_region)
+        found = await _meant(principal, filter_, "external_ids", phone_region)
         if found is not None:
             break
     if new.email is None or (found is not None and found.email and "email" not in (found.unverified or ())):
         return found
     key = contact.email_key(new.email)
-    return await _meant(queries.email_filter(key), "email", phone_region, found=found, email_key=key)
+    return await _meant(principal, queries.email_filter(key), "email", phone_region, found=found, email_key=key)
 
 
 async def _meant(
+    principal: Principal,
     filter_: Filter,
     name: Claimable,
     phone_region: str | None,
@@ -125,6 +137,5 @@ async def _meant(
         return holder
     if name in claims.claimed(row) and claims.known_without(row, name) and not keys.is_former(row, email_key):
         without: dict[str, Any] = {name: [] if name == "external_ids" else None}
-        fields = with_keys({**without, "unverified": claims.left(row, without) or None}, phone_region, row)
-        await Customer.change(queries.at_version(holder.id, holder.version), queries.changed(fields, now()))
+        await _changed(principal, row, {**without, "unverified": claims.left(row, without) or None}, phone_region)
     return found

@@ -7,9 +7,11 @@ from typing import Any
 
 from crm import contact
 from crm.clock import now
-from crm.customers import queries
+from crm.customers import queries, recording
 from crm.customers.documents import Customer
-from crm.errors import NotFound
+from crm.customers.schemas import CustomerCreate
+from crm.errors import Erased, NotFound
+from crm.ledger import service as ledger
 from crm.ledger.service import Known
 from crm.masking import masked
 from crm.person import Person, Remains, Tell
@@ -28,8 +30,11 @@ async def person_of(customer_id: str) -> Person:
 
 
 async def forget(person: Person) -> None:
-    """Remove the records."""
+    """Remove the records, and what was changed of them."""
     if person.customers:
+        # First: it is found by the record's id, which nothing tells once that is gone.
+        for customer_id in sorted(person.customers):
+            await recording.forget(customer_id)
         await Customer.stored().delete_many(queries.by_ids(sorted(person.customers)).filter)
 
 
@@ -38,6 +43,8 @@ async def disclose(person: Person, tell: Tell) -> None:
     for customer_id in sorted(person.customers):
         if row := await Customer.stored().find_one(queries.by_id(customer_id)):
             await tell("customer", [row])
+    for customer_id in sorted(person.customers):
+        await recording.disclose(customer_id, tell)
 
 
 async def remains(known: Known, after: str, limit: int) -> Remains:
@@ -55,6 +62,25 @@ async def remains(known: Known, after: str, limit: int) -> Remains:
     return found
 
 
+async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
+    """Refuse to create somebody from a record that does not say how old it is.
+
+    Raises:
+        Erased: It names somebody who was erased.
+    """
+    known = await ledger.known()
+    if known is None:
+        return
+    phone_key = contact.phone_key(new.phone, phone_region) if new.phone else None
+    person = Person(
+        emails=frozenset([contact.email_key(new.email)] if new.email else ()),
+        phones=frozenset([phone_key] if phone_key else ()),
+        users=frozenset((external.source, external.id) for external in new.external_ids),
+    )
+    if known.covers(person, None):
+        raise Erased
+
+
 async def is_named_in(customer_id: str, text: str) -> bool:
     """Whether a text names a customer, by first or last name, or has any e-mail address or telephone.
 
@@ -69,7 +95,8 @@ async def is_named_in(customer_id: str, text: str) -> bool:
 
 
 async def leave(customer_id: str, source: str) -> None:
-    """Know a customer no longer by a system's ids."""
+    """Know a customer no longer by a system's ids, nor what was changed: the ids stand in it."""
+    await recording.forget(customer_id)
     await Customer.stored().update_one(*queries.without_system(customer_id, source, now()))
 
 

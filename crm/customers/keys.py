@@ -109,7 +109,7 @@ def words_of(stored: Sequence[str]) -> list[str]:
     return [key for key in stored if key[0] not in "=+#"]
 
 
-# 30 to 60 µs a name (measured); an order's customer is often created and completed within a moment.
+# 18 µs for two plain words, 80 µs for compounds and accents (measured); who is new is often completed at once.
 @lru_cache(maxsize=1_000)
 def _of_name(first: str, last: str) -> tuple[str, ...]:
     pieces = names.pieces(f"{first} {last}")[:_MOST_PIECES]

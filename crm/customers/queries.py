@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from crm.database.documents import set_fields
 from crm.database.ids import for_storage
-from crm.database.paging import Listing, Listings
+from crm.database.paging import Listing, Listings, Position, beyond
 from crm.database.query import Filter, Query, Update, UpdatePipeline
 
 LISTINGS: Final = Listings(
@@ -47,7 +47,7 @@ def behind(after: str, limit: int) -> Query:
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
-    "addresses", "unverified",
+    "addresses", "unverified", "last_change",
 )  # fmt: skip
 _WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 
@@ -80,6 +80,7 @@ def without_system(customer_id: str, source: str, now: datetime) -> tuple[Filter
     """A customer, to whom a system's ids are no longer known."""
     return {"_id": customer_id}, {
         "$pull": {"external_ids": {"source": source}},
+        "$unset": {"last_change": ""},
         "$set": {"updated_at": now},
         "$inc": {"version": 1},
     }
@@ -203,18 +204,29 @@ def completed(
     return update
 
 
-def without_consent(customer_id: str, key: str) -> Filter:
-    """A customer whose ledger has no entry with this key yet."""
-    return {"_id": customer_id, "consents.key": {"$ne": key}}
-
-
-def consent_given(consent: Mapping[str, Any], now: datetime) -> Update:
+def consent_given(consent: Mapping[str, Any], fields: Mapping[str, Any], now: datetime) -> Update:
     """Add to the ledger; nothing in it is ever overwritten."""
-    return {
-        "$push": {"consents": for_storage(dict(consent))},
-        "$set": {"updated_at": now},
-        "$inc": {"version": 1},
-    }
+    return {**set_fields(fields, now=now), "$push": {"consents": for_storage(dict(consent))}}
+
+
+def changes_before(customer_id: str, version: int) -> Filter:
+    """What was changed of a customer up to a version."""
+    return {"customer_id": customer_id, "version": {"$lt": version}}
+
+
+def last_change_of(customer_id: str) -> Query:
+    """The latest change of a customer."""
+    return Query({"_id": customer_id}, limit=1, projection=("last_change",))
+
+
+def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
+    """A customer's earlier changes behind a position in time, for the timeline."""
+    return beyond(changes_of(customer_id), "-at", position, limit)
+
+
+def changes_of(customer_id: str) -> Filter:
+    """All that was changed of a customer, but for the latest change."""
+    return {"customer_id": customer_id}
 
 
 def stats_revisions(customer_ids: list[str]) -> Query:

@@ -16,76 +16,35 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from crm import contact
 from crm.clock import now
-from crm.customers import addresses, claims, keys, queries
+from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
+from crm.customers.history import noted
 from crm.customers.mapping import blank, with_keys
-from crm.customers.schemas import CustomerRef
+from crm.customers.naming import External, Naming, Wanted, wanted_of
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, CrmError, Erased, InvalidInput, Unavailable
 from crm.ledger import service as ledger
 from crm.ledger.service import Known
-from crm.person import Person
 
 #: Each round loses only to somebody who made progress, so a few are enough.
 _ROUNDS: Final = 20
 _FILLED_IN: Final = ("phone", "first_name", "last_name")
-External = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """Whom somebody means.
-
-    Attributes:
-        source: The sending system, whose ids external ids are.
-        ref: How it names the customer.
-        addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
-        at: When what names the customer happened: somebody who was erased later is not found, completed or created.
-            None where nothing says so: then somebody who was erased is not created.
-        nameless_id: Id of a new customer of whom nothing unique is known (a telephone at most), the same whenever this
-            is asked again; None is a new one each time.
-    """
-
-    source: str
-    ref: CustomerRef
-    addresses: tuple[Mapping[str, Any], ...] = ()
-    nameless_id: str | None = None
-    at: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """A naming with its keys."""
-
-    naming: Naming
-    external: External | None
-    email_key: str | None
-    phone_key: str | None
-
-    def person(self) -> Person:
-        """The names, as the erasure ledger knows them."""
-        return Person(
-            customers=frozenset([self.naming.ref.id] if self.naming.ref.id else ()),
-            users=frozenset([self.external] if self.external else ()),
-            emails=frozenset([self.email_key] if self.email_key else ()),
-            phones=frozenset([self.phone_key] if self.phone_key else ()),
-        )
-
-    @property
-    def nameless_id(self) -> str | None:
-        """The naming's, where nothing unique is known."""
-        return None if self.external or self.email_key else self.naming.nameless_id
 
 
 @dataclass(slots=True)
 class _Person:
-    """A customer as this batch leaves it; ``row`` is what is stored, None for one to be created."""
+    """A customer as this batch leaves it.
+
+    Attributes:
+        row: What is stored; None for one to be created.
+        naming: Of those that change it, the last.
+    """
 
     id: str
     row: Row | None
+    naming: Naming | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     external_ids: list[dict[str, str]] = field(default_factory=list)
     addresses: list[Mapping[str, Any]] = field(default_factory=list)
@@ -120,7 +79,11 @@ class _Person:
         return [*((self.row or {}).get(name) or ()), *added]
 
     def changed(self) -> bool:
-        return bool(self.fields or self.external_ids or self.addresses or self.confirmed)
+        return any(self.extent())
+
+    def extent(self) -> tuple[int, ...]:
+        """How much there is to change; more of it after each naming that adds something."""
+        return len(self.fields), len(self.external_ids), len(self.addresses), len(self.confirmed)
 
 
 class _Known:
@@ -142,7 +105,7 @@ class _Known:
         if (phone_key := row.get("phone_key")) and person.leads("phone"):
             self.by_phone.setdefault(phone_key, person)
 
-    def find(self, wanted: _Wanted) -> _Person | None:
+    def find(self, wanted: Wanted) -> _Person | None:
         """Whom it means, among those who are known.
 
         Raises:
@@ -163,7 +126,7 @@ class _Known:
             return person
         return self.by_id.get(wanted.nameless_id) if wanted.nameless_id else None
 
-    def found_or_new(self, wanted: _Wanted) -> _Person:
+    def found_or_new(self, wanted: Wanted) -> _Person:
         """Whom it means, with all that it tells of them filled in where it was lacking."""
         person = self.find(wanted)
         if person is None:
@@ -172,10 +135,10 @@ class _Known:
         self._learn(person, wanted)
         return person
 
-    def _learn(self, person: _Person, wanted: _Wanted) -> None:
-        ref = wanted.naming.ref
-        self._learn_external(person, wanted.external)
-        if not person.has("email") and self._is_free("email", wanted.email_key, person):
+    def _learn(self, person: _Person, wanted: Wanted) -> None:
+        ref, before = wanted.naming.ref, person.extent()
+        self._learn_external(person, wanted)
+        if not person.has("email") and self._is_free("email", wanted.email_key, person, wanted):
             self._take(person, "email", ref.email)
             self.by_email[wanted.email_key or ""] = person
         for name in _FILLED_IN:
@@ -187,8 +150,11 @@ class _Known:
         if wanted.naming.addresses:
             stored = person.all_of("addresses", person.addresses)
             person.addresses += addresses.missing(stored, wanted.naming.addresses)
+        if person.extent() != before:
+            person.naming = wanted.naming
 
-    def _learn_external(self, person: _Person, external: External | None) -> None:
+    def _learn_external(self, person: _Person, wanted: Wanted) -> None:
+        external = wanted.external
         if person.claims("external_ids"):
             if external and self.by_external.get(external) is person:
                 person.confirmed.add("external_ids")
@@ -196,13 +162,13 @@ class _Known:
             # Whoever is confirmed by something else is not whom a browser said they are.
             person.fields["external_ids"] = []
             self.by_external = {key: other for key, other in self.by_external.items() if other is not person}
-        if external and self._is_free("external_ids", external, person):
+        if external and self._is_free("external_ids", external, person, wanted):
             # A sale matters more than one more name for its customer.
             if len(person.own_ids()) < MOST_EXTERNAL_IDS:
                 person.external_ids.append({"source": external[0], "id": external[1]})
             self.by_external[external] = person
 
-    def _is_free(self, name: str, key: Any, person: _Person) -> bool:
+    def _is_free(self, name: str, key: Any, person: _Person, wanted: Wanted) -> bool:
         """Whether nobody else has it; who only claims it has it taken away, if something else tells who they are."""
         known: Mapping[Any, _Person] = self.by_email if name == "email" else self.by_external
         other = known.get(key)
@@ -214,7 +180,7 @@ class _Known:
             return person.claims(name)
         if not other.claims(name) or name in other.fields or not claims.known_without(other.row or {}, name):
             return False  # of somebody else: a duplicate to merge, no reason to refuse an order
-        other.fields[name] = [] if name == "external_ids" else None
+        other.fields[name], other.naming = [] if name == "external_ids" else None, wanted.naming
         self.robbed[other.id] = other
         return True
 
@@ -236,7 +202,7 @@ async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = 
         phone_region: Country of phone numbers without a country code.
     """
     answers: dict[int, str | CrmError] = {}
-    open_ = {index: _wanted(naming, phone_region) for index, naming in enumerate(namings)}
+    open_ = {index: wanted_of(naming, phone_region) for index, naming in enumerate(namings)}
     for attempt in range(_ROUNDS):
         if attempt > 1:
             await asyncio.sleep(random.uniform(0, 0.002 * attempt))
@@ -249,7 +215,7 @@ async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = 
     return [answers.get(index, lost) for index in range(len(namings))]
 
 
-async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
+async def _round(open_: Mapping[int, Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
     """Look up, decide, write; what is missing from the answer has to be done again."""
     known = await _look_up(list(open_.values()))
     gone = await ledger.known()
@@ -271,7 +237,7 @@ async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict
     return answers
 
 
-def _refuse_erased(gone: Known, wanted: _Wanted, known: _Known) -> None:
+def _refuse_erased(gone: Known, wanted: Wanted, known: _Known) -> None:
     """Refuse to bring somebody back.
 
     Raises:
@@ -299,6 +265,7 @@ async def _write(people: list[_Person], phone_region: str | None) -> dict[str, C
     changed = [person for person in people if person.row is not None and person.changed()]
     if changed:
         writes = [_completion(person, phone_region, moment) for person in changed]
+        await recording.keep(person.row for person in changed if person.row)
         written = await collection.write_each(writes)
         for index, error in written.errors.items():
             if isinstance(error, AlreadyExists):
@@ -322,6 +289,9 @@ def _completion(person: _Person, phone_region: str | None, moment: datetime) -> 
         fields["external_ids"], external_ids = [*fields["external_ids"], *external_ids], []
     if claims.claimed(row):
         fields["unverified"] = claims.left(row, person.fields | dict.fromkeys(person.confirmed)) or None
+    if person.naming is not None:
+        ids = {"external_ids": person.all_of("external_ids", external_ids)} if external_ids else {}
+        fields |= noted({**fields, **added, **ids}, row, person.naming.by, moment, person.naming.source)
     update = queries.completed(fields, external_ids, person.addresses, moment)
     return Write(queries.at_version(person.id, row["version"]), update)
 
@@ -332,7 +302,7 @@ def _row(person: _Person, phone_region: str | None) -> Row:
     return {"_id": person.id, **blank(), **fields, "external_ids": person.external_ids}
 
 
-async def _look_up(wanted: Sequence[_Wanted]) -> _Known:
+async def _look_up(wanted: Sequence[Wanted]) -> _Known:
     """Everybody who may be meant. Orders of known customers with an id of the sender's need one read."""
     known = _Known()
     asked = (w.naming.ref.id or w.nameless_id for w in wanted)
@@ -357,7 +327,7 @@ async def _add(known: _Known, query: Any, keys: set[str]) -> None:
             known.add(row)
 
 
-def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
+def _email_is_open(known: _Known, wanted: Wanted) -> bool:
     """Whether the e-mail decides who is meant, or may be filled in."""
     if wanted.naming.ref.id is not None:
         person = known.by_id.get(wanted.naming.ref.id)
@@ -367,20 +337,10 @@ def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
     return person is None or not person.has("email")
 
 
-def _contradict(wanted: _Wanted, person: _Person) -> bool:
+def _contradict(wanted: Wanted, person: _Person) -> bool:
     """Whether a customer with the same telephone must be somebody else: by e-mail, or by the sender's own id."""
     if wanted.email_key and person.has("email"):
         return True
     if wanted.external is None:
         return False
     return any(external["source"] == wanted.external[0] for external in person.own_ids())
-
-
-def _wanted(naming: Naming, phone_region: str | None) -> _Wanted:
-    ref = naming.ref
-    return _Wanted(
-        naming,
-        (naming.source, ref.external_id) if ref.external_id else None,
-        contact.email_key(ref.email) if ref.email else None,
-        contact.phone_key(ref.phone, phone_region) if ref.phone else None,
-    )

@@ -8,12 +8,20 @@ from litestar import Request, Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from crm.customers import service
-from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate, RevealedOut, RevealIn
+from crm.customers.schemas import (
+    Consent,
+    CustomerChangeOut,
+    CustomerCreate,
+    CustomerOut,
+    CustomerUpdate,
+    RevealedOut,
+    RevealIn,
+)
 from crm.errors import UnreadableRequest
 from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import expected_version, with_etag
 
 _SEARCHED = (
@@ -23,7 +31,7 @@ _SEARCHED = (
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
-@get("/", operation_id="ListCustomers", summary="List or find customers", opt=READERS)
+@get("/", operation_id="ListCustomers", summary="List or find customers", opt=lists(READERS, service.LISTINGS))
 async def list_customers(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -93,6 +101,19 @@ async def add_consent(
     return with_etag(out, out.version, status=201)
 
 
+@get(
+    "/{customer_id:str}/changes",
+    operation_id="ListCustomerChanges",
+    summary="What was changed, by whom, when",
+    opt=STAFF,
+)
+async def list_customer_changes(
+    request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage, customer_id: FromPath[str]
+) -> Response[Listed[CustomerChangeOut]]:
+    """Each edit with its fields before and after, the latest first, whoever made it: staff, or a system's push."""
+    return listed(request, await service.changes(principal, customer_id, page_request))
+
+
 @post(
     "/{customer_id:str}/reveal",
     operation_id="RevealCustomer",
@@ -107,6 +128,8 @@ async def reveal_customer(principal: Caller, customer_id: FromPath[str], data: J
 
 router = Router(
     "/customers",
-    route_handlers=[list_customers, create_customer, update_customer, add_consent, reveal_customer],
+    route_handlers=[
+        list_customers, create_customer, update_customer, add_consent, list_customer_changes, reveal_customer,
+    ],
     tags=["customers"],
-)
+)  # fmt: skip

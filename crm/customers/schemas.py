@@ -23,6 +23,7 @@ from crm.fields import (
     SourceName,
     Tag,
 )
+from crm.identity import Kind
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
@@ -182,6 +183,33 @@ class StatsOut(WireOut):
     last_order_at: Moment | None
     last_seen_at: Moment | None
     totals: list[CurrencyTotalsOut]
+
+
+class ChangerOut(WireOut):
+    """Who changed it, as they were called then."""
+
+    id: str
+    name: str
+    kind: Kind
+
+
+class FieldChangeOut(WireOut):
+    """One field before and after; null where it had, or has, no value. An attribute is ``attributes.`` and its name."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class CustomerChangeOut(WireOut):
+    """What one edit changed of a customer; ``version`` is the one that it made, ``source`` the system that said so."""
+
+    id: str
+    version: int
+    at: Moment
+    by: ChangerOut
+    source: str | None
+    changes: list[FieldChangeOut]
 
 
 class CustomerOut(WireOut):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from itertools import chain
@@ -30,6 +30,8 @@ _CANDIDATES: Final = 100
 #: The end of a telephone number has five digits, or says nothing; what two spellings of one share has seven.
 _ENDING: Final = 5
 _SHARED: Final = 7
+#: So many digits are a number without its country's code, and too many to be tried out.
+_WHOLE: Final = 9
 _NUMBER: Final = re.compile(r"[\d\s()+./-]+")
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
 
@@ -92,6 +94,13 @@ def read(text: str, phone_region: str | None) -> Typed:
     pieces = names.pieces(text)
     apart, together = tuple(chain.from_iterable(pieces)), tuple(map(names.joined, pieces))
     return Typed(text, email_beginning=beginning, readings=tuple(dict.fromkeys((apart, together))) if apart else ())
+
+
+def telling_nothing(typed: Typed) -> Typed:
+    """The same for somebody from whom addresses and numbers are hidden: by beginnings they could be guessed."""
+    ending = typed.phone_ending
+    whole = ending is not None and len(ending) > _WHOLE
+    return replace(typed, email_beginning=None, phone_ending=ending if whole else None)
 
 
 async def find(typed: Typed, limit: int, owners: Owners) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -71,11 +71,13 @@ class Listing:
         filters: Names of the filters that are given together.
         sorts: Fields to sort by; each serves both directions. The first, descending unless ``ascending``, is default.
         ascending: Whether the default order is ascending.
+        one_way: Whether there is the default order only.
     """
 
     filters: frozenset[str]
     sorts: tuple[str, ...]
     ascending: bool = False
+    one_way: bool = False
 
     def default_sort(self) -> str:
         """The order when none is asked for."""
@@ -83,6 +85,8 @@ class Listing:
 
     def all_sorts(self) -> list[str]:
         """Every order it serves."""
+        if self.one_way:
+            return [self.default_sort()]
         return [sign + name for name in self.sorts for sign in ("", "-")]
 
 
@@ -120,6 +124,11 @@ class Listings:
             f"No index serves this filter and order. Allowed: {self.describe()}.",
             errors=tuple(FieldError(name, "This combination is not indexed.") for name in sorted(given) or ["sort"]),
         )
+
+    def reachable(self, path: Collection[str], query: Collection[str]) -> list[Listing]:
+        """What is left of it where some filters are always given, by the path, and only some others can be."""
+        always = {name for listing in self.allowed for name in listing.filters if name in path}
+        return [listing for listing in self.allowed if always <= listing.filters <= always | set(query)]
 
     def describe(self) -> str:
         """The allowed pairs in words."""

@@ -59,12 +59,14 @@ class Sender:
         trusted: A secret key of a backend. A public one may create customers, but never overwrite what a trusted source
             has said.
         phone_region: Country of phone numbers without a country code.
+        key_name: What colleagues call the key; its id where that is not known any more.
     """
 
     key_id: str
     source: str
     trusted: bool = False
     phone_region: str | None = None
+    key_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from crm.identity import Role
 from crm.web.access import ADMIN_ONLY, allow
 from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 
 
 @get(
     "/",
     operation_id="ListEvents",
     summary="A customer's or visitor's browsing events",
-    opt=allow(Role.ADMIN, Role.SALES, Role.ANALYST),
+    opt=lists(allow(Role.ADMIN, Role.SALES, Role.ANALYST), service.LISTINGS),
 )
 async def list_events(
     request: Request[Any, Any, Any],
@@ -46,7 +46,12 @@ async def store_events(principal: Caller, settings: Configured, data: JSONBody[E
     return await service.store(principal, data, phone_region=settings.default_phone_region)
 
 
-@get("/rejects", operation_id="ListRejectedMessages", summary="List messages that were rejected", opt=ADMIN_ONLY)
+@get(
+    "/rejects",
+    operation_id="ListRejectedMessages",
+    summary="List messages that were rejected",
+    opt=lists(ADMIN_ONLY, service.REJECT_LISTINGS),
+)
 async def list_rejects(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -28,6 +28,8 @@ from crm.identities import service as identities
 from crm.identity import Principal, Role
 from crm.masking import shown
 
+LISTINGS: Final = queries.LISTINGS
+REJECT_LISTINGS: Final = queries.REJECT_LISTINGS
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
 __all__ = [  # of this feature's other files, for routes and other features
@@ -58,7 +60,7 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
             raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
     await terms.heed(principal, batch.events)
     await _require_named(batch)
-    found = await _owners_of_each(batch.events, phone_region)
+    found = await _owners_of_each(principal, batch.events, phone_region)
     owners: dict[tuple[str, str], str | Erased] = {}
     for key, owner in found.items():
         if isinstance(owner, CrmError) and not isinstance(owner, Erased):
@@ -85,7 +87,7 @@ async def store_each(
         Unavailable: The database is away; send them again.
     """
     moment = now()
-    owners = await _owners_of_each(events, phone_region)
+    owners = await _owners_of_each(principal, events, phone_region)
     answers: dict[int, tuple[str, bool] | CrmError] = {}
     named: dict[int, str | Erased | None] = {}
     for index, event in enumerate(events):
@@ -117,7 +119,7 @@ async def page(
         Forbidden: The role may not search by visitor.
     """
     filters = {"customer_id": customer_id, "source": source, "anonymous_id": anonymous_id}
-    sort = queries.LISTINGS.choose(filters, request.sort)
+    sort = LISTINGS.choose(filters, request.sort)
     if customer_id is not None:
         ids = await identities.identities_of(customer_id)
     elif principal.role is Role.ANALYST:
@@ -201,7 +203,7 @@ def _exact(commerce: CommerceIn | None) -> dict[str, Any] | None:
 
 
 async def _owners_of_each(
-    events: Sequence[EventIn], phone_region: str | None
+    principal: Principal, events: Sequence[EventIn], phone_region: str | None
 ) -> Mapping[tuple[str, str], str | CrmError]:
     """Customer ids by the way they are named: a batch names few people, often.
 
@@ -209,7 +211,7 @@ async def _owners_of_each(
     on sending.
     """
     refs: dict[tuple[str, str], EventCustomer] = {_key(event): event.customer for event in events if event.customer}
-    namings = [customers.Naming(source, ref) for (source, _), ref in refs.items()]
+    namings = [customers.Naming(source, ref, by=principal) for (source, _), ref in refs.items()]
     found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
     return dict(zip(refs, found, strict=True))
 

@@ -44,6 +44,14 @@ class Speaker(Protocol):
     """Whose word it is."""
 
     @property
+    def key_id(self) -> str:
+        """Of the API key."""
+
+    @property
+    def key_name(self) -> str:
+        """What colleagues call the key, where that is known."""
+
+    @property
     def source(self) -> str:
         """The scope of user ids and anonymous ids."""
 

@@ -14,6 +14,7 @@ from crm.identities.graph import traits_of
 from crm.identities.messages import Saying, Speaker
 from crm.identities.ownership import owner
 from crm.identities.telling import Row, chains, customers_of, read
+from crm.identity import Principal, Role
 
 
 @dataclass(slots=True)
@@ -107,7 +108,12 @@ async def _round(sender: Speaker, told: Mapping[str, Told], rows: Mapping[str, R
     there = {key for key, customer_id in owners.items() if customer_id is None or found.exists(customer_id)}
     chosen = sorted(there - nobody)
     learnt = await customers.learn(
-        found, [(owners[key], told[key]) for key in chosen], trusted=sender.trusted, phone_region=sender.phone_region
+        found,
+        [(owners[key], told[key]) for key in chosen],
+        by=_principal(sender),
+        source=sender.source,
+        trusted=sender.trusted,
+        phone_region=sender.phone_region,
     )
     wrote = {chosen[place] for place in learnt.changed}
     return nobody | {chosen[place] for place in learnt.done}, wrote
@@ -116,10 +122,14 @@ async def _round(sender: Speaker, told: Mapping[str, Told], rows: Mapping[str, R
 async def _resolved(
     sender: Speaker, told: Mapping[str, Told], owners: Mapping[str, str | None], found: Found
 ) -> tuple[dict[str, str | None], Found]:
-    resolved = await customers.resolve_told(found, list(told.values()), sender.phone_region)
+    resolved = await customers.resolve_told(found, list(told.values()), _principal(sender), sender.phone_region)
     whose = {key: answer or owners[key] for key, answer in zip(told, resolved, strict=True)}
     ids = {customer_id for customer_id in whose.values() if customer_id}
     return whose, await customers.find_named(ids, _addresses(told)) if found.stale else found
+
+
+def _principal(sender: Speaker) -> Principal:
+    return Principal(sender.key_id, Role.INGEST, sender.key_name or sender.key_id, "key")
 
 
 def _addresses(told: Mapping[str, Told]) -> set[str]:

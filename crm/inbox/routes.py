@@ -11,11 +11,11 @@ from crm.inbox import service
 from crm.inbox.schemas import DeliveryFull, DeliveryOut, Replay, ReplayOut, State
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import with_etag_of_content
 
 
-@get("/", operation_id="ListDeliveries", summary="List deliveries", opt=ADMIN_ONLY)
+@get("/", operation_id="ListDeliveries", summary="List deliveries", opt=lists(ADMIN_ONLY, service.LISTINGS))
 async def list_deliveries(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -23,7 +23,7 @@ from crm.inbox.forgetting import disclose, empty, forget, names_somebody_erased,
 from crm.inbox.schemas import Arrival, DeliveryFull, DeliveryOut, Outcome, State, Work
 
 __all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
-
+LISTINGS: Final = queries.LISTINGS
 #: How long a claim holds: a product with 2,000 variants takes some seconds.
 CLAIM: Final = timedelta(minutes=2)
 #: When to look again for a delivery while another state of its resource is being carried out.
@@ -73,7 +73,7 @@ async def page(
         UnreadableRequest: No index serves this combination.
     """
     del principal
-    sort = queries.LISTINGS.choose({"state": state, "connection_id": connection_id}, request.sort)
+    sort = LISTINGS.choose({"state": state, "connection_id": connection_id}, request.sort)
     chosen = queries.of_connection(connection_id, state or "") if connection_id else queries.in_state(state or "")
     rows = await Delivery.stored().find(queries.without_body(after(chosen, sort, request)))
     found = page_of(rows, sort, request, lambda row: (row[sort.removeprefix("-")], row["_id"]))

@@ -12,11 +12,16 @@ from crm.interactions.schemas import InteractionCreate, InteractionOut, Interact
 from crm.web.access import STAFF
 from crm.web.dependencies import AskedPage, Caller, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import expected_version, with_etag
 
 
-@get("/", operation_id="ListInteractions", summary="List talks with a customer, or tasks", opt=STAFF)
+@get(
+    "/",
+    operation_id="ListInteractions",
+    summary="List talks with a customer, or tasks",
+    opt=lists(STAFF, service.LISTINGS),
+)
 async def list_interactions(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
@@ -17,6 +19,7 @@ from crm.interactions.schemas import InteractionCreate, InteractionOut, Interact
 from crm.masking import restored, shown
 
 __all__ = ["disclose", "forget"]  # of people who are forgotten
+LISTINGS: Final = queries.LISTINGS
 
 
 async def create(principal: Principal, new: InteractionCreate, *, interaction_id: str | None = None) -> InteractionOut:
@@ -86,7 +89,7 @@ async def page(
     if assignee == "me":
         assignee = principal.id
     given = {"customer_id": customer_id, "assignee": assignee, "status": status}
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if customer_id is not None:
         chosen = queries.of_customer(customer_id)
     else:

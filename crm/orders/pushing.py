@@ -99,7 +99,7 @@ def prepare(principal: Principal, push: Push, *, most_items: int = DEFAULT_MOST_
     named = order.customer.model_dump() if order.customer else None
     fields["content_hash"] = mapping.content_hash(fields, named)
     return Prepared(
-        (push.source, push.external_id), fields, order.source_updated_at, _naming(push, fields), principal.id
+        (push.source, push.external_id), fields, order.source_updated_at, _naming(principal, push, fields), principal.id
     )
 
 
@@ -383,7 +383,7 @@ def _content(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in (*_CONTENT, "content_hash") if name in row}
 
 
-def _naming(push: Push, fields: Row) -> customers.Naming | None:
+def _naming(principal: Principal, push: Push, fields: Row) -> customers.Naming | None:
     if push.order.customer is None:
         return None
     kinds = {"shipping": fields.get("shipping_address"), "billing": fields.get("billing_address")}
@@ -391,4 +391,4 @@ def _naming(push: Push, fields: Row) -> customers.Naming | None:
     ref = push.order.customer
     # Of whom only a telephone is known is the customer of this order, however often it is pushed.
     nameless = None if ref.external_id or ref.email else derived_id("cus", push.source, push.external_id)
-    return customers.Naming(push.source, ref, addresses, nameless, push.order.placed_at)
+    return customers.Naming(push.source, ref, addresses, nameless, by=principal, at=push.order.placed_at)

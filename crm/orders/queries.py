@@ -25,6 +25,14 @@ LISTINGS: Final = Listings(
     ranges={"placed_after": "placed_at", "placed_before": "placed_at"},
 )
 
+#: Of one system, to compare with its own list.
+RECONCILED: Final = Listings(
+    allowed=(Listing(frozenset({"source"}), ("placed_at",), ascending=True),),
+    ranges={"from": "placed_at", "to": "placed_at"},
+)
+#: What an order was before.
+VERSIONS: Final = Listings(allowed=(Listing(frozenset({"order_id"}), ("version",), one_way=True),))
+
 
 def by_id(order_id: str) -> Query:
     """One order."""

@@ -27,7 +27,7 @@ from crm.web.bodies import read
 from crm.web.dependencies import AskedPage, Caller, Ids, configured
 from crm.web.hot_routes import Answer, Asked, hot
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed, moment
+from crm.web.lists import Listed, listed, lists, moment
 from crm.web.paths import rest_of_path
 from crm.web.versions import etag, expected_version, with_etag, with_etag_encoded
 
@@ -35,7 +35,7 @@ _Time = Annotated[str | None, QueryParameter(max_length=40, description="RFC 333
 _Source = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 
 
-@get("/", operation_id="ListOrders", summary="List orders", opt=READERS)
+@get("/", operation_id="ListOrders", summary="List orders", opt=lists(READERS, service.LISTINGS))
 async def list_orders(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -79,7 +79,12 @@ async def refund_order(
     return with_etag_encoded(RefundedOrderOut, done.wire(), done.order.version, status=201 if done.new else 200)
 
 
-@get("/reconcile", operation_id="ReconcileOrders", summary="Find what is missing here", opt=SENDERS)
+@get(
+    "/reconcile",
+    operation_id="ReconcileOrders",
+    summary="Find what is missing here",
+    opt=lists(SENDERS, service.RECONCILED),
+)
 async def reconcile(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -167,7 +172,12 @@ async def _get(request: Request[Any, Any, Any], principal: Principal, source: st
     return with_etag(out, out.version)
 
 
-@get("/{customer_id:str}/orders", operation_id="ListCustomerOrders", summary="A customer's orders", opt=READERS)
+@get(
+    "/{customer_id:str}/orders",
+    operation_id="ListCustomerOrders",
+    summary="A customer's orders",
+    opt=lists(READERS, service.LISTINGS),
+)
 async def list_customer_orders(
     request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage, customer_id: FromPath[str]
 ) -> Response[Listed[OrderOut]]:
@@ -177,7 +187,12 @@ async def list_customer_orders(
     return listed(request, await service.page(principal, wanted, page_request))
 
 
-@get("/", operation_id="ListOrderChanges", summary="What changed of an order, who and when", opt=STAFF)
+@get(
+    "/",
+    operation_id="ListOrderChanges",
+    summary="What changed of an order, who and when",
+    opt=lists(STAFF, service.VERSIONS),
+)
 async def list_order_changes(
     request: Request[Any, Any, Any],
     principal: Caller,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database import driver
-from crm.database.driver import Database
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
@@ -35,6 +33,16 @@ __all__ = [  # what callers give and get, and of people who are forgotten
     "Compared", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind", "person_of",
     "pushed_as", "remains",
 ]  # fmt: skip
+#: Totals of customers, as their orders add up.
+settled = projection.settled
+adding_up = projection.running
+add_up_due = checking.add_up_due
+compare_totals = checking.compare
+repair_totals = checking.repair
+ownerless = checking.ownerless
+LISTINGS: Final = queries.LISTINGS
+RECONCILED: Final = queries.RECONCILED
+VERSIONS: Final = queries.VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,7 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
         "placed_after": wanted.placed_after,
         "placed_before": wanted.placed_before,
     }
-    sort = queries.LISTINGS.choose(given, request.sort)
+    sort = LISTINGS.choose(given, request.sort)
     if wanted.attached:
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
@@ -269,10 +277,9 @@ async def history(principal: Principal, order_id: str, request: PageRequest) -> 
     Raises:
         NotFound: There is no such order.
     """
-    if request.sort not in {None, "-version"}:
-        raise UnreadableRequest("A history is sorted by -version.")
+    sort = VERSIONS.choose({"order_id": order_id}, request.sort)
     order = await _require(queries.by_id(order_id).filter)
-    found = await OrderVersion.page(queries.versions_before(order_id, order.version), "-version", request)
+    found = await OrderVersion.page(queries.versions_before(order_id, order.version), sort, request)
     await audit.seen(principal, Action.ORDER_HISTORY, (order_id, order.customer_id))
     if not found.items:
         return Page([], None, found.count)
@@ -295,7 +302,7 @@ async def reconcile(
         request: Which page.
     """
     del principal
-    sort = queries.LISTINGS.choose({"source": source}, request.sort or "placed_at")
+    sort = RECONCILED.choose({"source": source, "from": start, "to": end}, request.sort)
     chosen = queries.within(queries.of_source(source), start, end)
     return (await Order.page(chosen, sort, request)).map(mapping.reconciled)
 
@@ -325,36 +332,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
     refunds = [refund for order in orders for refund in mapping.refunds_of(order)]
     behind = [refund for refund in refunds if position is None or (refund.refund.at, refund.id) < position]
     return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
-
-
-async def settled(customer_id: str) -> None:
-    """Return once a customer's totals show every order that was stored before this call."""
-    await projection.settled(customer_id)
-
-
-async def add_up_due() -> int:
-    """Bring up to date the totals that are due now; returns how many customers' these were."""
-    return await checking.add_up_due()
-
-
-async def compare_totals(after: str, limit: int) -> Compared:
-    """Compare the stored totals of the customers whose ids come next with their orders."""
-    return await checking.compare(after, limit)
-
-
-async def repair_totals(customer_ids: Sequence[str]) -> list[str]:
-    """Add up customers' totals again; returns those whose totals are wrong all the same."""
-    return await checking.repair(customer_ids)
-
-
-async def ownerless(after: str, limit: int) -> Ownerless:
-    """The orders whose customer does not exist, of those whose customers' ids come next."""
-    return await checking.ownerless(after, limit)
-
-
-def adding_up(database: Database) -> AbstractAsyncContextManager[None]:
-    """Keep totals up to date in the background within the block."""
-    return projection.running(database)
 
 
 def _moved(present: Order, status: Status) -> dict[str, Any]:

@@ -25,6 +25,7 @@ Each .json file is a list of documents as they are stored: times in UTC, amounts
 strings beside their ISO 4217 currency. manifest.json says how many documents each file has.
 
 customer               the profile: names, addresses, consents, totals
+customer_changes       what was changed of it, by whom and when; the latest change stands in customer
 identities             user ids, browsers and addresses, and what was said of them
 orders, order_versions orders, and what they were before they were changed
 events                 what was looked at and put into carts

@@ -57,7 +57,7 @@ PARTS: Final = (
     Part(("idempotency_keys",), idempotency.forget, idempotency.disclose, (idempotency.remains,)),
     Part(("privacy_requests",), privacy.forget, privacy.disclose, (privacy.remains,)),
     Part(("identities",), identities.forget, identities.disclose, (identities.remains,)),
-    Part(("customers",), customers.forget, customers.disclose, (customers.remains,)),
+    Part(("customers", "customer_changes"), customers.forget, customers.disclose, (customers.remains,)),
 )
 
 #: Collections that hold nothing of a person, and why.

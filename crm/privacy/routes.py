@@ -11,10 +11,10 @@ from crm.privacy import service
 from crm.privacy.schemas import PrivacyRequestOut, PrivacyState
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 
 
-@get("/", operation_id="ListPrivacyRequests", summary="List privacy requests", opt=ADMIN_ONLY)
+@get("/", operation_id="ListPrivacyRequests", summary="List privacy requests", opt=lists(ADMIN_ONLY, service.LISTINGS))
 async def list_privacy_requests(
     request: Request[Any, Any, Any],
     principal: Caller,

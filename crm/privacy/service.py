@@ -20,6 +20,7 @@ from crm.privacy.forgetting import disclose, forget, remains, whom
 from crm.privacy.schemas import MOST_CUSTOMERS, PrivacyAsk, PrivacyOutcome, PrivacyRequestOut, PrivacyState
 
 __all__ = ["disclose", "forget", "remains", "whom"]  # of people who are forgotten
+LISTINGS: Final = queries.LISTINGS
 
 #: How long a process may be at a request: an erasure of a whole shop renews it.
 _CLAIM: Final = timedelta(minutes=10)

@@ -11,12 +11,12 @@ from crm.products import service
 from crm.products.schemas import ProductOut, ProductPut, ProductPutOut
 from crm.web.access import READERS, SENDERS
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.paths import rest_of_path
 from crm.web.versions import with_etag
 
 
-@get("/", operation_id="ListProducts", summary="List products", opt=READERS)
+@get("/", operation_id="ListProducts", summary="List products", opt=lists(READERS, service.LISTINGS))
 async def list_products(
     request: Request[Any, Any, Any],
     principal: Caller,

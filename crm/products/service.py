@@ -17,6 +17,7 @@ from crm.products import queries
 from crm.products.documents import Product
 from crm.products.schemas import PriceOut, ProductOut, ProductPut, ProductPutOut
 
+LISTINGS: Final = queries.LISTINGS
 _ROUNDS: Final = 8
 Result = Literal["created", "updated", "unchanged"]
 
@@ -63,7 +64,7 @@ async def get(principal: Principal, sku: str) -> ProductOut:
 async def page(principal: Principal, category: str | None, request: PageRequest) -> Page[ProductOut]:
     """One page of products."""
     del principal
-    sort = queries.LISTINGS.choose({"category": category}, request.sort)
+    sort = LISTINGS.choose({"category": category}, request.sort)
     chosen = queries.everything() if category is None else queries.category_filter(category)
     return (await Product.page(chosen, sort, request)).map(lambda product: ProductOut(**_shape(product)))
 

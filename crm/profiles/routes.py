@@ -13,7 +13,7 @@ from crm.profiles import service
 from crm.profiles.schemas import OverviewOut, TimelineEntry, TimelineKind
 from crm.web.access import READERS, STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import with_etag
 
 
@@ -36,7 +36,12 @@ async def get_overview(principal: Caller, settings: Configured, customer_id: Fro
     return await service.overview(principal, customer_id, abandoned_after=abandoned_after)
 
 
-@get("/{customer_id:str}/timeline", operation_id="GetTimeline", summary="All that happened, latest first", opt=STAFF)
+@get(
+    "/{customer_id:str}/timeline",
+    operation_id="GetTimeline",
+    summary="All that happened, latest first",
+    opt=lists(STAFF, service.TIMELINE),
+)
 async def get_timeline(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -44,7 +49,7 @@ async def get_timeline(
     customer_id: FromPath[str],
     kind: Annotated[TimelineKind | None, QueryParameter(description="Only one kind.")] = None,
 ) -> Response[Listed[TimelineEntry]]:
-    """Orders, browsing events and interactions, merged by time."""
+    """Orders, refunds, browsing events, names and interactions, merged by time; edits of the record by themselves."""
     kinds = None if kind is None else [kind]
     return listed(request, await service.read_timeline(principal, customer_id, kinds, page_request))
 

@@ -14,7 +14,6 @@ from crm.audit.service import Action
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
-from crm.errors import UnreadableRequest
 from crm.events import service as events
 from crm.identities import service as identities
 from crm.identity import Principal
@@ -24,7 +23,9 @@ from crm.orders import service as orders
 from crm.profiles import timeline
 from crm.profiles.schemas import LinkedOut, OverviewOut, TimelineEntry, TimelineKind
 
-_SORT = "-at"
+TIMELINE: Final = timeline.LISTINGS
+#: What is told where no kind is asked for. Edits are about the record: most are what orders filled in.
+_UNASKED: Final = frozenset(get_args(TimelineKind)) - {"change"}
 _LATEST: Final = 10
 _MOST_TASKS: Final = 50
 _TOLD_BY_NAME: Final[tuple[TimelineKind, ...]] = ("event", "identity")
@@ -97,17 +98,16 @@ async def read_timeline(
     Args:
         principal: Who asks.
         customer_id: Whose.
-        kinds: Only these; None is all.
+        kinds: Only these; None is all that happened, edits of the record apart.
         request: Which page.
 
     Raises:
         NotFound: There is no such customer.
     """
-    if request.sort not in {None, _SORT}:
-        raise UnreadableRequest(f"A timeline is sorted by {_SORT}.")
+    sort = TIMELINE.choose({"kind": kinds}, request.sort)
     await customers.require(customer_id)
-    position = cursor_position(request.cursor, _SORT)
-    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or get_args(TimelineKind)))}
+    position = cursor_position(request.cursor, sort)
+    wanted = {kind: timeline.position_within(kind, position) for kind in sorted(set(kinds or _UNASKED))}
     by_name = {kind: wanted.pop(kind) for kind in _TOLD_BY_NAME if kind in wanted}
     found = await asyncio.gather(
         _read_by_name(by_name, customer_id, request.limit + 1),
@@ -115,7 +115,7 @@ async def read_timeline(
     )
     await audit.seen(principal, Action.CUSTOMER_TIMELINE, customer_id, {"kind": kinds})
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
-    page = page_of(rest, _SORT, request, lambda e: (e.at, timeline.sort_key(e)))
+    page = page_of(rest, sort, request, lambda e: (e.at, timeline.sort_key(e)))
     return page.map(lambda entry: shown(principal, entry))
 
 
@@ -124,6 +124,8 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
     if kind == "refund":
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
+    if kind == "change":
+        return [timeline.of_change(c) for c in await customers.changes_behind(customer_id, position, limit)]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]
 
 

@@ -6,15 +6,21 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from crm.database.paging import Position
+from crm.customers.schemas import CustomerChangeOut
+from crm.database.paging import Listing, Listings, Position
 from crm.events.schemas import EventOut
 from crm.interactions.schemas import InteractionOut
 from crm.orders.schemas import OrderOut, OrderRefundOut
 from crm.profiles.schemas import LinkedOut, TimelineEntry, TimelineKind
 
-_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut
+LISTINGS: Final = Listings(
+    allowed=(Listing(frozenset(), ("at",), one_way=True), Listing(frozenset({"kind"}), ("at",), one_way=True))
+)
+_Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut | CustomerChangeOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
-_RANK: Final[dict[TimelineKind, str]] = {"refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0"}
+_RANK: Final[dict[TimelineKind, str]] = {
+    "change": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0",
+}  # fmt: skip
 #: As long as a name may be; titles and paths may be longer.
 _LONGEST_SUMMARY: Final = 200
 _LINKED: Final = {"user": "User id linked", "visitor": "Browser linked", "email": "E-mail address linked"}
@@ -46,6 +52,12 @@ def of_interaction(interaction: InteractionOut) -> TimelineEntry:
     if interaction.subject:
         summary += f": {interaction.subject}"
     return _entry("interaction", interaction.occurred_at, interaction, summary)
+
+
+def of_change(change: CustomerChangeOut) -> TimelineEntry:
+    """An edit of the customer, at the time of it."""
+    fields = ", ".join(dict.fromkeys(one.field for one in change.changes))
+    return _entry("change", change.at, change, f"{change.by.name} changed {fields}"[:_LONGEST_SUMMARY])
 
 
 def of_link(at: datetime, linked: LinkedOut) -> TimelineEntry:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from litestar import Request, Response
+from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from pydantic import TypeAdapter, ValidationError
 
-from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest
+from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Listings, Page, PageRequest
 from crm.errors import FieldError, UnreadableRequest
 from crm.fields import Moment
 from crm.web.schemas import WireOut
 
 T = TypeVar("T")
+_LISTINGS: Final = "listings"
 _MOMENT: Final = TypeAdapter[datetime](Moment)
 
 
@@ -44,6 +46,17 @@ class Counted(Listed[T], Generic[T]):
     count_capped: bool
 
 
+def lists(access: Mapping[str, Any], listings: Listings) -> dict[str, Any]:
+    """A route's ``opt``: who may call it, and for its description which filters go together, in which orders."""
+    return {**access, _LISTINGS: listings}
+
+
+def declared_listings(handler: BaseRouteHandler) -> Listings | None:
+    """What a route's list allows."""
+    listings: Listings | None = handler.opt.get(_LISTINGS)
+    return listings
+
+
 def provide_page_request(
     limit: Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Items on a page.")] = 50,
     cursor: Annotated[
@@ -51,7 +64,7 @@ def provide_page_request(
     ] = None,
     sort: Annotated[
         str | None,
-        QueryParameter(max_length=40, description="A field, or -field for descending; see the 400 for which."),
+        QueryParameter(max_length=40, description="A field, or -field for descending; which depends on the filters."),
     ] = None,
     count: Annotated[bool, QueryParameter(description="Also count, up to 10,000.")] = False,
 ) -> PageRequest:

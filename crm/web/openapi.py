@@ -6,14 +6,16 @@ fields, closed objects, defaults and examples. And every operation can answer wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from litestar import Litestar
 from pydantic import BaseModel
 
+from crm.database.paging import Listing, Listings
 from crm.web.access import declared_access
 from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
+from crm.web.lists import declared_listings
 from crm.web.ndjson import MEDIA_TYPE as MEDIA_TYPE_OF_LINES
 from crm.web.ndjson import BulkLineOut
 from crm.web.problems import MEDIA_TYPE, Problem
@@ -41,6 +43,8 @@ def describe(app: Litestar) -> dict[str, Any]:
             _amend(path, method, operation, declared_access(handler) if handler else None)
             if handler and (line := handler.opt.get("ndjson")):
                 _stream(operation, schemas, line)
+            if handler and (listings := declared_listings(handler)):
+                _tabulate(operation, listings)
             if handler and (item := handler.opt.get("export")):
                 _whole_list(operation, schemas, item)
             if handler and takes_key(handler):
@@ -98,6 +102,30 @@ def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> No
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
     for status, says in _problems(path, method, access).items():
         responses[status] = {"description": says, "content": _PROBLEM}
+
+
+def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
+    """Which filters go together and in which orders, as far as they are parameters of this operation."""
+    query, path = ({p["name"]: p for p in operation["parameters"] if p["in"] == where} for where in ("query", "path"))
+    allowed = listings.reachable(path, query)
+    rows = [f"| {_filters(listing.filters - path.keys())} | {_orders(listing)} |" for listing in allowed]
+    ranges = {name: field for name, field in listings.ranges.items() if name in query}
+    rows += [f"| `{name}`, with any of these | `{field}`, `-{field}` |" for name, field in ranges.items()]
+    if listings.ranked:
+        rows.append(f"| `{listings.ranked}` alone | the best first, on one page |")
+    table = "\n".join(["| filters | order (`sort`), the default first |", "| --- | --- |", *rows])
+    operation["description"] = f"{operation.get('description', '')}\n\n{table}".strip()
+    sorts = list(dict.fromkeys(sort for listing in allowed for sort in listing.all_sorts()))
+    query["sort"]["schema"] = {"type": "string", "enum": sorts}
+
+
+def _filters(names: Collection[str]) -> str:
+    return " + ".join(f"`{name}`" for name in sorted(names)) or "none"
+
+
+def _orders(listing: Listing) -> str:
+    default = listing.default_sort()
+    return ", ".join(f"`{name}`" for name in dict.fromkeys((default, *listing.all_sorts())))
 
 
 def _add_key(operation: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def mug(quantity: int = 1, price: str = "4.50") -> Row:
 
 
 def customer_of(store: Store, visitor: Visitor) -> str:
-    row = store.root["customers"].find_one({"email_key": visitor.email})
+    row = store.root["customers"].find_one({"email_keys": visitor.email})
     assert row is not None
     return str(row["_id"])
 

@@ -93,7 +93,7 @@ async def test_a_password_is_exchanged_for_a_token(user: User, anonymous: httpx.
         assert body.keys() == {"access_token", "token_type", "expires_in"}
         assert (body["token_type"], body["expires_in"]) == ("bearer", store.settings.token_seconds)
         who = good(await me(anonymous, body["access_token"]))
-        assert who == {"id": user.id, "role": "sales", "name": "Zoë", "kind": "user"}
+        assert who == {"id": user.id, "role": "sales", "name": "Zoë", "kind": "user", "permissions": ["pii:read"]}
     claims = jwt.decode(body["access_token"], options={"verify_signature": False})
     assert claims.keys() == {"iss", "sub", "iat", "exp"}
     assert claims["exp"] - claims["iat"] == store.settings.token_seconds
@@ -321,7 +321,8 @@ async def test_a_header_that_cannot_be_read(header: str, anonymous: httpx.AsyncC
 
 
 async def test_a_key_works_until_it_is_revoked(key: NewKey, anonymous: httpx.AsyncClient, database: Database) -> None:
-    assert good(await me(anonymous, key.key)) == {"id": key.id, "role": "ingest", "name": "a shop", "kind": "key"}
+    who = {"id": key.id, "role": "ingest", "name": "a shop", "kind": "key", "permissions": ["pii:read"]}
+    assert good(await me(anonymous, key.key)) == who
     for wrong in (key.key[:-1], key.key + "x", key.key.upper(), key.id):
         refused(await me(anonymous, wrong), 401, "not_signed_in")
     with acting_as(database, Role.ADMIN):

@@ -66,6 +66,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.at_version": ("customers", ("cus_0007", 1)),
     "customers.queries.by_id": ("customers", ("cus_0007",)),
     "customers.queries.by_ids": ("customers", (["cus_0007", "cus_0008", "cus_none"],)),
+    "customers.queries.customer_behind": ("customer_changes", ("cus_0007", (at(100), "chg_5"), PAGE)),
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.behind": ("customers", ("cus_0007", PAGE)),
@@ -73,6 +74,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.keys_behind": ("customers", ("cus_0007", PAGE)),
     "customers.queries.keys_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.last_name_filter": ("customers", ("smith",)),
+    "customers.queries.last_change_of": ("customers", ("cus_0007",)),
     "customers.queries.named_by_any": (
         "customers",
         (["cus_0007", "cus_0008"], ["customer9@example.com"], {"pos": ["p7", "p200"], "shop-7": ["x0"]}),
@@ -86,6 +88,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.stats_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.stats_revisions": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.tag_filter": ("customers", ("t7",)),
+    "customers.queries.changes_before": ("customer_changes", ("cus_0007", 4)),
+    "customers.queries.changes_of": ("customer_changes", ("cus_0007",)),
     "customers.queries.called": ("customers", ("p7", PAGE)),
     "customers.queries.whole": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.with_email": ("customers", ("customer7@example.com",)),
@@ -93,7 +97,6 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.with_phone": ("customers", ("+441632960007", PAGE)),
     "customers.queries.with_search_keys": ("customers", (["smith", "young"], PAGE)),
     "customers.queries.with_search_keys_like": ("customers", (["+an smit", "+smit an"], PAGE)),
-    "customers.queries.without_consent": ("customers", ("cus_0007", "con_new")),
     "events.queries.about_identities": ("events", (["idn_0007", "idn_0008"],)),
     "events.queries.commerce_of": ("events", (["idn_0007", "idn_0008"], at(200), PAGE)),
     "events.queries.every_reject": ("event_rejects", ()),
@@ -226,6 +229,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("orders", frozenset({"attached"})): "orders.queries.unattached",
     ("orders", frozenset({"number"})): "orders.queries.with_number",
     ("orders", frozenset({"source"})): "orders.queries.of_source",
+    ("orders", frozenset({"order_id"})): "orders.queries.versions_before",
     ("products", frozenset()): "products.queries.everything",
     ("products", frozenset({"category"})): "products.queries.category_filter",
 }
@@ -239,8 +243,8 @@ BY_ID: Final = frozenset(
         "connections": "all_sources another_secret_than at_version by_id everything hints_of room_for_a_secret "
         "secrets_of with_secret",
         "inbox": "bodies_behind by_id claimed_by_us dead_one done_one still_due without_body",
-        "customers": "at_version behind by_id by_ids keys_behind keys_of named_by_any named_by_id stats_behind "
-        "stats_of stats_revisions whole without_consent",
+        "customers": "at_version behind by_id by_ids keys_behind keys_of last_change_of named_by_any named_by_id "
+        "stats_behind stats_of stats_revisions whole",
         "events": "reject_by_id rejects_behind_id rejects_by_ids stored_ids",
         "identities": "behind by_id by_ids erased_among names_of",
         "idempotency": "behind by_id held",

@@ -14,7 +14,7 @@ from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import OperationFailure
 
 from crm.identity import API_ROLES, Role
-from tests.fixtures.rows import Row, customer_row, event_row, order_row, product_row
+from tests.fixtures.rows import Row, customer_change, customer_row, event_row, order_row, product_row
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.mongo
 MATRIX: Final = """
                    admin   sales analyst ingest tracking auth migrator backup restore
 customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
+customer_changes   firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
 products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
 orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
@@ -236,6 +237,7 @@ MARKED = {
         attributes={"nickname": MARK},
         external_ids=[{"source": "shop", "id": MARK}],
         consents=[{**customer_row()["consents"][0], "wording": MARK}],
+        last_change=customer_change(changes=[{"field": "first_name", "before": MARK, "after": MARK}]),
     ),
     "orders": order_row(shipping_address={"name": MARK}, billing_address={"line1": MARK}, note=MARK),
     "events": event_row(
@@ -275,6 +277,7 @@ HIDDEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "addresses.line1": MARK,
         "external_ids.id": MARK,
         "consents.wording": MARK,
+        "last_change.changes.after": MARK,
         "$expr": {"$eq": ["$first_name", MARK]},
     },
     "orders": {"note": MARK, "shipping_address.name": MARK, "$expr": {"$gt": ["$billing_address", None]}},

@@ -69,6 +69,29 @@ def test_what_a_key_may_send_is_said_shown_and_changed(demo: DemoProcess) -> Non
     assert (unknown.code, unknown.err) == (1, "crm: There is no such key.\n")
 
 
+def test_the_audit_log_is_shown_and_proved(demo: DemoProcess) -> None:
+    at = ["--data-dir", str(demo.data_dir)]
+    made = json.loads(crm("key", "add", "--kind", "ingest", "--name", "Audited", "--json", *at).out)
+    (entry,) = json.loads(crm("audit", "list", "--target", made["id"], "--json", *at).out)
+    assert (entry["action"], entry["actor"]["id"], entry["address"]) == ("key.create", "cli", None)
+    assert " on " in entry["actor"]["name"]
+    shown = crm("audit", "list", "--action", "key.create", "--limit", "1", *at)
+    assert "key.create" in shown.out
+    proved = crm("audit", "verify", "--json", *at)
+    assert proved.code == 0, proved.out
+    found = json.loads(proved.out)
+    assert (found["wrong"], found["faults"]) == (0, [])
+    assert found["entries"] == found["head"]["seq"] > entry["seq"]
+    noted = f"{found['head']['seq']}:{found['head']['hash']}"
+    again = crm("audit", "verify", "--head", noted, "--from", "3", *at)
+    assert again.code == 0, again.out + again.err
+    assert "nothing wrong" in again.out
+    cut = crm("audit", "verify", "--head", f"{found['head']['seq'] + 10_000}:{'0' * 64}", *at)
+    assert (cut.code, "cut off" in cut.out) == (1, True)
+    wrong = crm("audit", "verify", "--head", "yesterday", *at)
+    assert (wrong.code, len(wrong.err.splitlines())) == (1, 1)
+
+
 def test_users_are_added_and_disabled(demo: DemoProcess) -> None:
     at = ["--data-dir", str(demo.data_dir)]
     email, password = "new.colleague@example.com", "a long enough password"

@@ -18,6 +18,7 @@ from tests.fixtures import seed
 from tests.fixtures.answers import good, pages, refused
 from tests.fixtures.rows import (
     activity_row,
+    audit_row,
     connection_row,
     connection_secrets_row,
     event_row,
@@ -35,6 +36,7 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/customers": {},
     "/customers/cus_0007/orders": {},
     "/customers/cus_0007/timeline": {},
+    "/customers/cus_0007/changes": {},
     "/carts": {},
     "/orders": {"status": "paid"},
     "/orders/reconcile": {"source": "shop-1"},
@@ -59,6 +61,7 @@ STORED: Final[Mapping[str, Callable[[], Rows]]] = {
     "inbox": seed.deliveries,
     "connections": lambda: [connection_row(_id=f"con_{i}", name=f"shop-{i}") for i in range(3)],
     "connection_secrets": lambda: [connection_secrets_row(_id=f"con_{i}") for i in range(3)],
+    "audit_log": lambda: [audit_row(action="session.sign_in") for _ in range(3)],
     "privacy_requests": lambda: [privacy_request_row() for _ in range(3)],
     "order_versions": lambda: [order_version_row(_id=f"orv_{i}", order_id="ord_0007", version=i + 1) for i in range(3)],
 }
@@ -131,6 +134,7 @@ async def test_it_is_described(anonymous: httpx.AsyncClient) -> None:
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert names == {
         "format", "byte_order_mark", "sort", "email", "phone", "last_name", "tag", "external_source", "external_id",
+        "q",
     }  # fmt: skip
     content = operation["responses"]["200"]["content"]
     assert content["application/x-ndjson"]["schema"] == {"$ref": "#/components/schemas/CustomerOut"}

@@ -97,6 +97,20 @@ async def test_what_happened_in_one_millisecond_is_walked_once_each(
     assert all(len(page) == limit for page in found[:-1])
 
 
+async def test_an_edit_is_told_once_whether_or_not_there_was_a_later_one(
+    history: History, sales: httpx.AsyncClient
+) -> None:
+    path = history.url.removesuffix("/timeline")
+    for number in range(3):
+        version = good(await sales.get(path))["version"]
+        good(await sales.patch(path, json={"first_name": f"Ann {number}", "version": version}))
+        for limit in (1, 2, 10):
+            found = await pages(sales, history.url, kind="change", limit=limit)
+            entries = [entry for page in found for entry in page]
+            assert [e["detail"]["changes"][0]["after"] for e in entries] == [f"Ann {n}" for n in range(number, -1, -1)]
+            assert entries[0]["summary"] == "sales changed first_name"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_only_one_kind(kind: str, history: History, sales: httpx.AsyncClient) -> None:
     ids = {k: [await history.happens(k, SAME) for _ in range(3)] for k in KINDS}

@@ -21,8 +21,8 @@ from crm.profiles.schemas import TimelineEntry, TimelineKind
 pytestmark = pytest.mark.fast
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-KINDS: tuple[TimelineKind, ...] = ("event", "identity", "interaction", "order", "refund")
-_PREFIX = {"identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
+KINDS: tuple[TimelineKind, ...] = ("change", "event", "identity", "interaction", "order", "refund")
+_PREFIX = {"change": "chg", "identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
 
 
 def entry(kind: TimelineKind, number: int, minute: int) -> TimelineEntry:
@@ -72,7 +72,7 @@ def test_page_by_page_is_the_same_as_all_at_once(entries: list[TimelineEntry], l
 @given(_entries)
 @settings(max_examples=50)
 def test_latest_is_by_time_then_kind_then_id(entries: list[TimelineEntry]) -> None:
-    ranks = {"refund": 4, "order": 3, "interaction": 2, "event": 1, "identity": 0}
+    ranks = {"change": 5, "refund": 4, "order": 3, "interaction": 2, "event": 1, "identity": 0}
     assert timeline.latest(entries) == sorted(entries, key=lambda e: (e.at, ranks[e.kind], e.id), reverse=True)
 
 

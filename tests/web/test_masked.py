@@ -88,7 +88,7 @@ async def known(admin: httpx.AsyncClient, order_body: Body, store: Store, databa
 
 
 QUERIES: Final[dict[str, list[dict[str, str]]]] = {
-    "/customers": [{"email": EMAIL}, {"phone": PHONE}],
+    "/customers": [{"email": EMAIL}, {"phone": PHONE}, {"q": "example"}, {"q": EMAIL}, {"q": PHONE}],
     "/order-changes": [{"order_id": "{order_id}"}],
     "/events": [{"customer_id": "{customer_id}"}, {"source": "web", "anonymous_id": "b-1"}],
     "/interactions": [{"customer_id": "{customer_id}"}, {"assignee": "{me}", "status": "open"}],
@@ -136,6 +136,21 @@ async def test_they_find_by_what_they_were_told(known: dict[str, str], masked: h
     for params in ({"email": EMAIL.upper()}, {"phone": PHONE}):
         (found,) = good(await masked.get(f"{API}/customers", params=params))["items"]
         assert found["id"] == known["customer_id"]
+
+
+@pytest.mark.parametrize("q", [EMAIL, EMAIL.upper(), PHONE, NATIONAL, "ann example"])
+async def test_a_search_finds_by_all_of_it(q: str, known: dict[str, str], masked: httpx.AsyncClient) -> None:
+    (found,) = good(await masked.get(f"{API}/customers", params={"q": q}))["items"]
+    assert (found["id"], found["email"]) == (known["customer_id"], "a•••@e•••.com")
+
+
+@pytest.mark.parametrize("q", ["ann.s", "ann.secret@", "ann.secret@example.co", "60987", "960987", "+44163296098"])
+async def test_a_search_does_not_tell_letter_by_letter(
+    q: str, known: dict[str, str], masked: httpx.AsyncClient, sales: httpx.AsyncClient
+) -> None:
+    assert good(await masked.get(f"{API}/customers", params={"q": q}))["items"] == []
+    if not q.startswith("+"):
+        assert len(good(await sales.get(f"{API}/customers", params={"q": q}))["items"]) == 1
 
 
 async def changed(client: httpx.AsyncClient, path: str, change: dict[str, Any]) -> httpx.Response:

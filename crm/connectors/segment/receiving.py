@@ -113,7 +113,13 @@ def _limits(key: WriteKey) -> Limits:
 
 def _sender(key: WriteKey, settings: Settings) -> Sender:
     trusted = key.principal.role is Role.INGEST
-    return Sender(key.principal.id, key.source, trusted=trusted, phone_region=settings.default_phone_region)
+    return Sender(
+        key.principal.id,
+        key.source,
+        trusted=trusted,
+        phone_region=settings.default_phone_region,
+        key_name=key.principal.name,
+    )
 
 
 def _told(tracked: events.Tracked, rejected: Sequence[Rejected]) -> dict[str, Any]:
