@@ -49,9 +49,11 @@ async def forget(person: Person) -> None:
         await projection.detach(customer_id)
     for ids in _parts(sorted(person.orders)):
         rows = await Order.stored().find(queries.traces_of(ids))
-        traced = [row["_id"] for row in rows if has_traces(row)]
+        traced = {row["_id"]: row.get("customer_id") for row in rows if has_traces(row)}
         if traced:
-            await Order.stored().update_many(queries.by_ids(traced).filter, queries.detached(now()))
+            # Of somebody who stays, totals follow.
+            async with projection.changing({owner for owner in traced.values() if owner}):
+                await Order.stored().update_many(queries.by_ids(list(traced)).filter, queries.detached(now()))
         await OrderVersion.stored().update_many(queries.versions_of_orders(ids), queries.versions_detached())
 
 
@@ -87,6 +89,7 @@ def has_traces(row: Mapping[str, Any]) -> bool:
 def without_person(fields: Mapping[str, Any]) -> Row:
     """The fields of a pushed order that the books keep."""
     kept = {name: value for name, value in fields.items() if name not in {"note", "customer_id", *_ADDRESSES}}
+    kept["anonymous"] = True
     for name in _ADDRESSES:
         country = (fields.get(name) or {}).get("country")
         kept |= {name: {"country": country}} if country else {}

@@ -260,10 +260,10 @@ async def _with_customers(
 async def _leave_out_erased(changes: list[_Change]) -> None:
     """Know the orders of people who were erased, whomever they name now: the books get them without the person."""
     known = await ledger.known()
-    if known is None or known.latest is None:
-        return
     for change in changes:
-        if change.push.fields["placed_at"] <= known.latest:  # no new order costs more than this
+        if change.present is not None and change.present.get("anonymous"):
+            change.erased = True
+        elif known and known.latest and change.push.fields["placed_at"] <= known.latest:  # no new order costs more
             change.erased = known.when(names.of_order(*change.push.key)) is not None
 
 

@@ -234,7 +234,7 @@ def _without_person() -> Update:
         }
         for name in ("shipping_address", "billing_address")
     }
-    return {"$set": {**addresses, "customer_id": "$$REMOVE", "note": "$$REMOVE"}}
+    return {"$set": {**addresses, "customer_id": "$$REMOVE", "note": "$$REMOVE", "anonymous": True}}
 
 
 def detach_all(customer_id: str) -> Filter:

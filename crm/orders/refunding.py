@@ -14,8 +14,6 @@ from crm.database.ids import new_id
 from crm.database.query import Query
 from crm.errors import InvalidInput, NotFound, Unavailable
 from crm.identity import Principal
-from crm.ledger import names
-from crm.ledger import service as ledger
 from crm.orders import mapping, projection, queries, refunds
 from crm.orders.documents import Order, OrderVersion, Refund
 from crm.orders.pushing import version_row
@@ -85,17 +83,12 @@ async def record(
         if present is not None:
             return Refunded(order, present, new=False)
         refunds.check(order, wanted)
-        if order.customer_id is None and await _is_erased(order):
+        if order.anonymous:
             wanted = {**wanted, "reason": None}
         changed = await _add(principal, order, refunds.row(refund_id, wanted, principal.id, moment))
         if changed is not None and changed.refunds:
             return Refunded(changed, changed.refunds[-1], new=True)
     raise Unavailable("Too many senders change this order at once; try again.", retry_after=1)
-
-
-async def _is_erased(order: Order) -> bool:
-    known = await ledger.known()
-    return known is not None and known.when(names.of_order(order.source, order.external_id)) is not None
 
 
 async def _add(principal: Principal, order: Order, row: dict[str, Any]) -> Order | None:

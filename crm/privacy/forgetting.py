@@ -23,8 +23,14 @@ def whom(asked: PrivacyRequestOut) -> Person:
 
 
 async def forget(person: Person) -> None:
-    """Empty them of names; one that waits needs not be carried out any more."""
+    """Empty them of names; one that waits needs not be carried out any more.
+
+    One that is being carried out is left to whoever is at it: until all is done, it must be found again.
+    """
+    moment = now()
     async for row in _each():
+        if row["state"] == "queued" and row.get("claimed_until", moment) > moment:
+            continue
         named = _named(row)
         strong = named.emails & person.emails or named.users & person.users or named.pushed & person.pushed
         if strong or (not named.emails and not named.users and named.phones & person.phones):

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from crm.clock import now
 from tests.fixtures.answers import counts, good, refused
 from tests.fixtures.store import KEPT, Store, totals_settled
 
@@ -318,7 +319,8 @@ async def test_orders_that_arrive_while_a_customer_is_deleted_belong_to_somebody
     admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: dict[str, Any], store: Store
 ) -> None:
     async def push(number: int) -> httpx.Response:
-        return await ingest.put(f"/api/v1/orders/shop/{number}", json=order_body)
+        # Placed when it is sent: what is older than the erasure would be nobody's.
+        return await ingest.put(f"/api/v1/orders/shop/{number}", json={**order_body, "placed_at": now().isoformat()})
 
     for first in range(0, 40, 10):
         customer_id = good(await push(first), 201)["customer_id"]

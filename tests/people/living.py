@@ -22,9 +22,9 @@ from tests.fixtures.store import Store
 from tests.identities.speaking import at, identify
 
 Body = dict[str, Any]
-#: Whatever of her would tell who she is. No part of any of these stands in anything else that is stored.
+#: Whatever of her would tell who she is. Long enough that none stands in an id by chance.
 TRACES: Final = (
-    "zoe.quill", "quillmail", "+441632960777", "1632 960777", "1632960777", "Zoë", "Zoe", "Quill", "Vellum Lane",
+    "zoe.quill", "quillmail", "+441632960777", "1632 960777", "1632960777", "Zoë", "Quill", "Vellum Lane",
     "Inkwell",
     "QQ1 1QQ", "zoe-external", "zoe-user", "zoe-browser", "zoe-phone", "ring twice", "parchment allergy",
     "770077007",
