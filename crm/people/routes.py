@@ -13,7 +13,7 @@ from crm.people import service
 from crm.people.schemas import EraseIn, ErasureOut
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed
+from crm.web.lists import Listed, listed, lists
 
 _ZIP: Final = "application/zip"
 _PIECE: Final = 64 * 1024
@@ -54,7 +54,7 @@ async def delete_customer(principal: Caller, customer_id: FromPath[str]) -> None
     await service.delete(principal, customer_id)
 
 
-@get("/erasures", operation_id="ListErasures", summary="List erasures", opt=ADMIN_ONLY)
+@get("/erasures", operation_id="ListErasures", summary="List erasures", opt=lists(ADMIN_ONLY, service.LISTINGS))
 async def list_erasures(
     request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage
 ) -> Response[Listed[ErasureOut]]:

@@ -15,13 +15,14 @@ from crm.database.driver import Database
 from crm.errors import Conflict, NotFound
 from crm.identity import Principal, Role
 from crm.ledger import service as ledger
-from crm.people import carrying_out, gathering
+from crm.people import carrying_out, gathering, queries
 from crm.people.archive import archive
 from crm.people.erasing import carry_on, erase, get, page, replay_all, replay_if_restored
 from crm.privacy import service as privacy
 
 __all__ = ["erase", "get", "page", "replay_all"]  # of the other files, for routes and commands
 
+LISTINGS: Final = queries.LISTINGS
 _LOOK_EVERY: Final = 60.0
 _DELETED: Final = "An admin deleted the customer."
 

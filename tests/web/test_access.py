@@ -106,6 +106,7 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/exports/inbox": "admin",
     "GET /api/v1/exports/privacy-requests": "admin",
     "GET /api/v1/exports/audit": "admin",
+    "GET /api/v1/exports/erasures": "admin",
     "GET /api/v1/audit": "admin",
     "POST /webhooks/shopify/{connection}": SIGNED,
     "POST /webhooks/woocommerce/{connection}": SIGNED,
