@@ -28,17 +28,19 @@ from crm.connectors.segment.replaying import read_again
 from crm.connectors.segment.routes import ROUTERS as TRACKING_ROUTERS
 from crm.connectors.segment.routes import answer_error
 from crm.contracts import contract, documents
+from crm.custom_fields import service as custom_fields
+from crm.custom_fields.routes import router as custom_fields_router
 from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
-from crm.database.driver import Database
+from crm.database.driver import Database, acting_as
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
 from crm.exports.routes import router_of
 from crm.idempotency.middleware import IdempotentRequests
 from crm.identities import service as identities
-from crm.identity import Principal
+from crm.identity import Principal, Role
 from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
@@ -66,6 +68,7 @@ from crm.web.middleware import ActingPrincipal, RequestLog
 API_ROUTERS: Sequence[Router] = (
     auth_router,
     customers_router,
+    custom_fields_router,
     customer_orders_router,
     profiles_router,
     people_router,
@@ -139,6 +142,7 @@ def create_app(
             async with (
                 ledger.watching(own, settings),
                 identities.watching(own),
+                custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
                 people.at_work(own, wanted=work_inbox),
@@ -208,9 +212,16 @@ def _database(scope: Scope) -> Database:
 
 
 async def _drift(database: Database) -> list[str]:
-    """What differs from the contract. An index that somebody added does no harm to a request."""
-    steps = await apply.check(database.administration[database.name], contract())
-    return [f"{step.change} {step.what}" for step in steps if step.change is not apply.Change.FOREIGN]
+    """What differs from the contract.
+
+    An index that somebody added does no harm to a request, nor does a custom field that is being defined just now.
+    """
+    with acting_as(database, Role.ADMIN):
+        defined = await custom_fields.definitions()
+        found = await apply.check(database.administration[database.name], custom_fields.extended(contract(), defined))
+        in_the_making = custom_fields.in_the_making(defined, await custom_fields.definitions())
+    steps = [step for step in found if step.change is not apply.Change.FOREIGN]
+    return [f"{step.change} {step.what}" for step in steps if not step.what.startswith(in_the_making)]
 
 
 def _close_routes(app: Litestar) -> None:

@@ -8,6 +8,8 @@ from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
 from crm.connections.contract import CONTRACTS as CONNECTIONS
+from crm.custom_fields import service as custom_fields
+from crm.custom_fields.contract import CONTRACT as CUSTOM_FIELDS
 from crm.customers.contract import CONTRACTS as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
@@ -27,6 +29,7 @@ from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
 
 _COLLECTIONS = (
     *CUSTOMERS,
+    CUSTOM_FIELDS,
     PRODUCTS,
     *ORDERS,
     *EVENTS,
@@ -56,6 +59,11 @@ def contract() -> Contract:
     if unknown:
         raise ContractError(f"indexes/ has files for unknown collections: {', '.join(sorted(unknown))}.")
     return Contract(_COLLECTIONS, files, apart=Contract((LEDGER,)))
+
+
+async def declared() -> Contract:
+    """The same with the fields that admins have defined, read as who acts."""
+    return custom_fields.extended(contract(), await custom_fields.definitions())
 
 
 def documents() -> list[type[CrmDocument]]:

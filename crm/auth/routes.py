@@ -6,9 +6,9 @@ from litestar import Router, get, post
 from litestar.params import URLEncodedBody
 
 from crm.auth import service
-from crm.auth.schemas import PasswordForm, PrincipalOut, TokenOut
+from crm.auth.schemas import ColleaguesOut, PasswordForm, PrincipalOut, TokenOut
 from crm.identity import Role
-from crm.web.access import PUBLIC, allow
+from crm.web.access import PUBLIC, STAFF, allow
 from crm.web.client import household
 from crm.web.dependencies import Caller, Configured
 
@@ -42,4 +42,10 @@ async def who_am_i(principal: Caller) -> PrincipalOut:
     )
 
 
-router = Router("/auth", route_handlers=[sign_in, who_am_i], tags=["auth"])
+@get("/colleagues", operation_id="ListColleagues", summary="Who can be given tasks", opt=STAFF)
+async def list_colleagues() -> ColleaguesOut:
+    """Admins and salespeople who are not disabled."""
+    return ColleaguesOut(items=await service.colleagues())
+
+
+router = Router("/auth", route_handlers=[sign_in, who_am_i, list_colleagues], tags=["auth"])

@@ -65,6 +65,20 @@ class UserOut(WireOut):
     disabled_at: Moment | None
 
 
+class ColleagueOut(WireOut):
+    """A user to whom tasks can be given."""
+
+    id: str
+    name: str
+    role: StaffRole
+
+
+class ColleaguesOut(WireOut):
+    """All of them; there are never so many that they would need pages."""
+
+    items: list[ColleagueOut]
+
+
 class UserCreate(WireIn):
     """A new member of staff; ``permissions`` of a salesperson only, who has all where none are given."""
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.auth import passwords, queries, throttle, tokens
+from crm.auth import passwords, queries, throttle, tokens, users
 from crm.auth.documents import ApiKey, SignInFailures, User
 from crm.auth.permissions import OPTIONAL, permissions
 from crm.auth.schemas import (
@@ -24,7 +24,6 @@ from crm.auth.schemas import (
     NewKey,
     TokenOut,
     UserCreate,
-    UserOut,
     WriteKey,
 )
 from crm.clock import now
@@ -35,6 +34,7 @@ from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSigne
 from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
+list_users, colleagues, is_colleague = users.list_users, users.colleagues, users.is_colleague
 
 KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
@@ -220,20 +220,6 @@ async def disable_user(principal: Principal, email: str) -> None:
     async with audit.around(principal, Action.USER_DISABLE, user_id):
         await User.change(queries.user_by_id(user_id).filter, queries.disabled(now()))
     _forget()
-
-
-async def list_users() -> list[UserOut]:
-    """Every user, the oldest first."""
-    return [
-        UserOut(
-            email=user.email,
-            name=user.name,
-            role=user.role,
-            permissions=sorted(permissions(Role(user.role), user.permissions)),
-            disabled_at=user.disabled_at,
-        )
-        for user in await User.fetch_all(queries.all_users())
-    ]
 
 
 async def add_key(principal: Principal, kind: str, name: str, terms: KeyTerms | None = None) -> NewKey:

@@ -31,7 +31,7 @@ from crm.exports import formats
 from crm.exports.service import Export, Read
 from crm.identity import Principal
 from crm.interactions import service as interactions
-from crm.interactions.schemas import InteractionOut, TaskStatus
+from crm.interactions.schemas import InteractionFilter, InteractionOut, TaskStatus
 from crm.ops.progress import stages
 from crm.ops.provision import administration
 from crm.orders import service as orders
@@ -97,8 +97,10 @@ def _products(principal: Principal, given: Given, request: PageRequest, _: Setti
 
 
 def _interactions(principal: Principal, given: Given, request: PageRequest, _: Settings) -> Awaitable[Page[Any]]:
-    customer_id, assignee, status = (given.get(name) for name in ("customer_id", "assignee", "status"))
-    return interactions.page(principal, customer_id, assignee, status, request)
+    fields: dict[str, Any] = {**given}
+    for name in ("due_after", "due_before"):
+        fields[name] = moment(name, given.get(name))
+    return interactions.page(principal, InteractionFilter(**fields), request)
 
 
 def _events(principal: Principal, given: Given, request: PageRequest, _: Settings) -> Awaitable[Page[Any]]:
@@ -136,7 +138,7 @@ _LISTS: Final[Mapping[Kind, _List]] = {
     Kind.INTERACTIONS: _List(
         InteractionOut,
         "interactions",
-        {**_any("customer_id", "assignee"), "status": get_args(TaskStatus)},
+        {**_any("customer_id", "assignee", "mentions", "due_after", "due_before"), "status": get_args(TaskStatus)},
         _interactions,
     ),
     Kind.EVENTS: _List(EventOut, "events", _any("customer_id", "source", "anonymous_id"), _events),

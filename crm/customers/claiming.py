@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ import structlog
 
 from crm import contact
 from crm.clock import now
+from crm.custom_fields import service as custom_fields
 from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.history import noted
@@ -159,7 +160,9 @@ async def learn(
     fields: dict[str, dict[str, Any]] = {}
     places: dict[str, set[int]] = {}
     moment = now()
-    for place, (customer_id, said) in enumerate(told):
+    own_fields = await custom_fields.present()
+    for place, (customer_id, heard) in enumerate(told):
+        said = replace(heard, attributes=own_fields.fitting(heard.attributes))
         if customer_id is not None:
             own = fields.setdefault(customer_id, {})
             more = changes({**found.rows[customer_id], **own}, said, found, trusted=trusted)

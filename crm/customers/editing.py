@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
-from crm.customers import claims, queries, recording
+from crm.custom_fields import service as custom_fields
+from crm.customers import address_rules, claims, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
@@ -16,7 +17,7 @@ from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
 from crm.database.collection import Row
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, FieldError, NotFound, StaleVersion, Unavailable
+from crm.errors import AlreadyExists, FieldError, InvalidInput, NotFound, StaleVersion, Unavailable
 from crm.identity import Principal
 from crm.masking import restored, shown
 
@@ -40,11 +41,16 @@ async def create(
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
         Erased: A system sends somebody who was erased. Staff may take them in again: they speak with them now.
+        InvalidInput: An attribute is not what its custom field holds, or staff leave out what is required, of the
+            attributes or in an address's country.
     """
     if principal.kind == "key":
         await refuse_erased(new, phone_region)
     customer_id = customer_id or new_id("cus")
     restored(principal, new.model_dump(), {})
+    if _by_hand(principal):
+        _check_addresses([address.model_dump() for address in new.addresses])
+    (await custom_fields.present()).check(new.attributes, whole=new.attributes if _by_hand(principal) else None)
     async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
         return shown(principal, shape(await insert(new, phone_region, customer_id)))
 
@@ -58,6 +64,8 @@ async def update(
         NotFound: There is none of that id.
         StaleVersion: Somebody changed it since that version.
         AlreadyExists: The e-mail or an external id belongs to somebody else.
+        InvalidInput: An attribute is not what its custom field holds, or staff leave out what is required, of the
+            attributes or in a new address's country.
     """
     present = await whole(customer_id)
     fields = change.model_dump(include=change.model_fields_set - {"version"})
@@ -65,9 +73,13 @@ async def update(
     for name in ("addresses", "tags", "external_ids"):
         if name in fields and fields[name] is None:
             fields[name] = []
+    if _by_hand(principal):
+        _check_addresses(fields.get("addresses", ()), present.model_dump()["addresses"])
     if "attributes" in fields:
         patch = fields["attributes"]
-        fields["attributes"] = {} if patch is None else merge_attributes(present.attributes, patch)
+        merged = {} if patch is None else merge_attributes(present.attributes, patch)
+        (await custom_fields.present()).check(patch or {}, whole=merged if _by_hand(principal) else None)
+        fields["attributes"] = merged
     named = {"fields": ", ".join(sorted(fields)), "version": version}
     fields = with_keys(fields, phone_region, present.as_stored())
     async with audit.around(principal, Action.CUSTOMER_UPDATE, customer_id, named):
@@ -78,6 +90,16 @@ async def update(
             await whole(customer_id)
             raise StaleVersion("Somebody has changed this customer since; read it again.")
     return shown(principal, shape(found))
+
+
+def _by_hand(principal: Principal) -> bool:
+    """Whether a person acts, who can be asked for what is lacking; what machines push matters more than its form."""
+    return principal.kind == "user"
+
+
+def _check_addresses(new: Iterable[Mapping[str, Any]], known: Iterable[Mapping[str, Any]] = ()) -> None:
+    if wrong := address_rules.broken(new, known):
+        raise InvalidInput("An address is not one of its country.", errors=wrong)
 
 
 async def _edited(principal: Principal, row: Row, fields: Mapping[str, Any]) -> Customer | None:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from crm import contact
 from crm.clock import now
+from crm.custom_fields import service as custom_fields
 from crm.customers import claims, editing, keys, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import refuse_erased
@@ -39,13 +40,14 @@ async def create_or_fill_in(
         The customer's id, and what happened.
 
     Raises:
-        InvalidInput: It has neither an external id nor an e-mail.
+        InvalidInput: It has neither an external id nor an e-mail, or an attribute is not what its custom field holds.
         Erased: It is somebody who was erased; a list that is imported does not say how old it is.
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
+    (await custom_fields.present()).check(new.attributes)
     for _ in range(_ROUNDS):
         found = await _find(principal, new, phone_region)
         if found is None:

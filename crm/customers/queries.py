@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +24,15 @@ LISTINGS: Final = Listings(
     stored={"last_name": "last_name_key"},
     ranked="q",
 )
+CHANGES: Final = Listings(allowed=(Listing(frozenset(), ("version",), one_way=True),))
+
+
+def listings(custom_fields: Sequence[str]) -> Listings:
+    """The same with a filter for each custom field that has an index."""
+    own = (Listing(frozenset({f"field.{name}"}), ("created_at",)) for name in custom_fields)
+    return replace(LISTINGS, allowed=(*LISTINGS.allowed, *own))
+
+
 #: Sorts behind every character that a name has.
 _LAST_CHARACTER: Final = "\U0010ffff"
 #: Filters that name a person: not for roles without access to personal data.
@@ -119,6 +129,11 @@ def tag_filter(tag: str) -> Filter:
     return {"tags": tag}
 
 
+def custom_field_filter(name: str, value: Any) -> Filter:
+    """Customers with a value in a custom field."""
+    return {f"attributes.{name}": value}
+
+
 def last_name_filter(prefix_key: str) -> Filter:
     """Customers whose last name begins so. A range, because a regex cannot use a partial index (measured on 6.0.5)."""
     return {"last_name_key": _beginning(prefix_key)}
@@ -142,12 +157,7 @@ def with_email(key: str) -> Query:
     return Query(email_filter(key), limit=1)
 
 
-def with_phone(key: str, limit: int) -> Query:
-    """The customers with a phone number, the newest first."""
-    return Query(phone_filter(key), sort=(("created_at", -1),), limit=limit)
-
-
-def with_search_keys(keys: Sequence[str], limit: int = 0) -> Query:
+def with_search_keys(keys: Sequence[str], limit: int) -> Query:
     """The customers with one of these keys, the newest first."""
     return Query({"search_keys": {"$in": list(keys)}}, sort=(("created_at", -1),), limit=limit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from litestar import Request, Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -18,7 +18,7 @@ from crm.customers.schemas import (
     RevealIn,
 )
 from crm.errors import UnreadableRequest
-from crm.web.access import READERS, STAFF, STAFF_AND_INGEST
+from crm.web.access import READERS, STAFF, STAFF_AND_INGEST, further_filters
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
 from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed, lists
@@ -28,10 +28,17 @@ _SEARCHED = (
     "A search: an id, e-mail address, telephone number, order number, a name, or how they begin. Stands alone, but for "
     "a limit of up to 100; the best come first."
 )
+#: What stands before the names of custom fields in a query string.
+FIELD: Final = "field."
 _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
 
 
-@get("/", operation_id="ListCustomers", summary="List or find customers", opt=lists(READERS, service.LISTINGS))
+@get(
+    "/",
+    operation_id="ListCustomers",
+    summary="List or find customers",
+    opt={**lists(READERS, service.LISTINGS), "further_filters": FIELD},
+)
 async def list_customers(
     request: Request[Any, Any, Any],
     principal: Caller,
@@ -45,7 +52,10 @@ async def list_customers(
     external_id: _Text = None,
     q: Annotated[str | None, QueryParameter(min_length=1, max_length=100, description=_SEARCHED)] = None,
 ) -> Response[Listed[CustomerOut]]:
-    """One filter at a time; e-mail and phone are found however they are spelled. `q` searches everywhere."""
+    """One filter at a time; e-mail and phone are found however they are spelled. `q` searches everywhere.
+
+    ``field.<name>`` finds those with a value in a custom field that is indexed.
+    """
     if (external_id is None) != (external_source is None):
         raise UnreadableRequest("external_id and external_source go together.")
     filters = {
@@ -57,8 +67,11 @@ async def list_customers(
         "external_id": external_id,
     }
     region = settings.default_phone_region
+    own = further_filters(request, FIELD)
     if q is None:
-        return listed(request, await service.page(principal, filters, page_request, phone_region=region))
+        page = await service.page(principal, filters, page_request, phone_region=region, attributes=own)
+        return listed(request, page)
+    filters |= {FIELD: "…"} if own else {}
     found = await request.app.state.search_customers(principal, q, page_request, filters, phone_region=region)
     return listed(request, found)
 
@@ -105,7 +118,7 @@ async def add_consent(
     "/{customer_id:str}/changes",
     operation_id="ListCustomerChanges",
     summary="What was changed, by whom, when",
-    opt=STAFF,
+    opt=lists(STAFF, service.CHANGES),
 )
 async def list_customer_changes(
     request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage, customer_id: FromPath[str]

@@ -111,7 +111,9 @@ class CustomerCreate(WireIn):
         phone="+44 7700 900123",
         first_name="Ann",
         last_name="Example",
-        addresses=[{"kind": "shipping", "line1": "1 High Street", "city": "Leeds", "country": "GB"}],
+        addresses=[
+            {"kind": "shipping", "line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 4AP", "country": "GB"}
+        ],
         tags=["vip"],
         attributes={"locale": "en-GB"},
         external_ids=[{"source": "shop", "id": "c-17850"}],

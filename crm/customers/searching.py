@@ -30,8 +30,6 @@ _CANDIDATES: Final = 100
 #: The end of a telephone number has five digits, or says nothing; what two spellings of one share has seven.
 _ENDING: Final = 5
 _SHARED: Final = 7
-#: So many digits are a number without its country's code, and too many to be tried out.
-_WHOLE: Final = 9
 _NUMBER: Final = re.compile(r"[\d\s()+./-]+")
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
 
@@ -59,15 +57,15 @@ class Typed:
         text: Without spaces around it.
         email_key: Of an e-mail address.
         email_beginning: What an e-mail address may begin with.
-        phone_key: Of a telephone number.
-        phone_ending: Key of the digits that a number may end with.
+        phone_keys: Search keys of a telephone number, as with its country code as it may be stored without.
+        phone_ending: What the search key of a number may begin with.
         readings: The words of a name: as hyphens and apostrophes separate them, and as if there were none.
     """
 
     text: str
     email_key: str | None = None
     email_beginning: str | None = None
-    phone_key: str | None = None
+    phone_keys: tuple[str, ...] = ()
     phone_ending: str | None = None
     readings: tuple[Reading, ...] = ()
 
@@ -84,23 +82,20 @@ def read(text: str, phone_region: str | None) -> Typed:
     if "@" in text:
         return Typed(text, email_key=_email_key(text), email_beginning=beginning)
     if _NUMBER.fullmatch(text):
-        ending = keys.phone_ending(text)
-        return Typed(
-            text,
-            email_beginning=beginning,
-            phone_key=contact.phone_key(text, phone_region),
-            phone_ending=ending if ending and len(ending) > _ENDING else None,
-        )
+        ending = keys.phone_ending(text) or ""
+        if len(ending) <= _ENDING:
+            return Typed(text, email_beginning=beginning)
+        whole = keys.phone_ending(contact.phone_key(text, phone_region) or "") or ending
+        shorter = (whole[:length] for length in range(1 + _SHARED, len(whole)))
+        return Typed(text, email_beginning=beginning, phone_keys=(whole, *shorter), phone_ending=ending)
     pieces = names.pieces(text)
     apart, together = tuple(chain.from_iterable(pieces)), tuple(map(names.joined, pieces))
     return Typed(text, email_beginning=beginning, readings=tuple(dict.fromkeys((apart, together))) if apart else ())
 
 
-def telling_nothing(typed: Typed) -> Typed:
-    """The same for somebody from whom addresses and numbers are hidden: by beginnings they could be guessed."""
-    ending = typed.phone_ending
-    whole = ending is not None and len(ending) > _WHOLE
-    return replace(typed, email_beginning=None, phone_ending=ending if whole else None)
+def in_full(typed: Typed) -> Typed:
+    """Without beginnings and endings of addresses and numbers, for whoever is not to guess them letter by letter."""
+    return replace(typed, email_beginning=None, phone_ending=None)
 
 
 async def find(typed: Typed, limit: int, owners: Owners) -> list[Row]:
@@ -140,8 +135,8 @@ def _exact(typed: Typed, limit: int) -> Iterator[tuple[Rank, Query]]:
         yield Rank.ID, queries.whole([typed.text])
     if typed.email_key:
         yield Rank.EMAIL, queries.with_email(typed.email_key)
-    if typed.phone_key:
-        yield Rank.PHONE, queries.with_phone(typed.phone_key, limit)
+    if typed.phone_keys:
+        yield Rank.PHONE, queries.with_search_keys(typed.phone_keys, limit)
     if full := [_key(words) for words in typed.readings if not _has_more(words)]:
         yield Rank.NAME, queries.with_search_keys(full, limit)
 
@@ -153,11 +148,8 @@ def _beginnings(typed: Typed) -> Iterator[tuple[Rank, Query]]:
         yield Rank.NAME, queries.with_search_keys_like(list(ranges))
     if typed.email_beginning:
         yield Rank.BEGINNING, queries.with_email_like(typed.email_beginning)
-    if ending := typed.phone_ending:
-        yield Rank.BEGINNING, queries.with_search_keys_like([ending])
-        # Stored without a country code, typed with it.
-        if shorter := [ending[:length] for length in range(1 + _SHARED, len(ending))]:
-            yield Rank.BEGINNING, queries.with_search_keys(shorter)
+    if typed.phone_ending:
+        yield Rank.BEGINNING, queries.with_search_keys_like([typed.phone_ending])
 
 
 def _best(found: Sequence[tuple[Rank, Row]], typed: Typed) -> list[Row]:

@@ -10,6 +10,7 @@ import structlog
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
+from crm.custom_fields import service as custom_fields
 from crm.customers import checking, claiming, editing, queries, recording, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
@@ -49,6 +50,7 @@ from crm.masking import masked, shown
 
 log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
+CHANGES: Final = queries.CHANGES
 
 __all__ = [  # of the other files: for the features that push, and for people who are forgotten
     "Found", "Learnt", "Naming", "Told", "disclose", "forget", "is_named_in", "leave", "of_system_behind",
@@ -113,7 +115,12 @@ async def existing(customer_ids: list[str]) -> set[str]:
 
 
 async def page(
-    principal: Principal, filters: Mapping[str, str | None], request: PageRequest, *, phone_region: str | None = None
+    principal: Principal,
+    filters: Mapping[str, str | None],
+    request: PageRequest,
+    *,
+    phone_region: str | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> Page[CustomerOut]:
     """One page of customers.
 
@@ -122,17 +129,27 @@ async def page(
         filters: ``email``, ``phone``, ``last_name`` (prefix), ``tag``, ``external_source`` and ``external_id``.
         request: Which page, in which order.
         phone_region: Country of phone numbers without a country code.
+        attributes: Values of custom fields, as texts.
 
     Raises:
         UnreadableRequest: No index serves this combination.
         Forbidden: The role may not search by personal data.
+        InvalidInput: A value is none of its field.
     """
-    sort = LISTINGS.choose(filters, request.sort)
+    own = attributes or {}
+    fields = await custom_fields.present()
+    indexed = fields.indexed()
+    # A name that nobody has defined is the client's own text, which no answer repeats.
+    wanted = {**filters, **{f"field.{name if name in indexed else '…'}": text for name, text in own.items()}}
+    sort = queries.listings(indexed).choose(wanted, request.sort)
     given = {name: value for name, value in filters.items() if value is not None}
-    if principal.role is Role.ANALYST and queries.PERSONAL_FILTERS & given.keys():
+    if principal.role is Role.ANALYST and (own or queries.PERSONAL_FILTERS & given.keys()):
         raise Forbidden("Your role may not search by personal data.")
-    found = await Customer.page(_filter(given, phone_region), sort, request)
-    await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), given)
+    chosen = _filter(given, phone_region)
+    for name, text in own.items():
+        chosen = queries.custom_field_filter(name, _field_value(fields, name, text))
+    found = await Customer.page(chosen, sort, request)
+    await audit.seen(principal, Action.CUSTOMER_LIST, (customer.id for customer in found.items), wanted)
     return found.map(lambda customer: shown(principal, shape(customer)))
 
 
@@ -172,7 +189,7 @@ async def search(
         )
     typed = searching.read(text, phone_region)
     if PII_READ not in principal.permissions:
-        typed = searching.telling_nothing(typed)
+        typed = searching.in_full(typed)
     found = await searching.find(typed, request.limit, owners)
     await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
     return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
@@ -240,6 +257,13 @@ async def seen(latest: Mapping[str, Any]) -> None:
             raise error
         # A rule refuses the document as it is: it must not keep the others waiting.
         log.error("last_seen_at was refused", customer_id=list(latest)[place])
+
+
+def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:
+    try:
+        return fields.read(name, text)
+    except ValueError as exc:
+        raise InvalidInput(str(exc), errors=(FieldError(f"field.{name}", str(exc)),)) from None
 
 
 def _filter(given: Mapping[str, str], phone_region: str | None) -> Filter:

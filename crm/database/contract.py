@@ -82,6 +82,7 @@ class CollectionContract:
         rules: Rules across fields.
         view: What analysts read in its place.
         droppable: Whether ``admin`` may drop it.
+        typed: Field that takes any properties → schemas of those that are declared, by name.
     """
 
     document: type[CrmDocument]
@@ -89,6 +90,7 @@ class CollectionContract:
     rules: tuple[Rule, ...] = ()
     view: View | None = None
     droppable: bool = True
+    typed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -99,6 +101,9 @@ class CollectionContract:
         """The collection's validator."""
         schema = json_schema(self.document)
         rules = (_dates_are_readable(schema), *self.rules)
+        for name, properties in self.typed.items():
+            if properties:  # beside what every property is held to
+                schema["properties"][name]["properties"] = dict(properties)
         return {"$and": [{"$jsonSchema": schema}, *(rule.clause() for rule in rules)]}
 
 

@@ -30,7 +30,7 @@ class Index(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]
+    name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{2,60}|custom_[A-Za-z0-9_-]{1,64})$")]
     keys: Annotated[list[str], Field(min_length=1)]
     unique: bool = False
     partial: dict[str, Any] | None = None
@@ -83,6 +83,11 @@ class IndexFile(BaseModel):
         if len(names) != len(set(names)):
             raise ValueError("two indexes have the same name")
         return self
+
+
+def where_present(path: str) -> dict[str, Any]:
+    """The filter of an index over documents that have a field; a query for any value of it can use the index."""
+    return {path: {"$exists": True}}
 
 
 def folder() -> Path:

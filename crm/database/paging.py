@@ -23,6 +23,8 @@ T = TypeVar("T")
 LARGEST_PAGE: Final = 200
 COUNT_CAP: Final = 10_000
 _LARGEST_NUMBER: Final = 2**53
+#: Sorted fields that no two documents of a list share: a list of versions is one document's.
+_WITHOUT_TIES: Final = frozenset({"_id", "version"})
 Position = tuple[Any, str]
 """Where a page ends: the sorted field's value and the id of the last document."""
 
@@ -152,19 +154,20 @@ def after(filter_: Filter, sort: str, request: PageRequest) -> Query:
 
 
 def beyond(filter_: Filter, sort: str, position: Position | None, limit: int) -> Query:
-    """The documents behind a position (value of the sorted field, id), ``_id`` breaking ties.
+    """The documents behind a position (value of the sorted field, id), ``_id`` breaking ties where there can be any.
 
     ``field <= value`` stands beside the ``$or`` so that the index's bounds start at the position; the ``$or`` alone
     would scan from the list's beginning (measured on 6.0.5).
     """
     name, direction = (sort[1:], -1) if sort.startswith("-") else (sort, 1)
-    order = ((name, direction),) if name == "_id" else ((name, direction), ("_id", direction))
+    alone = name in _WITHOUT_TIES
+    order = ((name, direction),) if alone else ((name, direction), ("_id", direction))
     if position is None:
         return Query(filter_, order, limit)
     value, last_id = position
     further, up_to = ("$lt", "$lte") if direction == -1 else ("$gt", "$gte")
-    if name == "_id":
-        keyset: list[Filter] = [{"_id": {further: last_id}}]
+    if alone:
+        keyset: list[Filter] = [{name: {further: last_id if name == "_id" else value}}]
     else:
         keyset = [
             {name: {up_to: value}},

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from crm.database.paging import Page, PageRequest
 from crm.exports.formats import Format, writer
 from crm.exports.service import Export
-from crm.web.lists import Listed
+from crm.web.lists import Listed, declared_listings
 
 _List = Callable[..., Awaitable[Response[Listed[BaseModel]]]]
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -81,7 +81,8 @@ def _export_of(path: str, handler: HTTPRouteHandler, item: type[BaseModel]) -> H
         await outgoing.begin()
         return _Whole(outgoing, file=f"{name}.{format}")
 
-    _give_signature(export, list_)
+    listings = declared_listings(handler)
+    _give_signature(export, list_, without=listings.ranked if listings else None)
     export.__doc__ = f"{list_.__doc__}\n\n{_ABOUT}"
     summary = str(handler.summary)
     declared = get(
@@ -93,13 +94,16 @@ def _export_of(path: str, handler: HTTPRouteHandler, item: type[BaseModel]) -> H
     return declared(export)
 
 
-def _give_signature(export: Callable[..., Any], list_: _List) -> None:
-    """Tell the framework that an export takes what its list takes, and its own parameters in place of the page."""
+def _give_signature(export: Callable[..., Any], list_: _List, without: str | None) -> None:
+    """Tell the framework that an export takes what its list takes, and its own parameters in place of the page.
+
+    Without a search: what that finds is one page.
+    """
     taken: dict[str, inspect.Parameter] = {}
     for function in (list_, export):
         hints = get_type_hints(function, include_extras=True)
         for name, parameter in inspect.signature(function).parameters.items():
-            if name not in {"page_request", "given"}:
+            if name not in {"page_request", "given", without}:
                 taken[name] = parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)
     signature = inspect.Signature(list(taken.values()), return_annotation=Response[None])
     export.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks at first

@@ -69,9 +69,9 @@ class Export:
 
         Raises:
             CrmError: What the list says.
-            Unavailable: It cannot be recorded, or the database stays away.
+            Unavailable: It cannot be recorded, or the database is away: whoever asks can try again.
         """
-        self._first = await self._page()
+        self._first = await self._read(self._request())
         details = {"list": self._name, "format": self.writer.format}
         await audit.record(self._principal, Action.EXPORT_BEGIN, details=details)
 
@@ -101,13 +101,15 @@ class Export:
             await self._ended(complete)
 
     async def _page(self) -> Page[BaseModel]:
-        request = PageRequest(limit=PAGE, cursor=self.cursor, sort=self._sort)
         for wait in _WAITS:
             try:
-                return await self._read(request)
+                return await self._read(self._request())
             except Unavailable:
                 await asyncio.sleep(wait)
-        return await self._read(request)
+        return await self._read(self._request())
+
+    def _request(self) -> PageRequest:
+        return PageRequest(limit=PAGE, cursor=self.cursor, sort=self._sort)
 
     async def _ended(self, complete: bool) -> None:
         details: dict[str, str | bool | int] = {"list": self._name, "items": self.items, "complete": complete}

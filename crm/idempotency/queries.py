@@ -29,6 +29,11 @@ def answers_for(customer_id: str) -> Query:
     return Query(of_customer(customer_id))
 
 
+def of_resource(customer_id: str, location: str) -> Filter:
+    """The answers to who created a customer's interaction; by the customer's index, who has few."""
+    return {"customer_id": customer_id, "location": location}
+
+
 def behind(after: str, limit: int) -> Query:
     """The requests whose ids come next: only whom their answers speak of."""
     return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("customer_id",))

@@ -101,6 +101,11 @@ async def give_up(run: Run) -> None:
     await _change(run, queries.given_up(now()))
 
 
+async def forget_created(customer_id: str, location: str) -> int:
+    """Remove the answers to who created what is of a customer and stands at a path; returns how many there were."""
+    return await KeyedRequest.stored().delete_many(queries.of_resource(customer_id, location))
+
+
 def _settled(found: KeyedRequest, fingerprint: str) -> Answer | None:
     """The answer of a request that has one; None where it may be begun."""
     if found.state == "free":

@@ -13,9 +13,15 @@ from crm.database.query import Filter, Pipeline, Query, Update
 LISTINGS: Final = Listings(
     allowed=(
         Listing(frozenset({"customer_id"}), ("occurred_at",)),
+        Listing(frozenset({"mentions"}), ("occurred_at",)),
         Listing(frozenset({"assignee", "status"}), ("due_at",), ascending=True),
-    )
+        Listing(frozenset({"customer_id", "status"}), ("due_at",), ascending=True),
+        Listing(frozenset({"status"}), ("due_at",), ascending=True),
+    ),
+    ranges={"due_after": "due_at", "due_before": "due_at"},
 )
+#: Tasks without a due date cannot be sorted by it and are left out.
+_DUE: Final = {"due_at": {"$exists": True}}
 
 
 def by_id(interaction_id: str) -> Query:
@@ -28,9 +34,31 @@ def of_customer(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
+def mentioning(kind: str, id_: str) -> Filter:
+    """Talks and tasks about an order or a product. The second condition makes the partial index usable."""
+    return {"mentions": {"$elemMatch": {"kind": kind, "id": id_}}, "mentions.id": id_}
+
+
 def tasks_of(assignee: str, status: str) -> Filter:
-    """A colleague's tasks in a state. Those without a due date cannot be sorted by it and are left out."""
-    return {"assignee": assignee, "status": status, "due_at": {"$exists": True}}
+    """A colleague's tasks in a state."""
+    return {"assignee": assignee, "status": status, **_DUE}
+
+
+def tasks_for_customer(customer_id: str, status: str) -> Filter:
+    """The tasks about a customer in a state."""
+    return {"customer_id": customer_id, "status": status, **_DUE}
+
+
+def tasks_in(status: str) -> Filter:
+    """Everybody's tasks in a state."""
+    return {"status": status, **_DUE}
+
+
+def within(filter_: Filter, after: datetime | None, before: datetime | None) -> Filter:
+    """The same tasks, due at or after one time and before another."""
+    bounds = {"$gte": after, "$lt": before}
+    due = {operator: value for operator, value in bounds.items() if value is not None}
+    return {**filter_, "due_at": due} if due else filter_
 
 
 def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
@@ -46,12 +74,17 @@ def at_a_glance(customer_id: str, most_tasks: int, most_latest: int) -> Pipeline
         {"$limit": most_latest},
     ]
     return [
-        {"$match": {"customer_id": customer_id, "status": "open"}},
+        {"$match": tasks_for_customer(customer_id, "open")},
         {"$sort": {"due_at": 1, "_id": 1}},
         {"$limit": most_tasks},
         {"$set": {"urgent": {"$literal": True}}},
         {"$unionWith": {"coll": "interactions", "pipeline": latest}},
     ]
+
+
+def done_behind(customer_id: str, position: Position | None, limit: int) -> Query:
+    """A customer's tasks that were done last, behind a position in time, for the timeline."""
+    return beyond({"customer_id": customer_id, "done_at": {"$exists": True}}, "-done_at", position, limit)
 
 
 def at_version(interaction_id: str, version: int) -> Filter:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from crm.fields import Identifier, Line, LongText, Moment
+from crm.fields import Identifier, Line, LongText, Moment, Sku
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Kind = Literal["note", "call", "email", "meeting", "task"]
 Direction = Literal["inbound", "outbound"]
 TaskStatus = Literal["open", "done"]
+MentionKind = Literal["order", "product"]
+
+
+class Mention(WireIn):
+    """An order, by our id, or a product that an interaction is about."""
+
+    kind: MentionKind
+    id: Identifier | None = None
+    sku: Sku | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.id is not None, self.sku is not None) != (self.kind == "order", self.kind == "product"):
+            raise ValueError("An order is mentioned by its id, a product by its sku.")
+        return self
+
+
+Mentions = Annotated[list[Mention], Field(max_length=20)]
 
 
 class InteractionCreate(WireIn):
@@ -35,6 +55,7 @@ class InteractionCreate(WireIn):
     due_at: Moment | None = None
     assignee: Identifier | None = None
     status: TaskStatus | None = None
+    mentions: Mentions = []
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -59,10 +80,32 @@ class InteractionUpdate(Conditional):
     due_at: Moment | None = None
     assignee: Identifier | None = None
     status: TaskStatus | None = None
+    mentions: Mentions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionFilter:
+    """What a list of interactions is narrowed to.
+
+    Attributes:
+        customer_id: With whom.
+        assignee: Tasks of a user; ``me`` is who asks.
+        status: Tasks in this state.
+        mentions: ``order:`` and an id, or ``product:`` and a SKU.
+        due_after: Tasks due at or after.
+        due_before: Tasks due before.
+    """
+
+    customer_id: str | None = None
+    assignee: str | None = None
+    status: TaskStatus | None = None
+    mentions: str | None = None
+    due_after: datetime | None = None
+    due_before: datetime | None = None
 
 
 class InteractionOut(WireOut):
-    """An interaction, and who noted it."""
+    """An interaction, who noted it, and of a task that is done, who did it when."""
 
     id: str
     version: int
@@ -76,6 +119,10 @@ class InteractionOut(WireOut):
     due_at: Moment | None
     assignee: str | None
     status: TaskStatus | None
+    done_at: Moment | None
+    done_by_id: str | None
+    done_by_name: str | None
+    mentions: list[Mention]
     author_id: str
     author_name: str
     created_at: Moment

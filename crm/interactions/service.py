@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
+from crm.auth import service as auth
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
 from crm.database.paging import Page, PageRequest, Position
-from crm.errors import InvalidInput, NotFound, StaleVersion
+from crm.database.query import Filter
+from crm.errors import FieldError, InvalidInput, NotFound, StaleVersion
+from crm.idempotency import service as idempotency
 from crm.identity import Principal
-from crm.interactions import queries
+from crm.interactions import mentions, queries
 from crm.interactions.documents import Interaction
 from crm.interactions.forgetting import disclose, forget
-from crm.interactions.schemas import InteractionCreate, InteractionOut, InteractionUpdate
+from crm.interactions.schemas import InteractionCreate, InteractionFilter, InteractionOut, InteractionUpdate, Mention
 from crm.masking import restored, shown
+from crm.orders import service as orders
+from crm.products import service as products
+
+PATH = "/api/v1/interactions"
+_OF_TASKS = ("status", "due_at", "assignee")
 
 __all__ = ["disclose", "forget"]  # of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
@@ -31,24 +41,28 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         interaction_id: The id to be; one that is there already was noted by an earlier run of the same request.
 
     Raises:
-        InvalidInput: There is no such customer.
+        InvalidInput: There is no such customer, colleague, order or product.
     """
     try:
         await customers.require(new.customer_id)
     except NotFound:
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    await _check_mentions(new.mentions)
     moment = now()
-    fields = restored(principal, new.model_dump(), {})
+    fields = restored(principal, new.model_dump(exclude={"mentions"}), {})
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
         # A task that nobody was given is its author's own, and due when it was noted.
         fields["assignee"] = fields["assignee"] or principal.id
         fields["due_at"] = fields["due_at"] or moment
+        await _check_assignee(principal, fields["assignee"])
     interaction = Interaction.from_row(
         {
             "_id": interaction_id or new_id("int"),
             **fields,
+            **(_completion(principal, moment) if fields["status"] == "done" else {}),
+            "mentions": mentions.to_store(new.mentions),
             "author_id": principal.id,
             "author_name": principal.name,
             "created_at": moment,
@@ -82,56 +96,76 @@ async def get(principal: Principal, interaction_id: str) -> InteractionOut:
     return shown(principal, _shape(found))
 
 
-async def page(
-    principal: Principal, customer_id: str | None, assignee: str | None, status: str | None, request: PageRequest
-) -> Page[InteractionOut]:
-    """One page of the talks with a customer, the latest first, or of a colleague's tasks, the most urgent first."""
-    if assignee == "me":
-        assignee = principal.id
-    given = {"customer_id": customer_id, "assignee": assignee, "status": status}
+async def page(principal: Principal, wanted: InteractionFilter, request: PageRequest) -> Page[InteractionOut]:
+    """One page of talks, the latest first, or of tasks, the most urgent first.
+
+    Raises:
+        UnreadableRequest: No index serves this combination.
+    """
+    given = {name: getattr(wanted, name) for name in InteractionFilter.__slots__}
+    if given["assignee"] == "me":
+        given["assignee"] = principal.id
     sort = LISTINGS.choose(given, request.sort)
-    if customer_id is not None:
-        chosen = queries.of_customer(customer_id)
-    else:
-        chosen = queries.tasks_of(assignee or "", status or "")
+    chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
     found = await Interaction.page(chosen, sort, request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
     return found.map(lambda interaction: shown(principal, _shape(interaction)))
 
 
 async def update(principal: Principal, interaction_id: str, change: InteractionUpdate, version: int) -> InteractionOut:
-    """Change what the patch names.
+    """Change what the patch names; a task that becomes done notes when, and by whom.
 
     Raises:
         NotFound: There is none.
         StaleVersion: Somebody changed it since that version.
-        InvalidInput: Only a task has a status, due date and assignee, and a task keeps them.
+        InvalidInput: Only a task has a status, due date and assignee, and a task keeps them; or there is no such
+            colleague, order or product.
     """
     present = await _require(interaction_id)
     if present.version != version:
         raise StaleVersion("Somebody has changed this interaction since; read it again.")
-    fields = change.model_dump(include=change.model_fields_set - {"version"})
+    fields = change.model_dump(include=change.model_fields_set - {"version", "mentions"})
     fields = restored(principal, fields, present.model_dump())
-    for name in ("status", "due_at", "assignee"):
-        if name in fields and (present.kind == "task") != (fields[name] is not None):
-            says = "A task keeps this field." if present.kind == "task" else "Only a task has this field."
-            raise InvalidInput.at(f"/{name}", says)
-    if "occurred_at" in fields and fields["occurred_at"] is None:
-        raise InvalidInput.at("/occurred_at", "An interaction keeps its time.")
-    after = {**present.model_dump(), **fields}
-    if after["subject"] is None and after["body"] is None:
-        raise InvalidInput.at("/body", "An interaction has a subject or a body.")
+    _check_change(present, fields)
+    if fields.get("assignee") not in {None, present.assignee}:
+        await _check_assignee(principal, fields["assignee"])
+    if "mentions" in change.model_fields_set:
+        wanted = change.mentions or []
+        known = mentions.shown(present.mentions or ())
+        await _check_mentions(wanted, known=known)
+        fields["mentions"] = mentions.to_store(wanted)
     targets, named = (present.id, present.customer_id), {"fields": ", ".join(sorted(fields)), "version": version}
+    moment = now()
+    if fields.get("status", present.status) != present.status:
+        fields |= _completion(principal, moment if fields["status"] == "done" else None)
     async with audit.around(principal, Action.INTERACTION_UPDATE, targets, named):
-        found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, now()))
+        found = await Interaction.change(queries.at_version(interaction_id, version), queries.changed(fields, moment))
         if found is None:
             raise StaleVersion("Somebody has changed this interaction since; read it again.")
     return shown(principal, _shape(found))
 
 
+async def delete(principal: Principal, interaction_id: str) -> None:
+    """Remove an interaction for good, and the answer that is kept for who created it.
+
+    Raises:
+        NotFound: There is none.
+        Forbidden: MongoDB refuses the role, whatever route let it through.
+    """
+    present = await _require(interaction_id)
+    async with audit.around(principal, Action.INTERACTION_DELETE, (present.id, present.customer_id)):
+        await Interaction.stored().delete_one(queries.by_id(interaction_id).filter)
+        await idempotency.forget_created(present.customer_id, f"{PATH}/{interaction_id}")
+
+
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
     """A customer's latest interactions behind a position in time."""
     return [_shape(i) for i in await Interaction.fetch_all(queries.customer_behind(customer_id, position, limit))]
+
+
+async def done_behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
+    """A customer's tasks that were done last, behind a position in time."""
+    return [_shape(i) for i in await Interaction.fetch_all(queries.done_behind(customer_id, position, limit))]
 
 
 async def at_a_glance(
@@ -144,6 +178,55 @@ async def at_a_glance(
     return shaped[: len(tasks)], shaped[len(tasks) :]
 
 
+def _filter(given: dict[str, Any]) -> Filter:
+    customer_id, assignee, status = given["customer_id"], given["assignee"], given["status"]
+    if given["mentions"] is not None:
+        return queries.mentioning(*mentions.from_filter(given["mentions"]))
+    if status is None:
+        return queries.of_customer(customer_id)
+    if customer_id is not None:
+        return queries.tasks_for_customer(customer_id, status)
+    return queries.tasks_in(status) if assignee is None else queries.tasks_of(assignee, status)
+
+
+def _check_change(present: Interaction, fields: dict[str, Any]) -> None:
+    for name in _OF_TASKS:
+        if name in fields and (present.kind == "task") != (fields[name] is not None):
+            says = "A task keeps this field." if present.kind == "task" else "Only a task has this field."
+            raise InvalidInput.at(f"/{name}", says)
+    if "occurred_at" in fields and fields["occurred_at"] is None:
+        raise InvalidInput.at("/occurred_at", "An interaction keeps its time.")
+    after = {**present.model_dump(include={"subject", "body"}), **fields}
+    if after["subject"] is None and after["body"] is None:
+        raise InvalidInput.at("/body", "An interaction has a subject or a body.")
+
+
+async def _check_assignee(principal: Principal, user_id: str) -> None:
+    if user_id != principal.id and not await auth.is_colleague(user_id):
+        raise InvalidInput.at("/assignee", "This is no colleague who can be given tasks.")
+
+
+async def _check_mentions(wanted: Iterable[Mention], *, known: Iterable[Mention] = ()) -> None:
+    """Each one that is new names something that is there."""
+    told = {(m.kind, m.id, m.sku) for m in known}
+    new = {place: m for place, m in enumerate(wanted) if (m.kind, m.id, m.sku) not in told}
+    there = await orders.existing([m.id for m in new.values() if m.id])
+    there |= await products.existing([m.sku for m in new.values() if m.sku])
+    wrong = tuple(
+        FieldError(f"/mentions/{place}", f"There is no such {m.kind}.")
+        for place, m in new.items()
+        if (m.id or m.sku) not in there
+    )
+    if wrong:
+        raise InvalidInput("The interaction mentions what does not exist.", errors=wrong)
+
+
+def _completion(principal: Principal, moment: datetime | None) -> dict[str, Any]:
+    """What is noted of a task that becomes done, or open again."""
+    by = (principal.id, principal.name) if moment else (None, None)
+    return {"done_at": moment, "done_by_id": by[0], "done_by_name": by[1]}
+
+
 async def _require(interaction_id: str) -> Interaction:
     found = await Interaction.fetch(queries.by_id(interaction_id))
     if found is None:
@@ -152,4 +235,5 @@ async def _require(interaction_id: str) -> Interaction:
 
 
 def _shape(interaction: Interaction) -> InteractionOut:
-    return InteractionOut(**interaction.model_dump(exclude={"revision_id"}))
+    fields = interaction.model_dump(exclude={"revision_id", "mentions"})
+    return InteractionOut(**fields, mentions=mentions.shown(interaction.mentions or ()))

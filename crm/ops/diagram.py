@@ -15,6 +15,7 @@ _REFERENCES: Final = {
     "identifies": "identities",
     "assignee": "users",
     "author_id": "users",
+    "done_by_id": "users",
     "sku": "products",
 }
 

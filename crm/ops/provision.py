@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from crm.config import Settings
 from crm.contracts import contract, documents
+from crm.custom_fields import service as custom_fields
 from crm.database import apply
 from crm.database.apply import Step
 from crm.database.driver import Database, acting_as
@@ -46,9 +47,12 @@ async def _differences(uri: str, settings: Settings, on_step: Callable[[Step], N
     try:
         db = database.raw(Role.ADMIN)
         passwords = {role.value: password for role in Role if (password := settings.password(role))}
-        steps = await apply.plan(db, contract(), passwords)
-        if do:
-            await apply.apply(db, steps, on_step)
+        with acting_as(database, Role.ADMIN):
+            defined = await custom_fields.definitions()
+            steps = await apply.plan(db, custom_fields.extended(contract(), defined), passwords)
+            if do:
+                await apply.apply(db, steps, on_step)
+                await custom_fields.settle(defined)
         return steps
     finally:
         database.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from litestar import Request, Router, post
 
@@ -19,9 +18,6 @@ from crm.orders.schemas import OrderLine
 from crm.web import ndjson
 from crm.web.access import SENDERS
 from crm.web.dependencies import Caller, Configured
-
-#: Pushes of the same order in one call: the service stores them in as many rounds, and has an end of patience.
-_SAME_ORDER: Final = 20
 
 
 @post(
@@ -41,32 +37,18 @@ async def push_orders(
 
 
 async def _store(principal: Principal, settings: Settings, lines: Sequence[OrderLine]) -> list[ndjson.Answer]:
-    answers: dict[int, ndjson.Answer] = {}
-    for wave in _waves(lines):
-        pushes = [service.Push(lines[i].source, lines[i].external_id, lines[i]) for i in wave]
-        stored = await service.put_many(
-            principal, pushes, phone_region=settings.default_phone_region, most_items=settings.most_order_items
-        )
-        for index, push, found in zip(wave, pushes, stored, strict=True):
-            answers[index] = found if isinstance(found, CrmError) else _taken(push, found)
-    return [answers[index] for index in range(len(lines))]
+    pushes = [service.Push(line.source, line.external_id, line) for line in lines]
+    stored = await service.put_many(
+        principal, pushes, phone_region=settings.default_phone_region, most_items=settings.most_order_items
+    )
+    return [
+        found if isinstance(found, CrmError) else _taken(push, found)
+        for push, found in zip(pushes, stored, strict=True)
+    ]
 
 
 def _key(line: OrderLine) -> tuple[str, str]:
     return line.source, line.external_id
-
-
-def _waves(lines: Sequence[OrderLine]) -> list[list[int]]:
-    """The lines in their order, so many of the same order at a time; nearly always all of them at once."""
-    seen: Counter[tuple[str, str]] = Counter()
-    waves: list[list[int]] = []
-    for index, line in enumerate(lines):
-        number = seen[_key(line)] // _SAME_ORDER
-        seen[_key(line)] += 1
-        if number == len(waves):
-            waves.append([])
-        waves[number].append(index)
-    return waves
 
 
 def _taken(push: service.Push, found: service.Pushed) -> ndjson.Taken:

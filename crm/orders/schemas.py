@@ -60,7 +60,7 @@ class OrderPut(WireIn):
     status: Status = "pending"
     test: bool = False
     number: OrderNumber | None = None
-    items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[OrderItemIn], Field(min_length=1)]  # how many at most is a setting: pushing.prepare says so
     shipping: AmountText = "0"
     discount: AmountText = "0"
     tax: AmountText = "0"

@@ -144,6 +144,11 @@ async def get_external(principal: Principal, source: str, external_id: str) -> O
     return await _read(principal, queries.by_external_id(source, external_id).filter)
 
 
+async def existing(order_ids: list[str]) -> set[str]:
+    """Which of these ids are orders."""
+    return {row["_id"] for row in await Order.stored().find(queries.by_ids(order_ids))} if order_ids else set()
+
+
 async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) -> Page[OrderOut]:
     """One page of orders, the latest first.
 

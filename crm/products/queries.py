@@ -24,6 +24,11 @@ def by_sku(sku: str) -> Query:
     return Query({"_id": sku}, limit=1)
 
 
+def by_skus(skus: list[str]) -> Query:
+    """Several products; only their SKUs."""
+    return Query({"_id": {"$in": skus}}, projection=("_id",))
+
+
 def everything() -> Filter:
     """All products."""
     return {}

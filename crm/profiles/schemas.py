@@ -11,7 +11,7 @@ from crm.interactions.schemas import InteractionOut
 from crm.orders.schemas import OrderOut
 from crm.web.schemas import WireOut
 
-TimelineKind = Literal["order", "refund", "event", "interaction", "identity", "change"]
+TimelineKind = Literal["order", "refund", "event", "interaction", "task_done", "identity", "change"]
 
 
 class LinkedOut(WireOut):

@@ -124,6 +124,8 @@ async def _read(kind: TimelineKind, customer_id: str, position: Position | None,
         return [timeline.of_order(o) for o in await orders.behind(customer_id, position, limit)]
     if kind == "refund":
         return [timeline.of_refund(r) for r in await orders.refunds_behind(customer_id, position, limit)]
+    if kind == "task_done":
+        return [timeline.of_done_task(i) for i in await interactions.done_behind(customer_id, position, limit)]
     if kind == "change":
         return [timeline.of_change(c) for c in await customers.changes_behind(customer_id, position, limit)]
     return [timeline.of_interaction(i) for i in await interactions.behind(customer_id, position, limit)]

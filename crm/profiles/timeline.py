@@ -19,7 +19,7 @@ LISTINGS: Final = Listings(
 _Resource = OrderOut | OrderRefundOut | EventOut | InteractionOut | LinkedOut | CustomerChangeOut
 #: The order of things that happened in the same millisecond, and part of the cursor.
 _RANK: Final[dict[TimelineKind, str]] = {
-    "change": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0",
+    "change": "6", "task_done": "5", "refund": "4", "order": "3", "interaction": "2", "event": "1", "identity": "0",
 }  # fmt: skip
 #: As long as a name may be; titles and paths may be longer.
 _LONGEST_SUMMARY: Final = 200
@@ -52,6 +52,14 @@ def of_interaction(interaction: InteractionOut) -> TimelineEntry:
     if interaction.subject:
         summary += f": {interaction.subject}"
     return _entry("interaction", interaction.occurred_at, interaction, summary)
+
+
+def of_done_task(task: InteractionOut) -> TimelineEntry:
+    """A task, at the time since which it is done."""
+    summary = f"Task done by {task.done_by_name}"
+    if said := ": ".join(text for text in (task.subject, task.outcome) if text):
+        summary += f": {said}"
+    return _entry("task_done", task.done_at or task.updated_at, task, summary)
 
 
 def of_change(change: CustomerChangeOut) -> TimelineEntry:

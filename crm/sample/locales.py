@@ -161,7 +161,7 @@ LOCALES = (
         _names("怡君=yijun 志豪=zhihao 雅婷=yating 冠宇=guanyu"),
         _names("范例=fanli 歐陽=ouyang 鄧=deng 蘇=su"),
         "範例路{n}號",
-        (Place("臺南市", "", "700"), Place("花蓮市", "花蓮縣", "970")),
+        (Place("中西區", "臺南市", "700"), Place("花蓮市", "花蓮縣", "970")),
         family_first=True,
     ),
     Locale(

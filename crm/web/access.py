@@ -109,13 +109,20 @@ def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     except UnicodeDecodeError:
         raise UnreadableRequest("The query string is not UTF-8.") from None
     known: frozenset[str] = handler.opt.get("query_parameters", frozenset())
+    further: str = handler.opt.get("further_filters", "")
     given = [name for name, _ in connection.query_params.multi_items()]
-    unknown = sorted(set(given) - known)
+    unknown = [name for name in set(given) - known if not (further and name.startswith(further))]
     if unknown:
-        names = ", ".join(sorted(known)) or "none"
+        names = ", ".join([*sorted(known), *([f"{further}…"] if further else [])]) or "none"
         raise UnreadableRequest(f"This route does not know all the query parameters sent. Allowed: {names}.")
     if len(given) != len(set(given)):
         raise UnreadableRequest("A query parameter was given twice.")
+
+
+def further_filters(connection: ASGIConnection[Any, Any, Any, Any], prefix: str) -> dict[str, str]:
+    """The query parameters of a route whose names begin so: whatever comes behind that, and their values."""
+    given = connection.query_params.multi_items()
+    return {name.removeprefix(prefix): value for name, value in given if name.startswith(prefix)}
 
 
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:

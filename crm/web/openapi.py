@@ -111,7 +111,7 @@ def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
     rows = [f"| {_filters(listing.filters - path.keys())} | {_orders(listing)} |" for listing in allowed]
     ranges = {name: field for name, field in listings.ranges.items() if name in query}
     rows += [f"| `{name}`, with any of these | `{field}`, `-{field}` |" for name, field in ranges.items()]
-    if listings.ranked:
+    if listings.ranked in query:
         rows.append(f"| `{listings.ranked}` alone | the best first, on one page |")
     table = "\n".join(["| filters | order (`sort`), the default first |", "| --- | --- |", *rows])
     operation["description"] = f"{operation.get('description', '')}\n\n{table}".strip()

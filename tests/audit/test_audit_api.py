@@ -165,6 +165,7 @@ async def test_every_change_of_staff_is_told(
     task = {"customer_id": customer_id, "kind": "task", "subject": "Ring"}
     interaction = good(await admin.post("/api/v1/interactions", json=task), 201)
     good(await admin.patch(f"/api/v1/interactions/{interaction['id']}", json={"status": "done", "version": 1}))
+    assert (await admin.delete(f"/api/v1/interactions/{interaction['id']}")).status_code == 204
     good(await admin.put("/api/v1/products/MUG", json={"title": "Mug"}), 201)
     assert (await admin.delete(f"/api/v1/customers/{customer_id}")).status_code == 204
     assert [(action, targets) for _, action, targets in told(store)] == [
@@ -174,6 +175,7 @@ async def test_every_change_of_staff_is_told(
         ("order.refund", [order["id"], customer_id]),
         ("interaction.create", [interaction["id"], customer_id]),
         ("interaction.update", [interaction["id"], customer_id]),
+        ("interaction.delete", [interaction["id"], customer_id]),
         ("product.put", ["MUG"]),
         ("customer.delete", [customer_id]),
     ]

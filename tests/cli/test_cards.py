@@ -66,7 +66,7 @@ def talk(**changes: Any) -> InteractionOut:
         "occurred_at": AT, "due_at": AT, "assignee": "usr_1", "author_id": "usr_1", "author_name": "Sam",
         "created_at": AT, "updated_at": AT,
     }  # fmt: skip
-    return InteractionOut.model_validate({**nothing, **fields, **changes})
+    return InteractionOut.model_validate({**nothing, "mentions": [], **fields, **changes})
 
 
 def product(name: str) -> dict[str, Any]:

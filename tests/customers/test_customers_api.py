@@ -22,7 +22,9 @@ FULL: dict[str, Any] = {
     "phone": "+44 1632 960123",
     "first_name": "Ann",
     "last_name": "Müller",
-    "addresses": [{"kind": "billing", "line1": "1 High Street", "city": "Leeds", "country": "GB"}],
+    "addresses": [
+        {"kind": "billing", "line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 4AP", "country": "GB"}
+    ],
     "tags": ["vip"],
     "attributes": {"tier": "gold", "points": 12, "ratio": 0.5, "b2b": False},
     "external_ids": [{"source": "shop", "id": "c/1"}],

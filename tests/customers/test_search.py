@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from crm.customers import keys, names, searching
 from crm.customers.mapping import with_keys
 from crm.customers.searching import MOST_EXAMINED, Typed, read
+from crm.database.driver import Database, acting_as
+from crm.database.paging import PageRequest
+from crm.identity import PII_READ, Permission, Principal, Role
+from crm.profiles import service as profiles
 from tests.fixtures.answers import good, refused
 from tests.fixtures.rows import ABSENT, MOMENT, customer_row, order_row
 from tests.fixtures.store import Store
@@ -165,6 +169,21 @@ async def test_a_search_has_no_order_no_page_and_no_filter(sales: httpx.AsyncCli
 @pytest.mark.usefixtures("everybody")
 async def test_an_analyst_may_not_search(analyst: httpx.AsyncClient) -> None:
     refused(await analyst.get(URL, params={"q": "ann"}), 403, "forbidden")
+
+
+@mongo
+@pytest.mark.usefixtures("everybody")
+async def test_whom_addresses_are_hidden_from_cannot_guess_them_letter_by_letter(database: Database) -> None:
+    async def finds(q: str, *permissions: Permission) -> list[str]:
+        who = Principal("usr_1", Role.SALES, "Sam", "user", permissions=frozenset(permissions))
+        with acting_as(database, Role.SALES):
+            return [item.id for item in (await profiles.search(who, q, PageRequest())).items]
+
+    for part in ("ann.example@", "900123", "luc@example.or", "00900456"):
+        assert await finds(part, PII_READ)
+        assert await finds(part) == []
+    for whole in ("ann.example@example.com", "+44 7700 900123", "07700 900456", "+44 7700 900456", "ann"):
+        assert await finds(whole) == await finds(whole, PII_READ) != []
 
 
 @mongo

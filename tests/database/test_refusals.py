@@ -55,6 +55,8 @@ FITS = "identify, alias and group messages have identifies and the retention ide
 TRACKED = "a track event has a name, and nothing else has commerce"
 RECEIVED = "occurred_at is not later than received_at"
 STATUS = "a task has a status, and nothing else has one"
+DONE_AT = "only a task that is done has done_at, and who did it goes with it"
+DONE = {"done_at": MOMENT, "done_by_id": "usr_1", "done_by_name": "Bob"}
 EMAIL_KEYS = "email_key is the first of email_keys"
 PHONE_KEY = "phone_key comes with phone"
 KNOWN = "a customer has an email, a phone, a name or an external id"
@@ -282,6 +284,11 @@ REFUSED = {
     # interactions
     "a note with a status": talk("", STATUS, status="open"),
     "a task without a status": talk("", STATUS, kind="task"),
+    "an open task that is done": talk("", DONE_AT, kind="task", status="open", **DONE),
+    "a task that was done by nobody": talk("", DONE_AT, kind="task", status="done", done_at=MOMENT),
+    "a task that was done by nobody in particular": talk(
+        "", DONE_AT, kind="task", status="done", **{**DONE, "done_by_id": ABSENT}
+    ),
     "a task that is late": talk("/status", NOT_ALLOWED, kind="task", status=MARK),
     "a talk with nobody": talk("/customer_id", REQUIRED, customer_id=ABSENT),
     # signing in
@@ -377,6 +384,8 @@ ACCEPTED = {
     "an identity without links": ("identities", identity_row(links=[], first=ABSENT, linked_at=ABSENT)),
     "an erased identity": ("identities", erased_identity_row()),
     "a task": ("interactions", interaction_row(kind="task", status="open", due_at=MOMENT, assignee="usr_1")),
+    "a task that is done": ("interactions", interaction_row(kind="task", status="done", **DONE)),
+    "a task that was done before this was noted": ("interactions", interaction_row(kind="task", status="done")),
 }
 
 

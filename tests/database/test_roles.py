@@ -24,6 +24,7 @@ pytestmark = pytest.mark.mongo
 MATRIX: Final = """
                    admin   sales analyst ingest tracking auth migrator backup restore
 customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
+custom_fields      fiurdmx f     ·       f      ·        ·    fiumx    f      idmxb
 customer_changes   firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
 products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
 orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb

@@ -73,6 +73,7 @@ async def test_owners_and_what_is_theirs_agree(
     said: list[Message], known: set[int], store: Store, database: Database
 ) -> None:
     store.empty()
+    database.kept.pop("audit.appender", None)
     people = People(emails={}, confirmed={})
     told = heard(said).told
     with acting_as(database, Role.INGEST):
@@ -141,6 +142,6 @@ async def test_customers_are_the_same_whatever_comes_first(
 
 
 def described(row: Mapping[str, Any]) -> dict[str, Any]:
-    # What was changed when depends on what came when.
-    dropped = {"_id", "version", "created_at", "updated_at", "stats", "last_change"}
+    # What came last was said last, in whatever order.
+    dropped = {"_id", "version", "created_at", "updated_at", "last_change", "stats"}
     return {key: row[key] for key in sorted(row) if key not in dropped}

@@ -13,6 +13,8 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 
 from crm.contracts import documents
+from crm.custom_fields import knowing
+from crm.custom_fields import service as custom_fields
 from crm.database.driver import Database, acting_as
 from crm.events.messages import Message, Sender
 from crm.identities import erasure, names, service
@@ -63,7 +65,8 @@ class Counted:
 
 @pytest_asyncio.fixture
 async def process(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
-    monkeypatch.setattr(erasure, "_EVERY", 3600.0)  # it would be counted, too
+    for module in (erasure, knowing):  # they would be counted, too
+        monkeypatch.setattr(module, "_EVERY", 3600.0)
     commands = Commands()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         store.uri(Role.INGEST), directConnection=True, tz_aware=True, event_listeners=[commands], w="majority"
@@ -71,7 +74,7 @@ async def process(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     database = Database(dict.fromkeys(Role, client), store.root.name)
     with acting_as(database, Role.INGEST):
         await _initialised(store)
-        async with service.watching(database):
+        async with service.watching(database), custom_fields.watching(database):
             yield Counted(database, commands)
     client.close()
 

@@ -12,6 +12,7 @@ from crm.app import create_app
 from crm.database.driver import Database
 from tests.fixtures.answers import good, pages, refused, walk
 from tests.fixtures.api import client_of, running
+from tests.fixtures.lines import send_lines
 from tests.fixtures.shop import ORDERS, Body, push, refund
 from tests.fixtures.store import Store
 
@@ -126,7 +127,10 @@ async def test_an_order_has_a_thousand_items_at_most(ingest: httpx.AsyncClient, 
 
     for count in (1_001, 10_000, 10_001):
         answer = await ingest.put(f"{ORDERS}/shop/1", json=many(count))
-        refused(answer, 422, "invalid_input", "/items")
+        (error,) = refused(answer, 422, "invalid_input", "/items")["errors"]
+        assert error["detail"] == "An order has at most 1,000 items."
+    rows, _ = await send_lines(ingest, "orders", {**many(10_001), "source": "shop", "external_id": "1"})
+    assert rows[0]["errors"] == [error]
     assert store.root["orders"].count_documents({}) == 0
     order = await push(ingest, many(1_000))
     assert (len(order["items"]), order["total"]) == (1_000, "10.00")

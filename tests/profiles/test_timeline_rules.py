@@ -21,8 +21,11 @@ from crm.profiles.schemas import TimelineEntry, TimelineKind
 pytestmark = pytest.mark.fast
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-KINDS: tuple[TimelineKind, ...] = ("change", "event", "identity", "interaction", "order", "refund")
-_PREFIX = {"change": "chg", "identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int"}
+KINDS: tuple[TimelineKind, ...] = ("change", "event", "identity", "interaction", "order", "refund", "task_done")
+_PREFIX = {
+    "change": "chg", "identity": "idn", "refund": "ord", "order": "ord", "event": "evt", "interaction": "int",
+    "task_done": "int",
+}  # fmt: skip
 
 
 def entry(kind: TimelineKind, number: int, minute: int) -> TimelineEntry:
@@ -72,7 +75,7 @@ def test_page_by_page_is_the_same_as_all_at_once(entries: list[TimelineEntry], l
 @given(_entries)
 @settings(max_examples=50)
 def test_latest_is_by_time_then_kind_then_id(entries: list[TimelineEntry]) -> None:
-    ranks = {"change": 5, "refund": 4, "order": 3, "interaction": 2, "event": 1, "identity": 0}
+    ranks = {"change": 6, "task_done": 5, "refund": 4, "order": 3, "interaction": 2, "event": 1, "identity": 0}
     assert timeline.latest(entries) == sorted(entries, key=lambda e: (e.at, ranks[e.kind], e.id), reverse=True)
 
 
@@ -135,6 +138,8 @@ def an_event(**changes: Any) -> EventOut:
 def an_interaction(**changes: Any) -> InteractionOut:
     given: dict[str, Any] = {
         **dict.fromkeys(("subject", "body", "direction", "outcome", "due_at", "assignee", "status")),
+        **dict.fromkeys(("done_at", "done_by_id", "done_by_name")),
+        "mentions": [],
         "id": "int_1", "version": 1, "customer_id": "cus_1", "kind": "call", "author_id": "usr_1",
         "author_name": "Bo", "occurred_at": NOON, "created_at": NOON, "updated_at": NOON,
     }  # fmt: skip

@@ -34,6 +34,7 @@ WITH_A_WRITE_KEY: Final = "whoever has a write key"
 #: Every operation of the API, and who may call it. A new route fails until it has a row here.
 ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/auth/token": EVERYBODY,
+    "GET /api/v1/auth/colleagues": "admin sales",
     "GET /api/v1/auth/me": "admin sales analyst ingest tracking",
     "GET /api/v1/customers": "admin sales analyst ingest",
     "POST /api/v1/customers": "admin sales ingest",
@@ -53,6 +54,11 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/customers/{customer_id}/timeline": "admin sales",
     "GET /api/v1/customers/{customer_id}/activity": "admin sales",
     "GET /api/v1/carts": "admin sales",
+    "GET /api/v1/custom-fields": "admin sales ingest",
+    "POST /api/v1/custom-fields": "admin",
+    "GET /api/v1/custom-fields/{name}": "admin sales ingest",
+    "PATCH /api/v1/custom-fields/{name}": "admin",
+    "DELETE /api/v1/custom-fields/{name}": "admin",
     "GET /api/v1/orders": "admin sales analyst ingest",
     "POST /api/v1/orders/bulk": "admin ingest",
     "GET /api/v1/orders/{order_id}": "admin sales analyst ingest",
@@ -76,6 +82,7 @@ ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/interactions": "admin sales",
     "GET /api/v1/interactions/{interaction_id}": "admin sales",
     "PATCH /api/v1/interactions/{interaction_id}": "admin sales",
+    "DELETE /api/v1/interactions/{interaction_id}": "admin",
     "GET /api/v1/connections": "admin",
     "POST /api/v1/connections": "admin",
     "GET /api/v1/connections/{connection_id}": "admin",

@@ -50,7 +50,14 @@ async def masked(
 @pytest_asyncio.fixture
 async def known(admin: httpx.AsyncClient, order_body: Body, store: Store, database: Database) -> dict[str, str]:
     """A customer of whom an address and a number are wherever they can be; names of the path parameters."""
-    address = {"name": "Ann Example", "line1": "1 High Street", "city": "Leeds", "country": "GB", "phone": NATIONAL}
+    address = {
+        "name": "Ann Example",
+        "line1": "1 High Street",
+        "city": "Leeds",
+        "postal_code": "LS1 4AP",
+        "country": "GB",
+        "phone": NATIONAL,
+    }
     new = {
         "email": EMAIL, "phone": PHONE, "first_name": "Ann", "last_name": "Example", "addresses": [address],
         "attributes": {"mobile_phone": NATIONAL, "second_email": EMAIL}, "tags": [EMAIL],

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from crm import contracts
 from crm.activity import service as activity
 from crm.audit import verifying
-from crm.contracts import contract
 from crm.customers import service as customers
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
@@ -159,8 +159,9 @@ async def documents(visit: Visit) -> Checked:
         return findings.setdefault((name, rule), Finding(says, _MEND))
 
     looked_at = 0
-    about = [await driver.collection(declared.name).estimated_count() for declared in contract().collections]
-    for declared in contract().collections:
+    collections = (await contracts.declared()).collections
+    about = [await driver.collection(declared.name).estimated_count() for declared in collections]
+    for declared in collections:
         collection, after = driver.collection(declared.name), ""
         count, some = await violations.strangers(collection, MOST_EXAMPLES)
         if count:
@@ -182,11 +183,12 @@ async def declared_things(visit: Visit) -> Checked:
 
     What somebody else added is left to ``crm db check``.
     """
-    steps = await apply.check(visit.database.administration[visit.database.name], contract())
+    wanted = await contracts.declared()
+    steps = await apply.check(visit.database.administration[visit.database.name], wanted)
     finding = Finding("These are missing, or not as declared.", "Run `crm db plan`, then `crm db apply`.")
     what = [step.what for step in steps if step.change is not apply.Change.FOREIGN]
     finding.count, finding.examples = len(what), what[:MOST_EXAMPLES]
-    return Checked("database", len(contract().collections), "collections", (finding,) if what else ())
+    return Checked("database", len(wanted.collections), "collections", (finding,) if what else ())
 
 
 async def audit_log(visit: Visit) -> Checked:
