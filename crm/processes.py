@@ -65,3 +65,16 @@ def resident_bytes(pid: int) -> int | None:
         return None
     below = (resident_bytes(int(child)) for child in children)
     return own * 1024 + sum(found for found in below if found is not None)
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Processor time of a process and all its children since each began; None where not on Linux."""
+    try:
+        # The name, in brackets, may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    below = (cpu_seconds(int(child)) for child in children)
+    return own + sum(found for found in below if found is not None)

@@ -45,6 +45,7 @@ class Row:
         p50_ms: Latency that half of the requests did not exceed.
         p99_ms: Latency that 99 of 100 did not exceed.
         server_mb: Memory of the server after it.
+        cpu_us: Microseconds of the server's processor time for each event: what can be compared on a busy machine, too.
         beside: Name of the line that it is compared with.
         times_beside: Its rate as a multiple of that line's, in the same round.
     """
@@ -56,6 +57,7 @@ class Row:
     p50_ms: float
     p99_ms: float
     server_mb: float | None
+    cpu_us: float | None
     beside: str
     times_beside: float
 
@@ -86,7 +88,7 @@ def run(events: int, workers: int, times: int, on_progress: rounds.Progress | No
     return [
         Row(
             line.name, line.connections, line.amount, of_line.per_second, of_line.p50_ms, of_line.p99_ms,
-            of_line.server_mb, line.beside, of_line.times_beside,
+            of_line.server_mb, of_line.cpu_us, line.beside, of_line.times_beside,
         )
         for line, of_line in zip(lines, medians, strict=True)
     ]  # fmt: skip

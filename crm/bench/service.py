@@ -25,7 +25,7 @@ from crm.errors import OperatorError
 from crm.identity import ANONYMOUS, SYSTEM, Role
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
-from crm.processes import dies_with_parent, free_port, resident_bytes
+from crm.processes import cpu_seconds, dies_with_parent, free_port, resident_bytes
 
 _READY_WITHIN: Final = 60.0
 HOST: Final = "127.0.0.1"
@@ -66,6 +66,10 @@ class Served:
         """Memory of the server with all its workers, in MB of 10^6 bytes; None where the system does not tell."""
         found = resident_bytes(self.pid)
         return None if found is None else found / 1e6
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the server with all its workers has used so far; None where the system does not tell."""
+        return cpu_seconds(self.pid)
 
 
 @contextmanager

@@ -105,12 +105,13 @@ def events(
 def _show_events(
     rows: Sequence[bench_events.Row], read: Sequence[bench_timeline.Row], memory: bench_events.Memory | None
 ) -> None:
-    table = Table("what", "at once", "events/s", "x", "beside", "p50 ms", "p99 ms", "server MB", title=_machine())
+    columns = ("what", "at once", "events/s", "x", "beside", "p50 ms", "p99 ms", "server MB", "CPU µs")
+    table = Table(*columns, title=_machine())
     for row in rows:
         held = "" if row.server_mb is None else f"{row.server_mb:.0f}"
         table.add_row(
             row.name, str(row.connections), f"{row.per_second:,.0f}", f"{row.times_beside:.2f}", row.beside,
-            f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", held,
+            f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", held, "" if row.cpu_us is None else f"{row.cpu_us:.1f}",
         )  # fmt: skip
     Console().print(table)
     if read:

@@ -55,10 +55,20 @@ def to_bson(amount: Decimal) -> Decimal128:
     return _decimal128(str(amount))
 
 
-# bson encodes a decimal in Python, 4 µs each, a dozen in an order; prices and zeros repeat. By its text, because equal
-# decimals (0 and 0.00) are not stored alike.
+#: Where the exponent stands in the upper half of a Decimal128, and what stands there for 0.
+_EXPONENT, _NO_EXPONENT = 49, 6176
+#: So many digits fit into the lower half.
+_DIGITS_OF_64_BITS: Final = 19
+
+
+# Prices and zeros repeat, a dozen in an order. By its text, because equal decimals (0 and 0.00) are not stored alike.
 @lru_cache(maxsize=5_000)
 def _decimal128(text: str) -> Decimal128:
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    # bson takes a decimal apart digit by digit, in Python: 3.5 µs. A plain amount is put together in 0.6.
+    if len(digits) <= _DIGITS_OF_64_BITS and digits.isdecimal():
+        return Decimal128((_NO_EXPONENT - len(fraction) << _EXPONENT, int(digits)))  # type: ignore[arg-type]  # documented
     return Decimal128(text)
 
 

@@ -21,7 +21,7 @@ _PRODUCT: Final = tuple(ProductOut.model_fields)
 
 
 def of_message(sender: Sender, message: Message, received_at: datetime, customer_id: str | None = None) -> Row:
-    """A message as it is stored.
+    """A message as it is stored; its own dicts become the row's, and amounts in them what the database has.
 
     Args:
         sender: On whose behalf it comes.
@@ -40,7 +40,8 @@ def of_message(sender: Sender, message: Message, received_at: datetime, customer
 
 def whose(row: Row) -> str:
     """Whose doing a stored message is, or whom it is about."""
-    return str(row.get("identity_id") or row["identifies"])
+    identity_id: str = row.get("identity_id") or row["identifies"]
+    return identity_id
 
 
 def _identity(sender: Sender, message: Message) -> str:
@@ -79,15 +80,15 @@ def _row(sender: Sender, message: Message, identity_id: str, received_at: dateti
     return row
 
 
-def _exact(commerce: Mapping[str, Any]) -> Row:
-    """With amounts as the database has them; three times as quick as ``for_storage``, which does not know the shape."""
-    row: Row = {name: to_bson(value) if isinstance(value, Decimal) else value for name, value in commerce.items()}
-    if products := row.get("products"):
-        row["products"] = [
-            {**product, "price": to_bson(price)} if isinstance(price := product.get("price"), Decimal) else product
-            for product in products
-        ]
-    return row
+def _exact(commerce: Row) -> Row:
+    """With amounts as the database has them, in place: copies of all products would take 1 µs of each event."""
+    for name, value in commerce.items():
+        if type(value) is Decimal:
+            commerce[name] = to_bson(value)
+    for product in commerce.get("products", ()):
+        if type(price := product.get("price")) is Decimal:
+            product["price"] = to_bson(price)
+    return commerce
 
 
 def _said(message: Message) -> dict[str, Any]:

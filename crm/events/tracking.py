@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from crm.clock import now
 from crm.database import driver
@@ -71,28 +73,31 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
             made[place] = rows.of_message(sender, message, received_at)
         except InvalidInput as exc:
             refused[place] = exc
-    messages, kept = await _of_living(sender, messages, made)
+    whose = {place: rows.whose(row) for place, row in made.items()}
+    messages, kept = await _of_living(sender, messages, made, whose)
     outcomes = await storing.store([made[place] for place in kept])
     refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
     stored = [place for place in kept if place not in refused]
-    tell({rows.whose(made[place]) for place in stored}, received_at)
+    tell({whose[place] for place in stored}, received_at)
     tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
-    duplicates = sum(outcome is False for outcome in outcomes)
+    duplicates = outcomes.count(False)
     return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
 
 
 async def _of_living(
-    sender: Sender, messages: Sequence[Message], made: Mapping[int, Row]
+    sender: Sender, messages: Sequence[Message], made: Mapping[int, Row], whose: Mapping[int, str]
 ) -> tuple[Sequence[Message], list[int]]:
     """The messages of people who were not erased, and their places; none of them names a browser of one who was."""
-    ids = {place: _named(sender, messages[place], row) for place, row in made.items()}
+    if await identities.nobody_erased():  # until the first erasure, other names need not be made
+        return messages, list(made)
+    ids = {place: {whose[place], *_others(sender, messages[place])} for place in made}
     gone = await identities.erased(set().union(*ids.values()))
     if not gone:
         return messages, list(made)
     living, kept = list(messages), []
     for place, row in made.items():
         message = messages[place]
-        if rows.whose(row) in gone or (message.type in rows.SAYS_WHO and ids[place] & gone):
+        if whose[place] in gone or (message.type in rows.SAYS_WHO and ids[place] & gone):
             continue
         kept.append(place)
         if ids[place] & gone:  # somebody else at the same browser
@@ -101,12 +106,13 @@ async def _of_living(
     return living, kept
 
 
-def _named(sender: Sender, message: Message, row: Row) -> set[str]:
+def _others(sender: Sender, message: Message) -> Collection[str]:
+    """Whom a message names beside whose it is."""
     if message.type in rows.SAYS_WHO:
-        return {rows.whose(row), *identities.named(sender.source, message)}
+        return identities.named(sender.source, message)
     if message.user_id and message.anonymous_id:
-        return {rows.whose(row), names.of_visitor(sender.source, message.anonymous_id)}
-    return {rows.whose(row)}
+        return (names.of_visitor(sender.source, message.anonymous_id),)
+    return ()
 
 
 async def _tell_identities(sender: Sender, messages: Sequence[Message]) -> Collection[str]:

@@ -53,6 +53,12 @@ async def watching(database: Database) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def nobody_erased() -> bool:
+    """Whether it is known, without reading, that nobody was erased: then nobody needs to be asked for."""
+    known: _Known | None = driver.present().database.kept.get(_ERASED)
+    return known is not None and known.complete and not known.ids and await ledger.known() is None
+
+
 async def erased(ids: Iterable[str]) -> set[str]:
     """Those of some identities that were erased; nothing is read while ``watching``.
 

@@ -10,7 +10,7 @@ from crm.clock import now
 from crm.database import driver
 from crm.identities import people
 from crm.identities.belonging import Belonging, Linked, links_of
-from crm.identities.erasure import erased, watching
+from crm.identities.erasure import erased, nobody_erased, watching
 from crm.identities.forgetting import disclose, forget, of_names, person_of, remains
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
@@ -21,8 +21,8 @@ from crm.identities.telling import tell
 from crm.identity import Role
 
 __all__ = [  # of the other files, for other features
-    "Linked", "Sighting", "disclose", "erased", "forget", "named", "of_names", "owners", "person_of", "remains",
-    "watching",
+    "Linked", "Sighting", "disclose", "erased", "forget", "named", "nobody_erased", "of_names", "owners", "person_of",
+    "remains", "watching",
 ]  # fmt: skip
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.

@@ -111,6 +111,9 @@ def test_a_sum_may_be_negative_and_larger_but_not_endless(wrong: str) -> None:
 @example(Decimal("0E+3"))
 @example(Decimal("1E+15"))
 @example(Decimal("999999999999999.9999"))
+@example(Decimal("9999999999999999999"))
+@example(Decimal("18446744073709551616"))
+@example(Decimal("99999999999999999999.99"))
 def test_amounts_are_encoded_as_bson_does_it(amount: Decimal) -> None:
     try:
         expected = Decimal128(amount)

@@ -59,8 +59,17 @@ class Context(msgspec.Struct, rename="camel", gc=False):
     traits: Raw = _NONE
 
 
-class Item(msgspec.Struct, rename="camel"):
-    """One message; ``traits`` and ``properties`` are read when it is known what they hold."""
+#: In place of properties that nobody can read.
+UNREADABLE: Final = object()
+
+
+class Item(msgspec.Struct, rename="camel", gc=False):
+    """One message; ``traits`` are read when it is known that they count.
+
+    Attributes:
+        properties: Whatever JSON says, or ``UNREADABLE``. Numbers with a point or an exponent are Decimals where they
+            can be amounts: at most ``MOST_DIGITS`` digits, no exponent.
+    """
 
     type: str | None = None
     message_id: str | int | None = None
@@ -76,7 +85,7 @@ class Item(msgspec.Struct, rename="camel"):
     sent_at: Sent = None
     context: Context | None = None
     traits: Raw = _NONE
-    properties: Raw = _NONE
+    properties: Any = None
     write_key: str | None = None
 
 
@@ -93,15 +102,12 @@ def _exact(text: str) -> Decimal | float | str:
     return Decimal(plain) if len(plain) <= MOST_DIGITS else rounded
 
 
-_AS_DOCUMENTED: Final = msgspec.json.Decoder(Item)
+_AS_DOCUMENTED: Final = msgspec.json.Decoder(Item, float_hook=_exact)
 _CONTEXT: Final = msgspec.json.Decoder(Context)
 _PARTS: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _TIME: Final[msgspec.json.Decoder[Sent]] = msgspec.json.Decoder(Sent)
-_PLAIN: Final[msgspec.json.Decoder[dict[str, Any] | None]] = msgspec.json.Decoder(dict[str, Any] | None)
-_EXACT: Final[msgspec.json.Decoder[dict[str, Any] | None]] = msgspec.json.Decoder(
-    dict[str, Any] | None, float_hook=_exact
-)
+_ANYTHING: Final = msgspec.json.Decoder(float_hook=_exact)
 _IDS: Final = {
     "messageId": "invalid_message_id",
     "userId": "invalid_user_id",
@@ -119,29 +125,16 @@ def read_item(raw: Raw | bytes) -> Item:
     """
     try:
         return _AS_DOCUMENTED.decode(raw)
-    except msgspec.ValidationError:
-        return _item_in_parts(raw)
     except (ValueError, RecursionError):
-        raise Refusal("unreadable") from None
+        return _item_in_parts(raw)
 
 
-def read_object(raw: Raw, *, exact: bool) -> dict[str, Any] | None:
-    """Properties or traits; None where they are null.
-
-    Args:
-        raw: Their JSON.
-        exact: Numbers with a point or an exponent are Decimals where they can be amounts: at most ``MOST_DIGITS``
-            digits, no exponent.
-
-    Raises:
-        ValueError: They are no object, or hold what nobody can read.
-    """
-    if not exact:
-        try:
-            return _PLAIN.decode(raw)
-        except msgspec.ValidationError:
-            pass  # no object; or a number is larger than any float
-    return _EXACT.decode(raw)
+def read_anything(raw: Raw) -> Any:
+    """Properties or traits, with exact numbers; ``UNREADABLE`` where nobody can read them."""
+    try:
+        return _ANYTHING.decode(raw)
+    except (ValueError, RecursionError):
+        return UNREADABLE
 
 
 def read_context(raw: Raw) -> Context | None:
@@ -212,6 +205,10 @@ def _as_it_is(raw: Raw, _wire: str) -> Raw:
     return raw
 
 
+def _anything(raw: Raw, _wire: str) -> Any:
+    return read_anything(raw)
+
+
 def _context(raw: Raw, _wire: str) -> Context | None:
     return read_context(raw)
 
@@ -222,6 +219,7 @@ _PART: Final[dict[str, Callable[[Raw, str], Any]]] = {
     **dict.fromkeys(_FIELDS, _text),
     **dict.fromkeys(_IDS, _id),
     **dict.fromkeys(("timestamp", "originalTimestamp", "sentAt"), _time),
-    **dict.fromkeys(("traits", "properties"), _as_it_is),
+    "traits": _as_it_is,
+    "properties": _anything,
     "context": _context,
 }

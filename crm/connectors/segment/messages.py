@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from crm.connectors.segment import times
 from crm.connectors.segment.contexts import kept_of
-from crm.connectors.segment.items import Item, read_object
+from crm.connectors.segment.items import Item, read_anything
 from crm.connectors.segment.limits import TYPES
 from crm.connectors.segment.refusals import LONGEST_MESSAGE_ID, Refusal
 from crm.connectors.segment.spec import ACTION_OF, understand
@@ -21,7 +21,8 @@ from crm.events.properties import MOST_VALUES, check, fit
 
 #: What programs write where there is no id: a customer of that name would be everybody.
 _NOBODY: Final = frozenset({"undefined", "null", "none", "nan", "[object object]"})
-#: The bytes that so many values need at least: properties within less need not be counted.
+_LONGEST_NOBODY: Final = max(map(len, _NOBODY))
+#: The bytes that so many values need at least: a message with less need not be counted.
 _FEW_BYTES: Final = 2 * MOST_VALUES
 
 
@@ -78,7 +79,7 @@ def message_of(item: Item, raw: Raw | bytes, index: int, shared: Circumstances) 
         clock=clock,
         context={**shared.context, **context} if shared.context else context,
     )
-    _FILL[message.type](message, item)
+    _FILL[message.type](message, item, len(raw))
     return message
 
 
@@ -94,7 +95,7 @@ def _id(sent: str | int | None, code: str, pointer: str) -> str | None:
     text = sent if type(sent) is str else str(sent)
     if len(text) > LONGEST_LINE:
         raise Refusal(code, pointer)
-    return None if text.lower() in _NOBODY else text
+    return None if len(text) <= _LONGEST_NOBODY and text.lower() in _NOBODY else text
 
 
 def _message_id(item: Item, raw: Raw | bytes, index: int, shared: Circumstances) -> str:
@@ -114,27 +115,23 @@ def _message_id(item: Item, raw: Raw | bytes, index: int, shared: Circumstances)
     return f"made-{digest.hexdigest()}"
 
 
-def _track(message: Message, item: Item) -> None:
+def _track(message: Message, item: Item, size: int) -> None:
     name = item.event
     if not name or name.isspace():
         raise Refusal("no_event_name", "/event")
     if len(name) > LONGEST_LINE:
         raise Refusal("invalid_event_name", "/event")
     message.name = name
+    properties = {} if item.properties is None else item.properties
     action = ACTION_OF.get(name)
-    if action is None:
-        message.properties = _free(item.properties, "invalid_properties", "/properties")
-        return
-    message.retention = RETENTION[action]
-    try:
-        message.commerce, rest = understand(action, read_object(item.properties, exact=True) or {})
-        message.properties = _fitting(rest, item.properties)
-    except (ValueError, RecursionError):
-        raise Refusal("invalid_properties", "/properties") from None
+    if action is not None and type(properties) is dict:
+        message.retention = RETENTION[action]
+        message.commerce, properties = understand(action, properties)
+    message.properties = _free(properties, size, "invalid_properties", "/properties")
 
 
-def _view(message: Message, item: Item) -> None:
-    message.properties = _free(item.properties, "invalid_properties", "/properties")
+def _view(message: Message, item: Item, size: int) -> None:
+    message.properties = _free(item.properties, size, "invalid_properties", "/properties")
     if item.name and len(item.name) <= LONGEST_LINE:
         message.name = item.name
     elif item.name:
@@ -143,22 +140,23 @@ def _view(message: Message, item: Item) -> None:
         message.properties.setdefault("category", item.category)
 
 
-def _identify(message: Message, item: Item) -> None:
+def _identify(message: Message, item: Item, size: int) -> None:
     """Traits stand in the message; RudderStack's library for Python puts them into its context."""
-    traits = _free(item.traits, "invalid_traits", "/traits")
+    traits = _free(read_anything(item.traits), size, "invalid_traits", "/traits")
     if not traits and item.context is not None:
-        traits = _free(item.context.traits, "invalid_traits", "/context/traits")
+        traits = _free(read_anything(item.context.traits), size, "invalid_traits", "/context/traits")
     message.traits, message.retention = traits, "identity"
 
 
-def _group(message: Message, item: Item) -> None:
+def _group(message: Message, item: Item, size: int) -> None:
     message.group_id = _id(item.group_id, "invalid_group_id", "/groupId")
     if message.group_id is None:
         raise Refusal("no_group_id", "/groupId")
-    message.traits, message.retention = _free(item.traits, "invalid_traits", "/traits"), "identity"
+    message.traits = _free(read_anything(item.traits), size, "invalid_traits", "/traits")
+    message.retention = "identity"
 
 
-def _alias(message: Message, item: Item) -> None:
+def _alias(message: Message, item: Item, _size: int) -> None:
     """Without ``previousId`` it is the visitor who gets a name."""
     message.previous_id = _id(item.previous_id, "invalid_previous_id", "/previousId") or message.anonymous_id
     if message.user_id is None:
@@ -173,13 +171,24 @@ _FILL: Final = {
 }  # fmt: skip
 
 
-def _free(raw: Raw, code: str, pointer: str) -> dict[str, Any]:
+def _free(found: Any, size: int, code: str, pointer: str) -> dict[str, Any]:
+    """Properties or traits within their limits; none where they are null.
+
+    Args:
+        found: As read; it may be changed.
+        size: Bytes of the message that they are of.
+        code: Of the refusal.
+        pointer: Where they stand in it.
+
+    Raises:
+        Refusal: They are no object, or do not fit.
+    """
+    if found is None:
+        return {}
     try:
-        return _fitting(read_object(raw, exact=False) or {}, raw)
+        if type(found) is dict:
+            fitted = fit(found)
+            return check(fitted) if size > _FEW_BYTES else fitted
     except (ValueError, RecursionError):
-        raise Refusal(code, pointer) from None
-
-
-def _fitting(properties: dict[str, Any], raw: Raw) -> dict[str, Any]:
-    fitted = fit(properties)
-    return check(fitted) if len(raw) > _FEW_BYTES else fitted
+        pass
+    raise Refusal(code, pointer)

@@ -252,6 +252,20 @@ def test_numbers_that_no_reader_of_json_holds() -> None:
     assert message.properties == {"a": "1e999", "b": "123456789012345678901", "c": 0.0, "d": "NaN", "e": 0.1}
 
 
+def test_what_is_kept_as_its_text_has_the_digits_that_were_sent() -> None:
+    for name in (b"Seen", b"Product Viewed"):
+        body = b'{"event":"%s","userId":"u","properties":{"a":[[[[[1.10,2]]]]],"b":1.10}}' % name
+        assert ask(body, "track").messages[0][1].properties == {"a": [[[["[1.10,2]"]]]], "b": 1.1}
+
+
+def test_properties_that_cannot_be_read_matter_only_where_they_count() -> None:
+    track = json.dumps(TRACK).encode().replace(b"}", b', "properties": {"a": "\xff"}}')
+    identify = track.replace(b'"track"', b'"identify"')
+    found = ask(b'{"batch":[%s,%s]}' % (track, identify))
+    assert [(rejected.index, rejected.code) for rejected in found.rejected] == [(0, "invalid_properties")]
+    assert [message.type for _, message in found.messages] == ["identify"]
+
+
 def test_a_batch_is_not_lost_for_one_odd_value_in_it() -> None:
     odd = b'{"batch":[{"type":"track","event":"A","userId":"u","properties":{"a":NaN,"b":"\\ud83d","c":"\\u0000"}},'
     found = ask(b"\xef\xbb\xbf" + odd + json.dumps(TRACK).encode() + b"]}")
