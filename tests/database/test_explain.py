@@ -225,6 +225,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("privacy", frozenset()): "privacy.queries.everything",
     ("privacy", frozenset({"state"})): "privacy.queries.in_state",
     ("customers", frozenset()): "customers.queries.everyone",
+    ("customers", frozenset({"customer_id"})): "customers.queries.changes_of",
     ("customers", frozenset({"field.size"})): "customers.queries.custom_field_filter",
     ("customers", frozenset({"email"})): "customers.queries.email_filter",
     ("customers", frozenset({"phone"})): "customers.queries.phone_filter",
