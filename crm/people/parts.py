@@ -63,6 +63,7 @@ PARTS: Final = (
 #: Collections that hold nothing of a person, and why.
 IMPERSONAL: Final = {
     "products": "what is sold",
+    "custom_fields": "what fields an admin has defined; their values stand in customers",
     "stats_due": "ids of customers for moments, until their totals are added up",
     "activity_watermarks": "how far processes are",
     "connections": "shops",
