@@ -191,8 +191,10 @@ class Erased(Conflict):
     code = "erased"
     title = "Erased"
 
-    def __init__(self) -> None:
-        super().__init__("This person was erased at their request; this is older, and cannot bring them back.")
+    def __init__(
+        self, detail: str = "This person was erased at their request; this is older, and cannot bring them back."
+    ) -> None:
+        super().__init__(detail)
 
 
 class RequestInProgress(Conflict):

@@ -121,7 +121,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "events.queries.rejects_with": ("event_rejects", ("reason_3",)),
     "events.queries.stored_ids": ("events", (["evt_0007", "evt_0100", "evt_none"],)),
     "inbox.queries.bodies_behind": ("inbox", ("dlv_0007", PAGE)),
-    "inbox.queries.done_one": ("inbox", ("dlv_0007",)),
+    "inbox.queries.done_one": ("inbox", ("dlv_0005",)),
     "inbox.queries.by_id": ("inbox", ("dlv_0007",)),
     "inbox.queries.claimed_by_us": ("inbox", ("dlv_0100", 1)),
     "inbox.queries.dead_one": ("inbox", ("dlv_0007",)),
