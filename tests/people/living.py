@@ -129,8 +129,8 @@ class Life:
         order = good(await self.admin.put(put, json=order_of(status="fulfilled")))
         refund = {"amount": "1.00", "reason": "parchment allergy", "at": "2026-02-01T12:00:00Z"}
         good(await self.admin.post(f"/api/v1/orders/{order['id']}/refunds", json=refund), 201)
-        customer = {"customer_id": self.customer_id, "kind": "note", "body": "Zoë has a parchment allergy"}
-        customer["mentions"] = [{"kind": "order", "id": order["id"]}]
+        customer: Body = {"customer_id": self.customer_id, "kind": "note", "body": "Zoë has a parchment allergy"}
+        customer |= {"mentions": [{"kind": "order", "id": order["id"]}]}
         keyed = {"Idempotency-Key": '"zoe-1"'}
         good(await self.admin.post("/api/v1/interactions", json=customer, headers=keyed), 201)
 
