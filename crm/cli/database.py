@@ -6,31 +6,34 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.contracts import contract
 from crm.database.apply import Change, Step
 from crm.ops import diagram, provision
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
+Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another apply to end.")]
 _COLOURS = {Change.ADD: "green", Change.ALTER: "yellow", Change.REMOVE: "red", Change.FOREIGN: "cyan"}
 
 
 @app.command()
 def plan(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show what apply would do. Changes nothing."""
-    steps = _run(mongodb_uri, data_dir, do=False)
+    steps = _plan(mongodb_uri, data_dir)
     _show(steps, as_json, "Nothing to do: the database is as declared.")
 
 
 @app.command("apply")
-def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False, wait: Wait = 0) -> None:
     """Make the database as declared. Can be run again at any time."""
-    steps = _run(mongodb_uri, data_dir, do=True)
+    with target(mongodb_uri, data_dir) as (uri, settings):
+        steps = asyncio.run(provision.provision(uri, settings, who=operator().name, wait=wait))
     _show(steps, as_json, "Nothing to do: the database is as declared.")
     left = [step for step in steps if step.run is None and step.change is not Change.FOREIGN]
     if left:
@@ -41,7 +44,7 @@ def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Js
 @app.command()
 def check(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Exit with 1 if the database differs from what is declared."""
-    steps = _run(mongodb_uri, data_dir, do=False)
+    steps = _plan(mongodb_uri, data_dir)
     _show(steps, as_json, "The database is as declared.")
     if steps:
         raise typer.Exit(1)
@@ -53,9 +56,9 @@ def diagram_() -> None:
     sys.stdout.write(diagram.mermaid(contract()) + "\n")
 
 
-def _run(mongodb_uri: str | None, data_dir: Path | None, *, do: bool) -> list[Step]:
+def _plan(mongodb_uri: str | None, data_dir: Path | None) -> list[Step]:
     with target(mongodb_uri, data_dir) as (uri, settings):
-        return asyncio.run(provision.provision(uri, settings) if do else provision.plan(uri, settings))
+        return asyncio.run(provision.plan(uri, settings))
 
 
 def _show(steps: list[Step], as_json: bool, nothing: str) -> None:

@@ -13,7 +13,7 @@ from crm.database.contract import CollectionContract, Contract
 from crm.database.failures import driver_errors
 from crm.database.indexes import Index
 from crm.database.roles import RoleDefinition, UserDefinition, role_definitions, user_definitions, widened
-from crm.errors import ContractDrift, NotConfigured
+from crm.errors import ContractDrift, CrmError, NotConfigured
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -116,6 +116,25 @@ async def apply(db: DB, steps: list[Step], on_step: Callable[[Step], None] = lam
                 await step.run(db)
             done += 1
     return done
+
+
+async def found(db: DB, contract: CollectionContract) -> list[Step]:
+    """Create a collection that has to be there before all else, unless it is; returns the step that was made."""
+
+    async def is_there() -> bool:
+        with driver_errors():
+            return bool(await db.list_collection_names(filter={"name": contract.name}))
+
+    if await is_there():
+        return []
+    steps = list(_collection_steps(contract, Live({}, {}, {}, {})))
+    try:
+        await apply(db, steps)
+    except CrmError:
+        if not await is_there():
+            raise
+        return []  # another run was quicker
+    return steps
 
 
 async def check(db: DB, contract: Contract) -> list[Step]:
