@@ -14,12 +14,18 @@ from rich.markup import escape
 
 from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.contracts import contract
-from crm.database.apply import Change, Step
+from crm.database.steps import Change, Step
 from crm.ops import diagram, provision
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another apply to end.")]
-_COLOURS = {Change.ADD: "green", Change.ALTER: "yellow", Change.REMOVE: "red", Change.FOREIGN: "cyan"}
+_COLOURS = {
+    Change.ADD: "green",
+    Change.ALTER: "yellow",
+    Change.REMOVE: "red",
+    Change.FOREIGN: "cyan",
+    Change.WAIT: "dim",
+}
 
 
 @app.command()
@@ -35,7 +41,7 @@ def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Js
     with target(mongodb_uri, data_dir) as (uri, settings):
         steps = asyncio.run(provision.provision(uri, settings, who=operator().name, wait=wait))
     _show(steps, as_json, "Nothing to do: the database is as declared.")
-    left = [step for step in steps if step.run is None and step.change is not Change.FOREIGN]
+    left = [step for step in steps if step.run is None and step.differs and step.change is not Change.FOREIGN]
     if left:
         Console(stderr=True).print(f"crm: {len(left)} differences are for you to mend.", highlight=False)
         raise typer.Exit(1)
@@ -46,7 +52,7 @@ def check(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Jso
     """Exit with 1 if the database differs from what is declared."""
     steps = _plan(mongodb_uri, data_dir)
     _show(steps, as_json, "The database is as declared.")
-    if steps:
+    if any(step.differs for step in steps):
         raise typer.Exit(1)
 
 
@@ -71,5 +77,5 @@ def _show(steps: list[Step], as_json: bool, nothing: str) -> None:
         colour = _COLOURS[step.change]
         why = f"  [dim]{escape(step.why)}[/dim]" if step.why else ""
         console.print(f"[{colour}]{step.change.value} {escape(step.what)}[/{colour}]{why}", highlight=False)
-    if not steps:
+    if not any(step.differs for step in steps):
         console.print(nothing, highlight=False)

@@ -12,8 +12,8 @@ from crm.config import Settings
 from crm.contracts import contract, documents
 from crm.custom_fields import service as custom_fields
 from crm.database import apply
-from crm.database.apply import Step
 from crm.database.driver import Database, acting_as
+from crm.database.steps import Step
 from crm.identity import Role
 
 
