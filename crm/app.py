@@ -46,12 +46,15 @@ from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
+from crm.ledger import service as ledger
 from crm.log import configure as configure_log
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.people import service as people
+from crm.people.routes import router as people_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
@@ -69,6 +72,7 @@ API_ROUTERS: Sequence[Router] = (
     custom_fields_router,
     customer_orders_router,
     profiles_router,
+    people_router,
     customer_activity_router,
     carts_router,
     orders_router,
@@ -118,7 +122,8 @@ def create_app(
         settings: Where MongoDB is, and the secrets.
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
-        work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        work_inbox: Whether this process carries out deliveries and privacy requests and carries on erasures; without
+            it they wait for one that does.
 
     Raises:
         OperatorError: A route declares no access.
@@ -136,10 +141,12 @@ def create_app(
         app.state.search_customers = profiles.search
         try:
             async with (
+                ledger.watching(own, settings),
                 identities.watching(own),
                 custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
             ):
                 yield
