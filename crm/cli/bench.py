@@ -27,6 +27,7 @@ from crm.ops.progress import stages
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine, on a MongoDB and a server of its own.")
 
 app.command()(bench_shop.load)
+app.command()(bench_shop.staff)
 #: Reads of each line.
 _TIMELINE_REQUESTS = 1_000
 

@@ -87,6 +87,22 @@ def begin(uri: str, database: str, wanted: Plan) -> Plan:
     return wanted
 
 
+def complete(uri: str, database: str) -> Plan:
+    """The shop that a database holds.
+
+    Raises:
+        OperatorError: It holds none, or only a part.
+    """
+    with RawWriter(uri, database, "customers") as writer:
+        first = writer.find_one(customers.external_filter(*stock.PLAN))
+    if first is None:
+        raise OperatorError("This database holds no shop of `crm bench load`.")
+    plan = stock.plan_in(first)
+    if _left(uri, database, plan)[0]:
+        raise OperatorError("The shop is not complete: run `crm bench load` again, with the same options.")
+    return plan
+
+
 def fill(
     uri: str,
     database: str,

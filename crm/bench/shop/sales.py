@@ -90,7 +90,7 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
         currency=sold.currency,
         placed_at=sold.placed_at,
         status=sold.said,
-        number=f"#{1001 + number}",
+        number=order_number(number),
         items=[
             {"sku": sku(product), "title": title(product), "quantity": quantity, "unit_price": _text(price, digits)}
             for product, quantity, price in sold.lines
@@ -108,7 +108,7 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
         "created_at": sold.placed_at,
         **fields,
         "source": SOURCE,
-        "external_id": str(5_000_000_000 + 13 * number),
+        "external_id": external_id(number),
         "updated_at": sold.placed_at,
         "changed_by": _BY,
         "customer_id": plan.customer_id(who.number),
@@ -146,6 +146,16 @@ def stats(sales: Iterable[Sale]) -> Row:
         row["refunded"] += _decimal(sold.total if sold.status == "refunded" else sold.refunded, sold.currency)
         row["first"], row["last"] = min(row["first"], sold.placed_at), max(row["last"], sold.placed_at)
     return {**projection.totals([sums[currency] for currency in sorted(sums)]), "revision": 1}
+
+
+def order_number(number: int) -> str:
+    """What the customer was told."""
+    return f"#{1001 + number}"
+
+
+def external_id(number: int) -> str:
+    """What the shop calls an order."""
+    return str(5_000_000_000 + 13 * number)
 
 
 def sku(product: int) -> str:
