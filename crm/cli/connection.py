@@ -38,9 +38,7 @@ def operator() -> Principal:
 
 
 @contextmanager
-def target(
-    mongodb_uri: str | None, data_dir: Path | None, *, cache_gb: float = 0.25
-) -> Iterator[tuple[str, Settings]]:
+def target(mongodb_uri: str | None, data_dir: Path | None, *, cache_gb: float = 0.25) -> Iterator[tuple[str, Settings]]:
     """The URI and settings of the database a command works on; an embedded server runs meanwhile.
 
     A data directory whose server runs already (``crm demo`` in another terminal) is used as it is.

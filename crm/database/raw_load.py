@@ -63,7 +63,7 @@ class RawWriter:
 
     def is_empty(self) -> bool:
         """Whether there is no document."""
-        return self._collection.find_one({}, ("_id",)) is None
+        return self._collection.find_one({}, ("_id",), sort=[("_id", 1)]) is None
 
     def count_between(self, first: str, last: str) -> int:
         """How many documents there are with ids from the first to the last."""
@@ -83,5 +83,5 @@ class RawWriter:
 
 
 def _first_error(error: BulkWriteError) -> str:
-    details = error.details or {}
-    return str(next(iter(details.get("writeErrors", ())), {}).get("errmsg", "no reason given"))
+    errors = (error.details or {}).get("writeErrors") or [{}]
+    return str(errors[0].get("errmsg", "no reason given"))

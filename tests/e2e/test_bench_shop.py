@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from crm.database.embedded import running_uri
 from crm.errors import EmbeddedServerError
@@ -27,7 +28,7 @@ from tests.e2e.processes import (
 
 pytestmark = pytest.mark.e2e
 
-CUSTOMERS, ORDERS = 3_000, 7_000
+CUSTOMERS, ORDERS = 2_000, 5_000
 SIZE = ["--customers", str(CUSTOMERS), "--orders", str(ORDERS), "--cache-gb", "0.25"]
 
 
@@ -69,7 +70,7 @@ def stored(data_dir: Path) -> tuple[int, int]:
     with MongoClient[dict[str, object]](uri, timeoutMS=2_000) as client:
         try:
             return client.crm.customers.count_documents({}), client.crm.orders.count_documents({})
-        except Exception:  # noqa: BLE001  its first start is not over
+        except PyMongoError:  # its first start is not over
             return 0, 0
 
 
@@ -96,7 +97,7 @@ def test_cut_off_and_gone_on_with(mongod: Path, tmp_path: Path) -> None:
     assert looked_at["documents"] > CUSTOMERS + ORDERS
 
     found = crm_unmeasured(
-        "bench", "staff", "--data-dir", str(data_dir), "--small", "300", "--requests", "10", "--rounds", "1",
+        "bench", "staff", "--data-dir", str(data_dir), "--small", "300", "--requests", "2", "--rounds", "1",
         "--cache-gb", "0.25", "--json",
     )  # fmt: skip
     assert found.code == 0, found.err
@@ -112,9 +113,7 @@ def test_cut_off_and_gone_on_with(mongod: Path, tmp_path: Path) -> None:
     assert all(row[size]["p99_ms"] >= row[size]["p50_ms"] > 0 for row in rows.values() for size in ("small", "large"))
 
 
-def test_a_database_with_other_customers_is_left_alone(mongod: Path, tmp_path: Path) -> None:
-    data_dir = tmp_path / "shop"
-    assert crm_unmeasured("db", "apply", "--data-dir", str(data_dir)).code == 0
+def test_it_has_to_be_said_which_database() -> None:
     unsaid = crm_unmeasured("bench", "load", *SIZE)
     assert unsaid.code == 1
     assert "--data-dir" in unsaid.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from crm.bench.shop.plan import Plan
 
 #: Rows of a page: 10,000 customers have 1,000 such pages.
 PAGE: Final = 10
-_FIRST_API: Final = "/api/v1"
+_API: Final = "/api/v1"
 #: Customers of whom each kind is asked.
 _SAMPLE: Final = 60
 
@@ -72,7 +73,6 @@ def _searches(plan: Plan, chosen: list[Person]) -> dict[str, list[str]]:
     phones = [phone for who in chosen if (phone := people.fields(plan, who).get("phone"))]
     latin = [who for who in chosen if (who.first[0] + who.last[0]).isascii()]
     others = [who for who in chosen if who.locale.tag in {"uk-UA", "bg-BG", "el-GR", "ja-JP", "zh-TW", "ar-KW"}]
-    first, last = (lambda who: who.first[0].split()[0]), (lambda who: who.last[0])
     return {
         "e-mail": emails,
         "e-mail, other case": [email.upper() for email in emails],
@@ -84,23 +84,31 @@ def _searches(plan: Plan, chosen: list[Person]) -> dict[str, list[str]]:
         "order's id in the shop": [sales.external_id(number) for number in _spread(plan.orders)],
         "customer's id in the shop": [who.external_id for who in chosen],
         "customer's own id": [plan.customer_id(who.number) for who in chosen],
-        "first and last name": [f"{first(who)} {last(who)}" for who in latin],
-        "last and first name, small letters": [f"{last(who)} {first(who)}".lower() for who in latin],
+        "first and last name": [f"{_first(who)} {_last(who)}" for who in latin],
+        "last and first name, small letters": [f"{_last(who)} {_first(who)}".lower() for who in latin],
         "without accents": [f"{who.last[1]}" for who in chosen if who.locale.tag in {"de-DE", "fr-FR", "es-ES"}],
-        "beginning of a first name": [first(who)[:3] for who in latin],
-        "beginning of a last name": [last(who)[:4] for who in latin],
-        "one letter": [last(who)[0] for who in latin],
-        "two beginnings": [f"{first(who)[:2]} {last(who)[:3]}" for who in latin],
+        "beginning of a first name": [_first(who)[:3] for who in latin],
+        "beginning of a last name": [_last(who)[:4] for who in latin],
+        "one letter": [_last(who)[0] for who in latin],
+        "two beginnings": [f"{_first(who)[:2]} {_last(who)[:3]}" for who in latin],
         "common last name": [name for name, _ in NAMES["en-GB"].last[:10]],
         "common first name": [name for name, _ in NAMES["en-GB"].first[:10]],
         "common first and last name": [f"{NAMES['en-GB'].first[i][0]} {NAMES['en-GB'].last[i][0]}" for i in range(10)],
-        "three words": [f"{first(who)} {first(other)} {last(who)}" for who, other in zip(latin, latin[1:], strict=False)],
-        "other scripts, first and last name": [f"{first(who)} {last(who)}" for who in others],
-        "other scripts, beginning": [last(who)[:2] for who in others],
-        "nobody: a name": [f"{last(who)[:2]}xqz" for who in latin],
+        "three words": [f"{_first(who)} {_first(other)} {_last(who)}" for who, other in pairwise(latin)],
+        "other scripts, first and last name": [f"{_first(who)} {_last(who)}" for who in others],
+        "other scripts, beginning": [_last(who)[:2] for who in others],
+        "nobody: a name": [f"{_last(who)[:2]}xqz" for who in latin],
         "nobody: an e-mail": [f"x{email}" for email in emails],
         "nobody: a telephone": [f"+49 30 999 {number:05}" for number in range(20)],
     }
+
+
+def _first(who: Person) -> str:
+    return who.first[0].split()[0]
+
+
+def _last(who: Person) -> str:
+    return who.last[0]
 
 
 def _spread(of: int) -> list[int]:
@@ -114,4 +122,4 @@ def _e164(phone: str) -> str:
 
 
 def _get(path: str, **query: str | int) -> str:
-    return f"{_FIRST_API}{path}{'?' if query else ''}{urlencode(query)}"
+    return f"{_API}{path}{'?' if query else ''}{urlencode(query)}"

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from crm import money
-from crm.bench.shop import people
 from crm.bench.shop.dice import Dice
 from crm.bench.shop.people import SOURCE, Person
 from crm.bench.shop.plan import Plan
@@ -20,7 +19,7 @@ from crm.orders.schemas import OrderPut
 from crm.orders.states import NOT_COUNTED, Status, after_refunds
 
 PRODUCTS: Final = 4_000
-_KINDS: Final = ("Mug", "Bowl", "Plate", "Teapot", "Jug", "Vase", "Napkin", "Tray", "Spoon", "Candle", "Lamp", "Blanket")
+_KINDS: Final = ("Mug", "Bowl", "Plate", "Teapot", "Jug", "Vase", "Napkin", "Tray", "Spoon", "Candle", "Lamp", "Quilt")
 _COLOURS: Final = ("white", "blue", "green", "grey", "terracotta", "black", "sand", "plum")
 _BY: Final = "bench"
 #: Where two in a hundred order, who live elsewhere.
@@ -86,19 +85,21 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
     """
     digits = money.minor_units(sold.currency)
     number = sold.number
-    pushed = OrderPut(
-        currency=sold.currency,
-        placed_at=sold.placed_at,
-        status=sold.said,
-        number=order_number(number),
-        items=[
-            {"sku": sku(product), "title": title(product), "quantity": quantity, "unit_price": _text(price, digits)}
-            for product, quantity, price in sold.lines
-        ],
-        shipping=_text(sold.shipping, digits),
-        total=_text(sold.total, digits),
-        shipping_address=who.address,
-        source_updated_at=sold.placed_at,
+    pushed = OrderPut.model_validate(
+        {
+            "currency": sold.currency,
+            "placed_at": sold.placed_at,
+            "status": sold.said,
+            "number": order_number(number),
+            "items": [
+                {"sku": sku(product), "title": title(product), "quantity": quantity, "unit_price": _text(price, digits)}
+                for product, quantity, price in sold.lines
+            ],
+            "shipping": _text(sold.shipping, digits),
+            "total": _text(sold.total, digits),
+            "shipping_address": who.address,
+            "source_updated_at": sold.placed_at,
+        }
     )
     fields = mapping.content(pushed)
     fields["content_hash"] = mapping.content_hash(fields, {"external_id": who.external_id})

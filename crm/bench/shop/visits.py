@@ -96,7 +96,8 @@ def _page(dice: Dice, currency: str, *, home: bool) -> tuple[str | None, str, di
     }
     if action == "product_added":
         shown["quantity"] = 1
-    return action.replace("_", " ").title(), f"/p/{product}", {"action": action, "currency": currency, "products": [shown]}
+    commerce = {"action": action, "currency": currency, "products": [shown]}
+    return action.replace("_", " ").title(), f"/p/{product}", commerce
 
 
 def _message(
