@@ -144,7 +144,7 @@ def _small(plan: Plan, cache_gb: float, on_progress: Progress) -> Iterator[_Shop
         database = stored.settings.mongodb_database
         filling.begin(stored.root_uri, database, plan)
         filling.fill(
-            stored.root_uri, database, plan, 2, lambda *_: None,
+            stored.root_uri, database, plan, 1, lambda *_: None,
             lambda kind, done, of: on_progress(f"small: {kind}", done, of),
         )  # fmt: skip
         with service.serving(stored, 1) as server:
