@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Router
@@ -56,11 +57,13 @@ from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
+from crm.standing import Standing
 from crm.web import access, docs, health, metrics
 from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
 from crm.web.middleware import ActingPrincipal, RequestLog
+from crm.web.siblings import Siblings
 
 API_ROUTERS: Sequence[Router] = (
     auth_router,
@@ -86,15 +89,15 @@ API_ROUTERS: Sequence[Router] = (
 )
 
 
-def from_environment() -> Litestar:
-    """The application as the server starts it, once in each worker."""
+def from_environment(siblings: Path | None = None) -> Litestar:
+    """The application as the server starts it, once in each worker; ``siblings`` is a folder that workers share."""
     settings = Settings.from_environment()
     settings.require_for_serving()
     configure_log(human=False)
     # The driver works in threads. One that comes back from the database waits this long for a busy event loop to let it
     # go on, six times for each batch of orders; Python's own 5 ms were a third of an order's latency.
     sys.setswitchinterval(0.001)
-    app = create_app(settings)
+    app = create_app(settings, siblings=siblings)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
     # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
     # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
@@ -110,6 +113,7 @@ def create_app(
     database: Database | None = None,
     extra_routes: Sequence[ControllerRouterHandler] = (),
     work_inbox: bool = True,
+    siblings: Path | None = None,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -118,6 +122,7 @@ def create_app(
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
         work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        siblings: A folder of the server's workers, in which they tell each other what they have counted.
 
     Raises:
         OperatorError: A route declares no access.
@@ -128,7 +133,9 @@ def create_app(
         own = database or Database.connect(settings, views=contract().views())
         app.state.database = own
         app.state.settings = settings
-        app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
+        app.state.readiness = readiness = health.Readiness(own.ping, lambda: _drift(own))
+        standing = Standing(own, readiness.problems)
+        app.state.metrics = exposition = metrics.Exposition(Siblings(siblings), standing.metrics)
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
@@ -140,6 +147,7 @@ def create_app(
                 orders.adding_up(own),
                 activity.running(own),
                 worker.running(wanted=work_inbox),
+                exposition.listening(),
             ):
                 yield
         finally:
@@ -166,7 +174,7 @@ def create_app(
             *TRACKING_ROUTERS,
             health.live,
             health.ready,
-            metrics.Exposition,
+            metrics.exposition,
             docs.document,
             docs.page,
             docs.assets(),

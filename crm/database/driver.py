@@ -25,6 +25,7 @@ from pymongo.uri_parser import parse_uri
 
 from crm.database.collection import Collection, Row
 from crm.database.failures import driver_errors
+from crm.database.pools import PoolFigures
 from crm.errors import CrmError, NotConfigured, OperatorError
 from crm.identity import API_ROLES, Role
 
@@ -86,7 +87,7 @@ class Database:
     def connect(cls, settings: Settings, *, views: Mapping[Role, Mapping[str, str]]) -> Database:
         """One client for each role of the API, each signed in as its own MongoDB user. Connects on first use."""
 
-        def client(role: Role, **options: Any) -> AsyncIOMotorClient[Row]:
+        def client(role: Role, called: str, **options: Any) -> AsyncIOMotorClient[Row]:
             password = settings.password(role)
             if password is None:
                 raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
@@ -96,17 +97,18 @@ class Database:
                 username=role.value,
                 password=password,
                 authSource=settings.mongodb_database,
+                event_listeners=[PoolFigures(called)],
                 **options,
             )
 
         # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
         stable = ServerApi("1", strict=True, deprecation_errors=True)
-        clients = {role: client(role, server_api=stable) for role in API_ROLES}
+        clients = {role: client(role, role.value, server_api=stable) for role in API_ROLES}
         return cls(
             clients,
             settings.mongodb_database,
             views=views,
-            administration=client(Role.ADMIN),
+            administration=client(Role.ADMIN, "administration"),
             timeout_ms=settings.mongodb_timeout_ms,
             group_commit=settings.group_commit,
         )

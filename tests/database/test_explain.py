@@ -117,6 +117,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "inbox.queries.claimed_by_us": ("inbox", ("dlv_0100", 1)),
     "inbox.queries.dead_one": ("inbox", ("dlv_0007",)),
     "inbox.queries.due": ("inbox", (at(100), PAGE)),
+    "inbox.queries.due_longest": ("inbox", (at(100),)),
     "inbox.queries.in_state": ("inbox", ("dead",)),
     "inbox.queries.newer_applied": ("inbox", ("con_3", "order/3", at(250), at(250), at(251))),
     "inbox.queries.of_connection": ("inbox", ("con_3", "done")),
