@@ -164,6 +164,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "orders.queries.latest_and_due": ("orders", ("cus_0007", PAGE)),
     "orders.queries.of_customer": ("orders", ("cus_0007",)),
     "orders.queries.of_source": ("orders", ("shop-1",)),
+    "orders.queries.due_longest": ("stats_due", ()),
     "orders.queries.orphaned": ("stats_due", (at(90), at(0))),
     "orders.queries.owners_behind": ("orders", ("cus_0007", PAGE)),
     "orders.queries.refunded_behind": ("orders", ("cus_0007", at(0))),
