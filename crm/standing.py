@@ -76,6 +76,11 @@ class Standing:
             _gauge("crm_inbox_lag_seconds", "For how long a delivery has been due", _age(backlog.due_since)),
             _gauge("crm_totals_lag_seconds", "How far totals may be behind the orders", _age(totals)),
             _gauge("crm_activity_lag_seconds", "How far activity may be behind the events", _age(told)),
+            # Without a value: nobody has written down yet that a backup was made, or restored and compared.
+            GaugeMetricFamily("crm_last_backup_timestamp_seconds", "When the last backup was made"),
+            GaugeMetricFamily(
+                "crm_last_verified_restore_timestamp_seconds", "When a backup was last restored and compared"
+            ),
         ]
 
 

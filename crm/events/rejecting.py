@@ -36,7 +36,9 @@ MOST_OF_A_REQUEST: Final = 100
 MOST_KEPT: Final = 50_000
 _COUNT_HOLDS: Final = 5.0  # seconds
 _TOGETHER: Final = 200
-_REJECTED: Final = Counter("crm_messages_rejected_total", "Messages of tracking clients that could not be taken", ("code",))
+_REJECTED: Final = Counter(
+    "crm_messages_rejected_total", "Messages of tracking clients that could not be taken", ("code",)
+)
 
 ReadAgain = Callable[[str, MessageType | None, datetime, frozenset[str]], Message | Rejected]
 """How a connector reads one message: JSON text, type where the route gave it, when it was received, allowed types."""

@@ -32,10 +32,10 @@ from crm.web.siblings import Siblings
 
 _LABELS: Final = ("method", "path", "status_code", "app_name")
 _APP: Final = "crm"
-_REQUESTS: Final = Counter("crm_requests_total", "Total requests", _LABELS)
-_SECONDS: Final = Histogram("crm_request_duration_seconds", "Request duration, in seconds", _LABELS)
-_ERRORS: Final = Counter("crm_requests_error_total", "Total errors in requests", _LABELS)
-_IN_PROGRESS: Final = Gauge("crm_requests_in_progress", "Total requests currently in progress", _LABELS)
+_REQUESTS: Final = Counter("crm_requests_total", "Requests that were answered", _LABELS)
+_SECONDS: Final = Histogram("crm_request_duration_seconds", "Time from a request to the end of its answer", _LABELS)
+_ERRORS: Final = Counter("crm_requests_error_total", "Requests that were answered with 5xx", _LABELS)
+_IN_PROGRESS: Final = Gauge("crm_requests_in_progress", "Requests that are being answered", _LABELS)
 # When each series began: as many again, and nothing asks for them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 

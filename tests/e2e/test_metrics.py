@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,17 @@ async def scraped(site: Site) -> str:
         return (await client.get(site.url("/metrics"))).raise_for_status().text
 
 
+async def all_there(site: Site, gone: int = 0) -> set[int]:
+    """Wait until all workers tell, without one that was killed; their process ids."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(httpx.TransportError):  # it was just that one
+                workers = {int(pid) for pid in PROCESS.findall(await scraped(site))}
+                if len(workers) == WORKERS and gone not in workers:
+                    return workers
+            await asyncio.sleep(0.05)
+
+
 async def asked(site: Site, times: int) -> None:
     for _ in range(times):
         async with httpx.AsyncClient(timeout=10) as client:
@@ -40,8 +52,7 @@ def counted(text: str) -> dict[str, float]:
 async def test_any_worker_tells_what_all_have_counted(mongod: Path, tmp_path: Path) -> None:
     site = Site(tmp_path, workers=WORKERS)
     async with site.running():
-        while "crm_workers 3.0" not in await scraped(site):
-            await asyncio.sleep(0.05)  # ready as soon as one is
+        await all_there(site)
         await asyncio.gather(*(asked(site, REQUESTS // 8) for _ in range(8)))
         texts = [await scraped(site) for _ in range(10)]
         assert {sum(counted(text).values()) for text in texts} == {REQUESTS}
@@ -54,15 +65,5 @@ async def test_any_worker_tells_what_all_have_counted(mongod: Path, tmp_path: Pa
 
         victim = workers.pop()
         os.kill(victim, signal.SIGKILL)
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    text = await scraped(site)
-                except httpx.TransportError:
-                    continue  # it was the one that had been killed
-                now = {int(pid) for pid in PROCESS.findall(text)}
-                if len(now) == WORKERS and victim not in now:
-                    break
-                await asyncio.sleep(0.05)
-        assert workers < now
-        assert "crm_workers_silent 0.0" in text
+        assert workers < await all_there(site, gone=victim)
+        assert "crm_workers_silent 0.0" in await scraped(site)
