@@ -11,18 +11,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter, Histogram
 
 from crm.errors import CrmError, Unavailable
 from crm.gauges import LiveGauge
+from crm.tracing import Traces
 
 T = TypeVar("T")
 R = TypeVar("R")
-#: An item, who waits for its result, and since when (monotonic).
-_Waiting = tuple[T, asyncio.Future[R], float]
 
 LARGEST_BATCH: Final = 500
 #: As many have to wait for a batch to begin beside another: each costs the same few commands, however small it is.
@@ -42,6 +42,15 @@ _REFUSED: Final = Counter("crm_group_commit_refused_total", "Items refused becau
 _WAITING: Final = LiveGauge("crm_group_commit_waiting", "Items that wait for a batch", "of")
 
 
+class _Waiting(NamedTuple, Generic[T, R]):
+    """An item, who waits for its result, since when (monotonic), and in which span."""
+
+    item: T
+    future: asyncio.Future[R]
+    since: float
+    span: Any
+
+
 class GroupCommit(Generic[T, R]):
     """Collects what callers submit and writes it in batches.
 
@@ -55,6 +64,7 @@ class GroupCommit(Generic[T, R]):
         weight: How many an item counts for, where it is itself a list. One that is heavier than a batch goes alone.
         largest: Items of one batch.
         most_waiting: Items that may wait.
+        traces: Makes a span of each batch, where it is wanted.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class GroupCommit(Generic[T, R]):
         weight: Callable[[T], int] = lambda _: 1,
         largest: int = LARGEST_BATCH,
         most_waiting: int = MOST_WAITING,
+        traces: Traces | None = None,
     ) -> None:
         self._write = write
         self._key = key
@@ -74,6 +85,8 @@ class GroupCommit(Generic[T, R]):
         self._weight = weight
         self._largest = largest
         self._most_waiting = most_waiting
+        self._of = of
+        self._traces = traces
         self._weight_waiting = 0
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._runners: set[asyncio.Task[None]] = set()
@@ -99,7 +112,8 @@ class GroupCommit(Generic[T, R]):
             self._refused.inc()
             raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future, time.monotonic()))
+        span = None if self._traces is None else self._traces.here()
+        self._waiting.append(_Waiting(item, future, time.monotonic(), span))
         self._weight_waiting += self._weight(item)
         if not self._runners or (len(self._runners) < self._at_once and self._weight_waiting >= ENOUGH):
             self._start()
@@ -114,16 +128,16 @@ class GroupCommit(Generic[T, R]):
     def _ended(self, runner: asyncio.Task[None]) -> None:
         self._runners.discard(runner)
         # Who came while it ended, or after it was ended from outside, must not wait for a submission that never comes.
-        if not self._runners and any(not future.done() for _, future, _ in self._waiting):
+        if not self._runners and any(not one.future.done() for one in self._waiting):
             self._start()
 
     async def _run(self) -> None:
         while batch := self._next():
-            keys = {self._key(item) for item, _, _ in batch}
+            keys = {self._key(one.item) for one in batch}
             self._at_work |= keys
             began = time.monotonic()
-            self._items.observe(sum(self._weight(item) for item, _, _ in batch))
-            self._waited.observe(began - batch[0][2])
+            self._items.observe(sum(self._weight(one.item) for one in batch))
+            self._waited.observe(began - batch[0].since)
             try:
                 await self._settle(batch)
             finally:
@@ -138,7 +152,7 @@ class GroupCommit(Generic[T, R]):
         later: list[_Waiting[T, R]] = []
         weight = 0
         while self._waiting:
-            item, _, _ = self._waiting[0]
+            item = self._waiting[0].item
             blocked = self._key(item) in self._at_work
             if not blocked and batch and weight + self._weight(item) > self._largest:
                 break
@@ -151,7 +165,8 @@ class GroupCommit(Generic[T, R]):
     async def _settle(self, batch: Sequence[_Waiting[T, R]]) -> None:
         """Write a batch and answer everybody in it, whatever happens."""
         try:
-            results: Sequence[R | CrmError] = await self._write([item for item, _, _ in batch])
+            with self._span(batch):
+                results: Sequence[R | CrmError] = await self._write([one.item for one in batch])
             if len(results) != len(batch):
                 raise ValueError("A batch was answered with fewer or more results than it has items.")
         except Exception as exc:  # noqa: BLE001  handed to whoever waits
@@ -161,11 +176,16 @@ class GroupCommit(Generic[T, R]):
                 return
             results = [exc if isinstance(exc, CrmError) else _Failed(exc)] * len(batch)
         except BaseException:
-            for _, future, _ in batch:
-                future.cancel()
+            for one in batch:
+                one.future.cancel()
             raise
-        for (_, future, _), result in zip(batch, results, strict=True):
-            _answer(future, result)
+        for one, result in zip(batch, results, strict=True):
+            _answer(one.future, result)
+
+    def _span(self, batch: Sequence[_Waiting[T, R]]) -> AbstractContextManager[Any]:
+        if self._traces is None:
+            return nullcontext()
+        return self._traces.batch(self._of, len(batch), [one.span for one in batch])
 
 
 class _Failed(CrmError):

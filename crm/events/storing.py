@@ -55,6 +55,7 @@ async def store(rows: Rows) -> list[Outcome]:
             largest=MOST_TOGETHER,
             most_waiting=MOST_WAITING,
             at_once=AT_ONCE,
+            traces=acting.database.traces,
         )
     return await commit.submit(rows)
 
