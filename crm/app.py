@@ -37,6 +37,7 @@ from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database, acting_as
+from crm.database.steps import Change
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -48,12 +49,15 @@ from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
+from crm.ledger import service as ledger
 from crm.log import configure as configure_log
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.people import service as people
+from crm.people.routes import router as people_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
@@ -75,6 +79,7 @@ API_ROUTERS: Sequence[Router] = (
     custom_fields_router,
     customer_orders_router,
     profiles_router,
+    people_router,
     customer_activity_router,
     carts_router,
     orders_router,
@@ -127,7 +132,8 @@ def create_app(
         settings: Where MongoDB is, and the secrets.
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
-        work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        work_inbox: Whether this process carries out deliveries and privacy requests and carries on erasures; without
+            it they wait for one that does.
         siblings: A folder of the server's workers, in which they tell each other what they have counted.
         traces: Makes spans, where it is wanted; ends with the application.
 
@@ -149,10 +155,12 @@ def create_app(
         app.state.search_customers = profiles.search
         try:
             async with (
+                ledger.watching(own, settings),
                 identities.watching(own),
                 custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
                 exposition.listening(),
             ):
@@ -234,7 +242,7 @@ async def _drift(database: Database) -> list[str]:
         defined = await custom_fields.definitions()
         found = await apply.check(database.administration[database.name], custom_fields.extended(contract(), defined))
         in_the_making = custom_fields.in_the_making(defined, await custom_fields.definitions())
-    steps = [step for step in found if step.change is not apply.Change.FOREIGN]
+    steps = [step for step in found if step.change is not Change.FOREIGN]
     return [f"{step.change} {step.what}" for step in steps if not step.what.startswith(in_the_making)]
 
 

@@ -86,7 +86,7 @@ class Database:
         self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
         self._acting = {role: Acting(self, role) for role in Role}
-        self._collections: dict[tuple[Role, str], AsyncIOMotorCollection[Row]] = {}
+        self._collections: dict[tuple[Role, str, bool], AsyncIOMotorCollection[Row]] = {}
 
     @classmethod
     def connect(
@@ -135,17 +135,17 @@ class Database:
         """What ``act`` sets: made once, since it is set twice for each request."""
         return self._acting[role]
 
-    def raw(self, role: Role) -> AsyncIOMotorDatabase[Row]:
-        """Motor's database of a role."""
-        return self.clients[role][self.name]
+    def raw(self, role: Role, *, apart: bool = False) -> AsyncIOMotorDatabase[Row]:
+        """Motor's database of a role; ``apart`` is the one beside ours, which is not dumped with it."""
+        return self.clients[role][name_apart(self.name) if apart else self.name]
 
-    def motor_collection(self, role: Role, name: str) -> AsyncIOMotorCollection[Row]:
+    def motor_collection(self, role: Role, name: str, *, apart: bool = False) -> AsyncIOMotorCollection[Row]:
         """Motor's collection as a role sees it: a view where the role reads one."""
-        key = (role, name)
+        key = (role, name, apart)
         found = self._collections.get(key)
         if found is None:
             seen_as = self.views.get(role, {}).get(name, name)
-            found = self._collections[key] = self.raw(role)[seen_as]
+            found = self._collections[key] = self.raw(role, apart=apart)[seen_as]
         return found
 
     async def ping(self) -> None:
@@ -172,6 +172,11 @@ class Database:
         # By identity: to PyMongo, clients of one server are equal, whoever is signed in.
         for client in {id(client): client for client in (self.administration, *self.clients.values())}.values():
             client.close()
+
+
+def name_apart(database: str) -> str:
+    """The database beside ours, for what must not be dumped and restored with it (the erasure ledger)."""
+    return f"{database}_ledger"
 
 
 def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> AsyncIOMotorClient[Row]:
@@ -232,10 +237,10 @@ def present() -> Acting:
         raise OperatorError("Nobody acts: wrap the call in acting_as(database, role).") from None
 
 
-def collection(name: str) -> Collection:
+def collection(name: str, *, apart: bool = False) -> Collection:
     """A collection on the client of whoever acts."""
     acting = present()
-    return Collection(acting.database.motor_collection(acting.role, name))
+    return Collection(acting.database.motor_collection(acting.role, name, apart=apart))
 
 
 async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:

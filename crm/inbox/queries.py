@@ -36,6 +36,21 @@ def in_state(state: str) -> Filter:
     return {"state": state}
 
 
+def bodies_behind(after: str, limit: int) -> Query:
+    """The deliveries whose ids come next, with what was sent."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit)
+
+
+def done_one(delivery_id: str) -> Filter:
+    """A delivery, if it was carried out."""
+    return {"_id": delivery_id, "state": "done"}
+
+
+def emptied(*, of_a_customer: bool) -> Update:
+    """Nothing is left of what was sent; a customer's own id, which stands in ``resource``, goes, too."""
+    return {"$set": {"body": b""}, **({"$unset": {"resource": ""}} if of_a_customer else {})}
+
+
 def of_connection(connection_id: str, state: str) -> Filter:
     """A connection's deliveries in a state."""
     return {"connection_id": connection_id, "state": state}

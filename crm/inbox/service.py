@@ -21,8 +21,10 @@ from crm.errors import AlreadyExists, Conflict, NotFound
 from crm.identity import Principal
 from crm.inbox import queries
 from crm.inbox.documents import Delivery
+from crm.inbox.forgetting import disclose, empty, forget, names_somebody_erased, remains
 from crm.inbox.schemas import Arrival, Backlog, DeliveryFull, DeliveryOut, Outcome, State, Work
 
+__all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 #: How long a claim holds: a product with 2,000 variants takes some seconds.
 CLAIM: Final = timedelta(minutes=2)
@@ -176,11 +178,16 @@ async def is_superseded(work: Work) -> bool:
 
 
 async def settle(work: Work, outcome: Outcome) -> None:
-    """Note that a delivery is carried out, and that earlier ones of the same resource need not be any more."""
+    """Note that a delivery is carried out, and that earlier ones of the same resource need not be any more.
+
+    Of one that tells of somebody who was erased nothing is kept.
+    """
     _TRIES.labels(outcome).inc()
     expires = now() + _FORGOTTEN_AFTER
     ours = queries.claimed_by_us(work.id, work.attempt)
     found = await Delivery.stored().update_one(ours, queries.done(outcome, expires))
+    if await names_somebody_erased(work):
+        await empty(work.id, work.resource)
     if found.matched and outcome == "applied" and work.resource is not None and work.version is not None:
         sent, came = work.triggered_at, work.received_at
         older = queries.older_dead(work.shop.connection_id, work.resource, work.version, sent, came)
@@ -194,7 +201,13 @@ async def put_off(work: Work, wait: timedelta) -> None:
 
 
 async def bury(work: Work, reason: str, detail: str) -> None:
-    """Keep a delivery that cannot be carried out, with the reason, until somebody looks."""
+    """Keep a delivery that cannot be carried out, with the reason, until somebody looks.
+
+    One that tells of somebody who was erased is not kept: it is older, so it is no new sale.
+    """
+    if await names_somebody_erased(work):
+        await settle(work, "ignored")
+        return
     _TRIES.labels("dead").inc()
     ours = queries.claimed_by_us(work.id, work.attempt)
     await Delivery.stored().update_one(ours, queries.dead(reason, detail[:_LONGEST_DETAIL]))

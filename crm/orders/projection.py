@@ -140,14 +140,10 @@ async def _add_up(customer_ids: list[str]) -> None:
     raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
 
 
-async def detach(customer_id: str, *, session: Any = None) -> int:
+async def detach(customer_id: str) -> int:
     """Leave a deleted customer's orders to the books; returns how many there were."""
-    orders = Order.stored()
-    await orders.update_many(queries.with_refunds(customer_id), queries.reasons_removed(), session=session)
-    await OrderVersion.stored().update_many(
-        queries.versions_of_customer(customer_id), queries.versions_detached(), session=session
-    )
-    return await orders.update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
+    await OrderVersion.stored().update_many(queries.versions_of_customer(customer_id), queries.versions_detached())
+    return await Order.stored().update_many(queries.detach_all(customer_id), queries.detached(now()))
 
 
 def by_customer(rows: Iterable[Row]) -> dict[str, list[Row]]:
