@@ -53,12 +53,6 @@ async def current(customer_id: str) -> str:
     return heir.id
 
 
-async def former_ids(customer_id: str) -> list[str]:
-    """The ids of those who were merged into a customer."""
-    row = await Customer.stored().find_one(queries.leading_on([customer_id]))
-    return [former["id"] for former in row.get("former") or ()] if row else []
-
-
 async def missing(customer_id: str) -> CrmError:
     """Why there is no customer of an id: merged into another, or none at all."""
     heir = (await heirs([customer_id])).get(customer_id)

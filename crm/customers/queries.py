@@ -49,6 +49,11 @@ def by_ids(customer_ids: list[str]) -> Query:
     return Query({"_id": {"$in": customer_ids}}, projection=("_id",))
 
 
+def behind(after: str, limit: int) -> Query:
+    """The customers whose ids come next, with their names."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, (*_NAMES, "created_at"))
+
+
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
@@ -73,13 +78,6 @@ def leading_on(customer_ids: list[str]) -> Query:
     return Query({"$or": [{"_id": chosen}, {"former.id": chosen}]}, projection=("former",))
 
 
-def with_former(customer_id: str, former_ids: Sequence[str]) -> Filter:
-    """A customer into whom these were merged and nobody else."""
-    if not former_ids:
-        return {"_id": customer_id, "former": {"$exists": False}}
-    return {"_id": customer_id, "former": {"$size": len(former_ids)}, "former.id": {"$all": list(former_ids)}}
-
-
 def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
     """The customers whom a system calls so. The second condition makes the partial index usable."""
     chosen = {"$in": external_ids}
@@ -97,6 +95,16 @@ def named_by_phone_keys(keys: list[str]) -> Query:
     return Query(
         {"phone_key": {"$in": keys}}, sort=(("phone_key", 1), ("created_at", 1), ("_id", 1)), projection=_NAMES
     )
+
+
+def without_system(customer_id: str, source: str, now: datetime) -> tuple[Filter, Update]:
+    """A customer, to whom a system's ids are no longer known."""
+    return {"_id": customer_id}, {
+        "$pull": {"external_ids": {"source": source}},
+        "$unset": {"last_change": ""},
+        "$set": {"updated_at": now},
+        "$inc": {"version": 1},
+    }
 
 
 def named_by_any(

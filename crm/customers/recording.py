@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from crm.database.collection import Row
 from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, cursor_position, page_of
 from crm.identity import Principal
 from crm.masking import shown
+from crm.person import Person, Tell
+
+_TOGETHER: Final = 500
 
 _LATEST_FIRST: Final = "-at"
 
@@ -51,9 +54,34 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
     return [shape(change) for change in await _behind(row, _LATEST_FIRST, position, limit)] if row else []
 
 
-async def forget(customer_ids: Sequence[str], *, session: Any = None) -> None:
-    """Remove what was changed of some customers; the latest change goes with the customer."""
-    await CustomerChange.stored().delete_many(queries.changes_of(customer_ids), session=session)
+async def names_had(row: Mapping[str, Any]) -> Person:
+    """The names that a stored customer ever had, or who was merged into this one, as far as changes tell."""
+    latest = history.archived(row)
+    found = history.names_in([latest] if latest else [])
+    for customer_id in _ids(row):
+        async for changes in _each(customer_id):
+            found = found.with_all(history.names_in(changes))
+    return found
+
+
+async def forget(customer_id: str) -> None:
+    """Remove what was changed of a customer; the latest change goes with the customer."""
+    await CustomerChange.stored().delete_many(queries.changes_of([customer_id]))
+
+
+async def disclose(customer_id: str, tell: Tell) -> None:
+    """Tell what was changed of a customer, the latest first; the latest change is told with the customer."""
+    async for changes in _each(customer_id):
+        await tell("customer_changes", changes)
+
+
+async def _each(customer_id: str) -> AsyncIterator[list[Row]]:
+    position: Position | None = None
+    while rows := await CustomerChange.stored().find(
+        queries.changes_behind([customer_id], "", _LATEST_FIRST, position, _TOGETHER)
+    ):
+        yield rows
+        position = _position(rows[-1])
 
 
 async def _behind(row: Row, sort: str, position: Position | None, limit: int) -> list[Row]:

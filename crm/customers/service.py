@@ -25,10 +25,24 @@ from crm.customers import (
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
 from crm.customers.following import Heir
+from crm.customers.forgetting import (
+    disclose,
+    forget,
+    is_named_in,
+    leave,
+    named_in,
+    of_system_behind,
+    person_of,
+    remains,
+    theirs_alone,
+    was_erased,
+    with_phone,
+)
 from crm.customers.joining import Joined
 from crm.customers.mapping import shape
 from crm.customers.merging import Decision, Parted
-from crm.customers.resolving import Naming, resolve_many
+from crm.customers.naming import Naming
+from crm.customers.resolving import resolve_many
 from crm.customers.schemas import (
     REVEALABLE,
     CustomerOut,
@@ -40,12 +54,10 @@ from crm.database.collection import Write
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import (
-    Conflict,
     CrmError,
     FieldError,
     Forbidden,
     InvalidInput,
-    NotFound,
     UnreadableRequest,
 )
 from crm.identity import PII_READ, Principal, Role
@@ -55,8 +67,10 @@ log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
 CHANGES: Final = queries.CHANGES
 
-__all__ = [  # of this feature's other files, for the features that push, track and merge
-    "Decision", "Found", "Heir", "Joined", "Learnt", "Naming", "Parted", "Told", "resolve_many",
+__all__ = [  # of the other files: for the features that push, track and merge, and for people who are forgotten
+    "Decision", "Found", "Heir", "Joined", "Learnt", "Naming", "Parted", "Told", "disclose", "forget", "is_named_in",
+    "leave", "named_in", "of_system_behind", "person_of", "remains", "resolve_many", "theirs_alone", "was_erased",
+    "with_phone",
 ]  # fmt: skip
 MOST_FOUND: Final = searching.MOST_FOUND
 create = editing.create
@@ -65,7 +79,6 @@ add_consent = editing.add_consent
 find_named = claiming.find
 heirs = following.heirs
 current = following.current
-former_ids = following.former_ids
 plan_merge = joining.propose
 join = joining.join
 part = joining.part
@@ -100,10 +113,10 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
     found = await editing.whole(customer_id)
-    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
-    if set(names) & set(contact.name_key(wanted.reason).split()):
+    reason = masked(wanted.reason)
+    if contact.is_named_in(reason, found.first_name, found.last_name):
         raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
-    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), "reason": reason}
     await audit.record(principal, Action.PII_REVEAL, customer_id, details)
     known = shape(found)
     return RevealedOut.model_validate(
@@ -276,26 +289,6 @@ async def seen(latest: Mapping[str, Any]) -> None:
             raise error
         # A rule refuses the document as it is: it must not keep the others waiting.
         log.error("last_seen_at was refused", customer_id=list(latest)[place])
-
-
-async def remove(customer_id: str, former: Sequence[str], *, session: Any = None) -> None:
-    """Remove the customer's own document; what belongs to it is the caller's part.
-
-    Args:
-        customer_id: Whose.
-        former: All who were merged into it.
-        session: The transaction.
-
-    Raises:
-        NotFound: There is none of that id.
-        Conflict: Others were merged into it.
-    """
-    customers = Customer.stored()
-    if await customers.delete_one(queries.with_former(customer_id, former), session=session) == 0:
-        if await customers.find_one(queries.by_ids([customer_id]), session=session) is None:
-            raise NotFound("There is no such customer.")
-        raise Conflict("This customer was merged with another in this moment; try again.", retry_after=1)
-    await recording.forget([customer_id, *former], session=session)
 
 
 def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:

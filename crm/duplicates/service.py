@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -13,13 +13,14 @@ from crm.customers.schemas import CustomerOut
 from crm.database.paging import Page, PageRequest
 from crm.duplicates import queries
 from crm.duplicates.documents import DuplicatePair
+from crm.duplicates.forgetting import disclose, forget
 from crm.duplicates.scanning import Progress, Scanned
 from crm.duplicates.scanning import scan as scan_all
 from crm.duplicates.schemas import DuplicateOut, State
 from crm.errors import NotFound
 from crm.identity import Principal
 
-__all__ = ["Scanned"]  # what callers get
+__all__ = ["Scanned", "disclose", "forget"]  # what callers get, and of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 
 
@@ -74,11 +75,6 @@ async def dismiss(principal: Principal, pair_id: str) -> DuplicateOut:
 async def close(customer_ids: Sequence[str]) -> None:
     """Propose some customers no more, who are merged; what was dismissed of them stays so, should that be undone."""
     await DuplicatePair.stored().delete_many(queries.open_of(customer_ids))
-
-
-async def forget(customer_ids: Sequence[str], *, session: Any = None) -> int:
-    """Remove all pairs of some customers; returns how many there were."""
-    return await DuplicatePair.stored().delete_many(queries.of_customers(customer_ids), session=session)
 
 
 def _shape(pair: DuplicatePair, people: dict[str, CustomerOut]) -> DuplicateOut:

@@ -25,6 +25,7 @@ from crm.interactions import service as interactions
 from crm.merges import queries
 from crm.merges.documents import Merge
 from crm.orders import service as orders
+from crm.person import Person
 
 _KEPT_AS: Final = "merges.mover"
 #: One that dies in between is taken over after this; one that takes longer is helped, which does no harm.
@@ -104,7 +105,7 @@ async def _move(other: str) -> None:
     await interactions.move(other, heir.id, heir.by)
     await duplicates.close([other])
     with driver.acting_within(Role.INGEST):
-        await activity.forget(other)
+        await activity.forget(Person(customers=frozenset([other])))
         await activity.tell([heir.id])
 
 

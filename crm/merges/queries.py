@@ -35,6 +35,11 @@ def of_customers(customer_ids: Sequence[str]) -> Filter:
     return {"customer_ids": {"$in": list(customer_ids)}}
 
 
+def behind(after: str, limit: int) -> Query:
+    """Whose merges come next."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("customer_ids",))
+
+
 def being_undone(customer_ids: Sequence[str]) -> Query:
     """A merge of one of these customers that is being undone."""
     return Query({"customer_ids": {"$in": list(customer_ids)}, "state": "undoing"}, limit=1)

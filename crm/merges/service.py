@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
@@ -22,9 +21,11 @@ from crm.identity import Principal, Role
 from crm.masking import shown
 from crm.merges import moving, queries
 from crm.merges.documents import Merge
+from crm.merges.forgetting import disclose, forget, person_of, remains
 from crm.merges.schemas import DecisionOut, MergedOut, MergeIn, MergeOut, MergePreview, PartedOut, Side
 from crm.orders import service as orders
 
+__all__ = ["disclose", "forget", "person_of", "remains"]  # of the other files, for people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 UNDO: Final = timedelta(days=30)
 #: One document holds three customers, and MongoDB's have 16 MB.
@@ -125,11 +126,6 @@ async def undo(principal: Principal, merge_id: str, *, phone_region: str | None 
     found = await _require(merge_id)
     survivor, other = [await _customer(principal, customer_id) for customer_id in found.customer_ids]
     return PartedOut(**_fields(found), customer=survivor, other=other)
-
-
-async def forget(customer_ids: Sequence[str], *, session: Any = None) -> int:
-    """Remove all that is kept of merges of some customers; returns how many there were."""
-    return await Merge.stored().delete_many(queries.of_customers(customer_ids), session=session)
 
 
 async def carry_on() -> None:
