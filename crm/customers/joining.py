@@ -12,14 +12,16 @@ from crm.clock import now
 from crm.custom_fields import service as custom_fields
 from crm.customers import following, merging, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.forgetting import was_erased
 from crm.customers.history import noted, returned
 from crm.customers.mapping import shape, with_keys
 from crm.customers.merging import Decision, Parted, Side
 from crm.customers.schemas import CustomerOut
 from crm.database.collection import Row
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, Conflict, InvalidInput, StaleVersion
+from crm.errors import AlreadyExists, Conflict, Erased, InvalidInput, StaleVersion
 from crm.identity import Principal
+from crm.ledger import service as ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,10 @@ async def join(
         InvalidInput: There is no such other customer, or a choice names no conflict.
         StaleVersion: Somebody changed one of them since.
         Conflict: Together they have more than one customer can have.
+        Erased: One of them is being erased.
     """
     this, other = await pair(*customer_ids, session=session)
+    await _refuse_erased(this, other)
     if (this["version"], other["version"]) != versions:
         raise StaleVersion("Somebody has changed one of these customers since; look at the preview again.")
     fields = result(this, merging.plan(this, other, choices, merge_id), phone_region)
@@ -147,8 +151,9 @@ async def part(
 
     Raises:
         Conflict: A later merge has to be undone first, nothing would tell who the other is, or the survivor is gone.
-        AlreadyExists: Something unique of the other's was given to somebody in this moment.
+        Erased: One of them was erased: a backup of before was restored.
     """
+    await _refuse_erased(this, other)
     customers = Customer.stored()
     present = await customers.find_one(queries.by_id(this["_id"]), session=session)
     if present is None or present["former"][-1]["by"][-1] != merge_id:
@@ -178,6 +183,13 @@ async def part(
     except AlreadyExists as exc:
         raise Conflict("Somebody has been given something of the other's in this moment; try again.") from exc
     return parted
+
+
+async def _refuse_erased(*rows: Row) -> None:
+    """Whoever is being erased must not go on as a part of somebody else, nor come back out of one."""
+    known = await ledger.known()
+    if known is not None and any(was_erased(known, row) for row in rows):
+        raise Erased("This person was erased, or is being erased now.")
 
 
 async def _later(customer_id: str, present: Row | None) -> Conflict:

@@ -257,6 +257,16 @@ def changes_behind(
     return beyond(changes_but(customer_ids, change_id), sort, position, limit)
 
 
+def changes_between(customer_id: str, since: datetime, until: datetime) -> Filter:
+    """What was changed of a customer in that time, but for the latest change."""
+    return {"customer_id": customer_id, "at": {"$gte": since, "$lte": until}}
+
+
+def without_last_change(customer_id: str, since: datetime, until: datetime) -> tuple[Filter, Update]:
+    """A customer, without the latest change, if it was made in that time."""
+    return {"_id": customer_id, "last_change.at": {"$gte": since, "$lte": until}}, {"$unset": {"last_change": ""}}
+
+
 def merged(fields: Mapping[str, Any], version: int, last_seen_at: datetime | None, now: datetime) -> Update:
     """A customer becomes what two were."""
     update = set_fields({**fields, "stats.last_seen_at": last_seen_at}, now=now)

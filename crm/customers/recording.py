@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from crm.audit import service as audit
@@ -67,6 +68,12 @@ async def names_had(row: Mapping[str, Any]) -> Person:
 async def forget(customer_id: str) -> None:
     """Remove what was changed of a customer; the latest change goes with the customer."""
     await CustomerChange.stored().delete_many(queries.changes_of([customer_id]))
+
+
+async def forget_told(customer_id: str, since: datetime, until: datetime) -> None:
+    """Remove what was changed of a customer in that time, who was one with somebody else then."""
+    await Customer.stored().update_one(*queries.without_last_change(customer_id, since, until))
+    await CustomerChange.stored().delete_many(queries.changes_between(customer_id, since, until))
 
 
 async def disclose(customer_id: str, tell: Tell) -> None:

@@ -74,6 +74,7 @@ __all__ = [  # of the other files: for the features that push, track and merge, 
 ]  # fmt: skip
 MOST_FOUND: Final = searching.MOST_FOUND
 create = editing.create
+forget_told = recording.forget_told
 update = editing.update
 add_consent = editing.add_consent
 find_named = claiming.find

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from crm.customers import service as customers
 from crm.database.collection import Row
-from crm.database.ids import from_bytes
+from crm.database.ids import from_bytes, to_bytes
 from crm.database.query import Query
 from crm.ledger import names
 from crm.ledger.service import Known
@@ -30,8 +31,14 @@ async def person_of(customer_ids: Collection[str]) -> Person:
 
 
 async def forget(person: Person) -> None:
-    """Remove the merges, and with them what the customers were before: none can be undone any more."""
+    """Remove the merges, and with them what the customers were before: none can be undone any more.
+
+    Where one was undone, the other customer stays, whose history tells of both while they were one: that goes.
+    """
     if person.customers:
+        for row in await _of(person.customers):
+            for customer_id in set(row["customer_ids"]) - person.customers:
+                await _forget_told(customer_id, row["at"], row["settles_at"])
         await Merge.stored().delete_many(queries.of_customers(sorted(person.customers)))
 
 
@@ -54,6 +61,18 @@ async def remains(known: Known, after: str, limit: int) -> Remains:
 def documents(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
     """The customers that a merge keeps until it cannot be undone any more."""
     return ((name, from_bytes(row[name])) for name in _DOCUMENTS if name in row)
+
+
+async def _forget_told(customer_id: str, since: datetime, until: datetime) -> None:
+    await customers.forget_told(customer_id, since, until)
+    for row in await _of([customer_id]):
+        left = {
+            name: to_bytes({field: value for field, value in document.items() if field != "last_change"})
+            for name, document in documents(row)
+            if (told := document.get("last_change")) and since <= told["at"] <= until
+        }
+        if left:
+            await Merge.stored().update_one(queries.by_id(row["_id"]).filter, queries.documents_changed(left))
 
 
 async def _of(customer_ids: Collection[str]) -> list[Row]:

@@ -46,6 +46,12 @@ async def begin(row: Row) -> None:
             await _carry_on(row)
 
 
+async def finish_undoing(customer_id: str) -> None:
+    """Bring home what was moved by merges of a customer that are being undone."""
+    for row in await Merge.stored().find(queries.being_undone([customer_id], limit=0)):
+        await _carry_on(row)
+
+
 async def sweep() -> None:
     """Carry on with what other processes left, and with what is to be looked at once more."""
     merges = Merge.stored()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -40,9 +40,14 @@ def behind(after: str, limit: int) -> Query:
     return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("customer_ids",))
 
 
-def being_undone(customer_ids: Sequence[str]) -> Query:
-    """A merge of one of these customers that is being undone."""
-    return Query({"customer_ids": {"$in": list(customer_ids)}, "state": "undoing"}, limit=1)
+def being_undone(customer_ids: Sequence[str], limit: int = 1) -> Query:
+    """Merges of one of these customers that are being undone; 0 is all."""
+    return Query({"customer_ids": {"$in": list(customer_ids)}, "state": "undoing"}, limit=limit)
+
+
+def documents_changed(documents: Mapping[str, bytes]) -> Update:
+    """The customers of before, without what was said of somebody who was erased."""
+    return {"$set": dict(documents)}
 
 
 def in_state(merge_id: str, state: str) -> Filter:

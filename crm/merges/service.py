@@ -26,6 +26,7 @@ from crm.merges.schemas import DecisionOut, MergedOut, MergeIn, MergeOut, MergeP
 from crm.orders import service as orders
 
 __all__ = ["disclose", "forget", "person_of", "remains"]  # of the other files, for people who are forgotten
+finish_undoing = moving.finish_undoing
 LISTINGS: Final = queries.LISTINGS
 UNDO: Final = timedelta(days=30)
 #: One document holds three customers, and MongoDB's have 16 MB.

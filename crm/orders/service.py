@@ -25,7 +25,8 @@ from crm.orders.documents import Order, OrderVersion
 from crm.orders.filters import OrderFilter
 from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
 from crm.orders.history import changes
-from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
+from crm.orders.pushes import Prepared, Push, Pushed
+from crm.orders.pushing import DEFAULT_MOST_ITEMS, prepare, version_row
 from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
