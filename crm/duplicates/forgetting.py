@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm.database.collection import Row
 from crm.database.query import Query
 from crm.duplicates import queries
 from crm.duplicates.documents import DuplicatePair
@@ -16,6 +17,10 @@ async def forget(person: Person) -> None:
 
 async def disclose(person: Person, tell: Tell) -> None:
     """Tell the pairs: that the person may be in here twice, and why. Who else it may be is not theirs to know."""
-    for customer_id in sorted(person.customers):
-        rows = await DuplicatePair.stored().find(Query(queries.of_customer(customer_id)))
-        await tell("duplicate_pairs", [{**row, "customer_ids": [customer_id]} for row in rows])
+    if person.customers:
+        rows = await DuplicatePair.stored().find(Query(queries.of_customers(sorted(person.customers))))
+        await tell("duplicate_pairs", [{**row, "customer_ids": _own(row, person)} for row in rows])
+
+
+def _own(row: Row, person: Person) -> list[str]:
+    return [customer_id for customer_id in row["customer_ids"] if customer_id in person.customers]
