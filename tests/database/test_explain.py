@@ -105,7 +105,7 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         (["cus_0007", "cus_0008"], "chg_7", "-at", (at(100), "chg_5"), PAGE),
     ),
     "customers.queries.changes_but": ("customer_changes", (["cus_0007", "cus_0008"], "chg_7")),
-    "customers.queries.changes_between": ("customer_changes", ("cus_0007", at(0), at(100))),
+    "customers.queries.changes_between": ("customer_changes", ("cus_0007", at(300), at(0))),
     "customers.queries.changes_of": ("customer_changes", (["cus_0007", "cus_0008"],)),
     "customers.queries.called": ("customers", ("p7", PAGE)),
     "customers.queries.whole_of": ("customers", ("cus_f005",)),

@@ -27,7 +27,7 @@ from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
 #: Posts that say all in their path.
-WITHOUT_A_BODY = {"ReplayDelivery", "ReplayRejectedMessage", "UndoMerge", "DismissDuplicate"}
+WITHOUT_A_BODY = {"ReplayDelivery", "ReplayRejectedMessage", "UndoMerge", "DismissDuplicate", "ExportCustomer"}
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
