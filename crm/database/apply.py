@@ -61,7 +61,7 @@ async def plan(
         steps += collection_steps(collection, live, widen=collection.name in widen)
         steps += index_steps(collection.name, contract, live, release)
     for collection in contract.collections:
-        steps += view_steps(collection, live)
+        steps += view_steps(collection, live, widen=collection.name in widen)
     for role in role_definitions(contract, db.name):
         steps += role_steps(role, live, db.name)
     for user in user_definitions(db.name):
