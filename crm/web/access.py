@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-from litestar import Request
+from litestar import MediaType, Request, Response
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
 from crm.errors import CrmError, Forbidden, NotSignedIn, UnreadableRequest, UnsupportedMediaType
@@ -68,6 +69,19 @@ def admit(scope: Scope, access: frozenset[Role] | str | None) -> None:
         raise NotSignedIn("Sign in at /api/v1/auth/token, or send an API key, as a bearer token.")
     if access is None or principal.role not in access:
         raise Forbidden("Your role may not do this.")
+
+
+def name_methods(route: HTTPRoute, options: HTTPRouteHandler) -> None:
+    """Let a route's own OPTIONS name all of its methods.
+
+    Litestar's names those of the first handler of the path, and forgets the ones that other routers add to it.
+    """
+    allowed = ", ".join(sorted(route.methods))
+
+    def answer(scope: Scope) -> Response[None]:  # noqa: ARG001  Litestar's own asks for it, and its signature stays
+        return Response(None, status_code=204, media_type=MediaType.TEXT, headers={"Allow": allowed})
+
+    options._fn = answer  # type: ignore[assignment]  # there is no other way to one that Litestar made itself
 
 
 def present(scope: Scope) -> Principal:

@@ -21,7 +21,10 @@ REQUIRED = {
     "/api/v1/order-changes": {"order_id": "ord_1"},
 }
 #: A value that a filter takes, where not any text will do.
-VALUES = {"email": "ann@example.com", "phone": "+44 1632 960123", "attached": "false", "action": "customer.read"}
+VALUES = {
+    "email": "ann@example.com", "phone": "+44 1632 960123", "attached": "false", "action": "customer.read",
+    "mentions": "product:MUG",
+}  # fmt: skip
 
 
 def _of(route: Any) -> Any:
