@@ -7,7 +7,7 @@ fields, closed objects, defaults and examples. And every operation can answer wi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from litestar import Litestar
@@ -41,6 +41,7 @@ _IF_MATCH: Final = {
     "description": "The ETag of the version that was read; or send that version in the body.",
     "schema": {"type": "string", "pattern": r'^(W/)?"?[0-9]{1,15}"?$'},
 }
+_ETAG: Final = {"description": "The version, to send as If-Match.", "required": True, "schema": {"type": "string"}}
 #: What ``Counted`` adds to a page.
 _COUNTS: Final = {
     "count": {"type": "integer", "description": "How many match, up to 10,000; with count=true."},
@@ -62,6 +63,7 @@ def describe(app: Litestar) -> dict[str, Any]:
         operation = document["paths"][path][method]
         _describe_parameters(method, operation)
         _describe_answers(path, method, operation, handler)
+        _tell_of_tags(operation, schemas)
         if line := handler.opt.get("ndjson"):
             _stream(operation, schemas, line)
         if listings := declared_listings(handler):
@@ -149,6 +151,14 @@ def _describe_answers(path: str, method: str, operation: dict[str, Any], handler
         responses[status] = {"description": says, "content": _PROBLEM}
     if path == "/health/ready":
         responses["503"]["content"] = {**responses["200"]["content"], **_PROBLEM}
+
+
+def _tell_of_tags(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """What has a version is answered with its ETag."""
+    for status, response in operation["responses"].items():
+        shape = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "").split("/")[-1]
+        if status.startswith("2") and "version" in schemas.get(shape, {}).get("properties", {}):
+            response["headers"] = {**response.get("headers", {}), "ETag": _ETAG}
 
 
 def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
