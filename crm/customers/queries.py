@@ -24,7 +24,7 @@ LISTINGS: Final = Listings(
     stored={"last_name": "last_name_key"},
     ranked="q",
 )
-CHANGES: Final = Listings(allowed=(Listing(frozenset(), ("version",), one_way=True),))
+CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("version",), one_way=True),))
 
 
 def listings(custom_fields: Sequence[str]) -> Listings:

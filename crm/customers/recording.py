@@ -31,7 +31,7 @@ async def page(principal: Principal, customer_id: str, request: PageRequest) -> 
         NotFound: There is no such customer.
         UnreadableRequest: Another order was asked for.
     """
-    sort = queries.CHANGES.choose({}, request.sort)
+    sort = queries.CHANGES.choose({"customer_id": customer_id}, request.sort)
     row = await Customer.stored().find_one(queries.last_change_of(customer_id))
     if row is None:
         raise NotFound("There is no such customer.")

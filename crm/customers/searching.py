@@ -30,6 +30,8 @@ _CANDIDATES: Final = 100
 #: The end of a telephone number has five digits, or says nothing; what two spellings of one share has seven.
 _ENDING: Final = 5
 _SHARED: Final = 7
+#: An ending that says as much as a whole number: only the country is left to be guessed.
+_NATIONAL: Final = 9
 _NUMBER: Final = re.compile(r"[\d\s()+./-]+")
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
 
@@ -95,7 +97,8 @@ def read(text: str, phone_region: str | None) -> Typed:
 
 def in_full(typed: Typed) -> Typed:
     """Without beginnings and endings of addresses and numbers, for whoever is not to guess them letter by letter."""
-    return replace(typed, email_beginning=None, phone_ending=None)
+    whole = typed.phone_ending if len(typed.phone_ending or "") > _NATIONAL else None
+    return replace(typed, email_beginning=None, phone_ending=whole)
 
 
 async def find(typed: Typed, limit: int, owners: Owners) -> list[Row]:

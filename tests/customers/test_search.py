@@ -275,7 +275,7 @@ def test_any_words_of_a_name_in_any_order_cut_anywhere_find_it(full: list[str], 
 @fast
 @given(FULL, st.lists(WORDS, min_size=1, max_size=3))
 def test_nobody_is_found_of_whose_name_a_word_is_no_part(full: list[str], typed: list[str]) -> None:
-    stored = with_keys({"last_name": " ".join(full)}, None, {})["search_keys"]
+    stored = with_keys({"last_name": " ".join(full)}, None, {})["search_keys"] or []
     reading = read(" ".join(typed), None)
     parts = keys.words_of(stored)
     missing = all(any(not any(p.startswith(word) for p in parts) for word in words) for words in reading.readings)

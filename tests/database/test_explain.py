@@ -196,6 +196,7 @@ LISTED: Final[Mapping[tuple[str, frozenset[str]], str]] = {
     ("inbox", frozenset({"state", "connection_id"})): "inbox.queries.of_connection",
     ("privacy", frozenset()): "privacy.queries.everything",
     ("customers", frozenset()): "customers.queries.everyone",
+    ("customers", frozenset({"customer_id"})): "customers.queries.changes_of",
     ("customers", frozenset({"field.size"})): "customers.queries.custom_field_filter",
     ("customers", frozenset({"email"})): "customers.queries.email_filter",
     ("customers", frozenset({"phone"})): "customers.queries.phone_filter",

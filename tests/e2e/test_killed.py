@@ -66,7 +66,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
         await site.until_ready()
         report = await asyncio.to_thread(crm, "doctor", "--json", "--data-dir", str(site.folder))
         assert report.code == 0, report.out + report.err
-        assert [checked["findings"] for checked in json.loads(report.out)["checks"]] == [[]] * 6
+        assert not any(checked["findings"] for checked in json.loads(report.out)["checks"])
         assert json.loads(report.out)["checks"][0]["looked_at"] == 0, "nothing was left for the doctor to add up"
     assert '"status": 500' not in site.log
     # A start that finds no database ends with one, and is tried again.

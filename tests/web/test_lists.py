@@ -22,9 +22,12 @@ REQUIRED = {
 }
 #: A value that a filter takes, where not any text will do.
 VALUES = {
-    "email": "ann@example.com", "phone": "+44 1632 960123", "attached": "false", "action": "customer.read",
-    "mentions": "product:MUG",
-}  # fmt: skip
+    "email": "ann@example.com",
+    "phone": "+44 1632 960123",
+    "attached": "false",
+    "action": "customer.read",
+    "mentions": "product:TEA",
+}
 
 
 def _of(route: Any) -> Any:

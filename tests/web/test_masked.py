@@ -30,8 +30,7 @@ async def test_they_find_by_what_they_were_told(known: dict[str, str], masked: h
         assert found["id"] == known["customer_id"]
 
 
-# Not the number without its country's code: which country that is, only CRM_DEFAULT_PHONE_REGION says.
-@pytest.mark.parametrize("q", [EMAIL, EMAIL.upper(), PHONE, "ann example"])
+@pytest.mark.parametrize("q", [EMAIL, EMAIL.upper(), PHONE, NATIONAL, "ann example"])
 async def test_a_search_finds_by_all_of_it(q: str, known: dict[str, str], masked: httpx.AsyncClient) -> None:
     (found,) = good(await masked.get(f"{API}/customers", params={"q": q}))["items"]
     assert (found["id"], found["email"]) == (known["customer_id"], "a•••@e•••.com")
