@@ -227,4 +227,4 @@ def _close_routes(app: Litestar) -> None:
                 access.name_methods(route, handler)
             elif access.declared_access(handler) is None:
                 raise OperatorError(f"The route {route.path} declares no access.")
-            handler.opt["query_parameters"] = access.query_parameters(handler)
+            handler.opt.update(access.query_parameters(handler))

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from crm.database.paging import Listing, Listings
 from crm.web.access import declared_access
-from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
+from crm.web.idempotency import HEADER, KEY_PATTERN, POLICY, REPLAYED, takes_key
 from crm.web.lists import Listed, declared_listings
 from crm.web.ndjson import MEDIA_TYPE as MEDIA_TYPE_OF_LINES
 from crm.web.ndjson import BulkLineOut
@@ -186,7 +186,7 @@ def _orders(listing: Listing) -> str:
 
 
 def _add_key(operation: dict[str, Any]) -> None:
-    text = {"type": "string", "minLength": 1, "maxLength": 257}  # 255, and the quotes around them
+    text = {"type": "string", "maxLength": 255, "pattern": KEY_PATTERN}
     parameter = {"name": HEADER, "in": "header", "required": False, "description": POLICY, "schema": text}
     operation["parameters"] = [*operation.get("parameters", []), parameter]
     says = {"description": "There, and true, when the answer is an earlier one.", "schema": {"type": "boolean"}}
@@ -206,7 +206,9 @@ def _problems(path: str, method: str, access: Any) -> dict[str, str]:
         out["404"] = "There is no such resource."
     if method in _CHANGES:
         out |= {"413": "The body is too large.", "415": "The body has another content type than the route reads."}
-        out |= {"409": "It contradicts what is there.", "422": "A field cannot be accepted; `errors` names it."}
+        out |= {"422": "A field cannot be accepted; `errors` names it."}
+    if method in {*_CHANGES, "delete"}:
+        out["409"] = "It contradicts what is there."
     if method == "patch":
         out |= {"412": "Somebody changed it since that version.", "428": "If-Match is missing."}
     if path.startswith("/webhooks/"):
