@@ -8,7 +8,7 @@ from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from schemathesis import Case, CheckContext, DeserializationContext, HookContext, Response, SerializationContext
@@ -34,7 +34,8 @@ def read_lines(context: DeserializationContext, response: Response) -> str:
 def before_generate_body(context: HookContext, strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Of lines send some that are of the shape that the description says, and some that are nearly."""
     operation = context.operation
-    body = operation.definition.raw.get("requestBody", {}).get("content", {}) if operation else {}
+    assert operation is not None
+    body = operation.definition.raw.get("requestBody", {}).get("content", {})
     if LINES not in body:
         return strategy
     shape = body[LINES]["schema"]["contentSchema"]["$ref"].rpartition("/")[2]
@@ -51,7 +52,7 @@ def before_generate_body(context: HookContext, strategy: st.SearchStrategy[Any])
 
 
 @schemathesis.hook
-def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """An Idempotency-Key belongs to one request: a key that could be one is drawn anew for each."""
     del context, kwargs
     if case.headers and str(case.headers.get("Idempotency-Key", "")).isalnum():
@@ -59,7 +60,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 
 @schemathesis.check
-def lines_are_of_their_shape(context: CheckContext, response: Response, case: Case) -> None:
+def lines_are_of_their_shape(context: CheckContext, response: Response, case: Case[Any]) -> None:
     """Every line of an answer is what the description says that a line is."""
     del context
     said = case.operation.definition.raw["responses"].get(str(response.status_code), {}).get("content", {})
