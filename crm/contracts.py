@@ -7,6 +7,7 @@ from functools import cache
 from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
+from crm.changes.contract import CONTRACTS as CHANGES
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.custom_fields import service as custom_fields
 from crm.custom_fields.contract import CONTRACT as CUSTOM_FIELDS
@@ -20,7 +21,9 @@ from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
 from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
+from crm.ledger.contract import CONTRACT as LEDGER
 from crm.orders.contract import CONTRACTS as ORDERS
+from crm.people.contract import CONTRACT as ERASURES
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
@@ -37,10 +40,12 @@ _COLLECTIONS = (
     *CONNECTIONS,
     INBOX,
     PRIVACY,
+    ERASURES,
     *AUTH,
     RATE_LIMITS,
     IDEMPOTENCY,
     AUDIT,
+    *CHANGES,
 )
 
 
@@ -55,7 +60,7 @@ def contract() -> Contract:
     unknown = files.keys() - {c.name for c in _COLLECTIONS}
     if unknown:
         raise ContractError(f"indexes/ has files for unknown collections: {', '.join(sorted(unknown))}.")
-    return Contract(_COLLECTIONS, files)
+    return Contract(_COLLECTIONS, files, apart=Contract((LEDGER,)))
 
 
 async def declared() -> Contract:
@@ -65,4 +70,4 @@ async def declared() -> Contract:
 
 def documents() -> list[type[CrmDocument]]:
     """Every document class, for Beanie."""
-    return [c.document for c in _COLLECTIONS]
+    return [c.document for c in (*_COLLECTIONS, LEDGER)]

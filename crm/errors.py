@@ -14,6 +14,7 @@ CrmError
 ├── NotFound                    404
 ├── Conflict                    409
 │   ├── AlreadyExists           409  a unique index refused it
+│   ├── Erased                  409  this person was erased, and what is older than that does not bring them back
 │   └── RequestInProgress       409  the first request with this key has no answer yet; with ``retry_after``
 ├── StaleVersion                412  If-Match names an older version
 ├── VersionRequired             428  a change without If-Match or "version"
@@ -28,7 +29,9 @@ CrmError
     ├── NotConfigured
     ├── EmbeddedServerError
     ├── ContractError           indexes/*.toml or a contract cannot be read
-    └── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ApplyInProgress         another run changes the database at this moment
+    └── LeaseLost               this run may not go on changing it: another may have begun
 """
 
 from __future__ import annotations
@@ -184,6 +187,18 @@ class AlreadyExists(Conflict):
         self.index = index
 
 
+class Erased(Conflict):
+    """Whom this names was erased; what is older than that, or does not say how old it is, cannot bring them back."""
+
+    code = "erased"
+    title = "Erased"
+
+    def __init__(
+        self, detail: str = "This person was erased at their request; this is older, and cannot bring them back."
+    ) -> None:
+        super().__init__(detail)
+
+
 class RequestInProgress(Conflict):
     """The first request with this Idempotency-Key has not been answered yet."""
 
@@ -282,3 +297,15 @@ class ContractDrift(OperatorError):
     """The live database differs from the contract."""
 
     code = "contract_drift"
+
+
+class ApplyInProgress(OperatorError):
+    """Another run changes the database."""
+
+    code = "apply_in_progress"
+
+
+class LeaseLost(OperatorError):
+    """The lock of this run has ended before its work did."""
+
+    code = "lease_lost"

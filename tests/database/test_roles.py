@@ -43,9 +43,11 @@ connections        fiurdmx ·     ·       f      ·        f    fiumx    f     
 connection_secrets fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 inbox              fiurdmx ·     ·       fu     ·        i    fiumx    f      idmxb
 privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f      idmxb
+erasures           fiudmx  ·     ·       ·      ·        ·    fiumx    f      idmxb
 rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
+schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
 events_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
