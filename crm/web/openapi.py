@@ -48,6 +48,8 @@ _COUNTS: Final = {
     "count_capped": {"type": "boolean", "description": "Whether there are more; with count=true."},
 }
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w.-]")
+#: A body that no model stands for.
+_FILE: Final = {"type": "string", "format": "binary"}
 _CHANGES: Final = frozenset({"post", "put", "patch"})
 
 
@@ -147,6 +149,8 @@ def _describe_answers(path: str, method: str, operation: dict[str, Any], handler
     if method == "put":
         responses["201"] = {**responses["200"], "description": "Created."}
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
+    for content in responses.get("200", {}).get("content", {}).values():
+        content["schema"] = content["schema"] or _FILE
     for status, says in {**_problems(path, method, access), **declared_refusals(handler)}.items():
         responses[status] = {"description": says, "content": _PROBLEM}
     if path == "/health/ready":

@@ -17,11 +17,12 @@ from tests.e2e.processes import DemoProcess, clean_environment
 
 pytestmark = pytest.mark.e2e
 PACKAGE: Final = "generated_crm_client"
-#: Lines are bytes to the generator, which has no words for them; and nobody reads this code, so nothing formats it.
+#: Lines and archives are bytes to the generator, which has no words for them. Nobody reads this code: nothing formats it.
 CONFIG: Final = f"""
 package_name_override: {PACKAGE}
 content_type_overrides:
   application/x-ndjson: application/octet-stream
+  application/zip: application/octet-stream
 post_hooks: []
 """
 

@@ -93,9 +93,10 @@ FIELDS: Final[dict[str, dict[Class, str]]] = {
     },
     "DeliveryFull": {"raw": "body", "plain": "body_encoding"},
     "PrivacyRequestOut": {
-        "plain": "connection_id kind request_id orders state received_at due_at",
+        "plain": "connection_id kind request_id orders state received_at due_at outcome customer_ids done_at",
         "raw": "external_customer_id email phone",
     },
+    "ErasureOut": {"raw": "reason", "colleague": "requested_by", "plain": "requested_at state done_at"},
     "RejectOut": {
         "plain": "key_id code message pointer received_at replayed_at", "raw": "message_id raw",
     },
