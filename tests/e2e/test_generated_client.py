@@ -17,7 +17,7 @@ from tests.e2e.processes import DemoProcess, clean_environment
 
 pytestmark = pytest.mark.e2e
 PACKAGE: Final = "generated_crm_client"
-#: Lines and archives are bytes to the generator, which has no words for them. Nobody reads this code: nothing formats it.
+#: Lines and archives are bytes to the generator, which has no words for them. Nobody reads the code it makes.
 CONFIG: Final = f"""
 package_name_override: {PACKAGE}
 content_type_overrides:
