@@ -147,7 +147,9 @@ async def _todo(
     both = run is not None and run.both
     wanted = custom_fields.extended(declared.contract, defined)
     found = await changes.status(declared.changes)
-    names = {c.name for c in wanted.collections} if both else {one.change.collection for one in found if one.open}
+    apart = wanted.apart.collections if wanted.apart else ()
+    everything = {c.name for c in (*wanted.collections, *apart)}
+    names = everything if both else {one.change.collection for one in found if one.open}
     passwords = {role.value: password for role in Role if (password := settings.password(role))}
     steps = await apply.plan(database.raw(Role.ADMIN), wanted, passwords, widen=names)
     adding = [step for step in steps if not step.tightens]

@@ -99,6 +99,14 @@ async def test_a_password_is_exchanged_for_a_token(user: User, anonymous: httpx.
     assert claims["exp"] - claims["iat"] == store.settings.token_seconds
 
 
+async def test_a_credential_that_is_sent_along_is_in_nobodys_way(
+    user: User, analyst: httpx.AsyncClient, tracking: httpx.AsyncClient
+) -> None:
+    for client in (analyst, tracking):
+        good(await sign_in(client, user.email))
+        refused(await sign_in(client, user.email, "wrong"), 401, "wrong_credentials")
+
+
 async def test_the_whole_password_form_is_taken(user: User, anonymous: httpx.AsyncClient) -> None:
     form = {"grant_type": "password", "scope": "", "client_id": "x", "client_secret": "", "username": user.email}
     good(await anonymous.post(URL, data={**form, "password": PASSWORD}))
@@ -347,7 +355,8 @@ async def test_an_email_belongs_to_one_user(user: User, database: Database) -> N
 
 
 def test_nothing_is_served_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["CRM_MONGODB_URI", "CRM_JWT_SECRET", *(f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES)]
+    names = ["CRM_MONGODB_URI", "CRM_JWT_SECRET", "CRM_ERASURE_KEY"]
+    names += [f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES]
     for name in names:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(NotConfigured) as nothing:
