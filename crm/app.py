@@ -8,12 +8,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 from crm import __version__
@@ -249,11 +249,11 @@ async def _drift(database: Database) -> list[str]:
 def _close_routes(app: Litestar) -> None:
     """Deny by default: refuse to start with a route that says nothing of who may call it."""
     for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if access.declared_access(handler) is None and not _automatic(handler):
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            if handler.http_methods == {"OPTIONS"}:
+                access.name_methods(route, handler)
+            elif access.declared_access(handler) is None:
                 raise OperatorError(f"The route {route.path} declares no access.")
-            handler.opt["query_parameters"] = access.query_parameters(handler)
-
-
-def _automatic(handler: Any) -> bool:
-    return getattr(handler, "http_methods", set()) == {"OPTIONS"}
+            handler.opt.update(access.query_parameters(handler))

@@ -18,6 +18,7 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
+from litestar.handlers import BaseRouteHandler
 from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
@@ -27,6 +28,7 @@ from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
+_REFUSES: Final = "refuses"
 _UNACCEPTABLE: Final = "The request has fields that cannot be accepted."
 _OBJECT_WANTED: Final = "The body must be a JSON object."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
@@ -57,6 +59,17 @@ class Problem(WireOut):
     code: str
     message: str
     errors: list[FieldErrorOut] = []
+
+
+def refuses(**says: str) -> dict[str, Any]:
+    """A part of a route's ``opt``: what it refuses with besides what all of its kind do, as ``s404="…"``."""
+    return {_REFUSES: {name.removeprefix("s"): text for name, text in says.items()}}
+
+
+def declared_refusals(handler: BaseRouteHandler) -> Mapping[str, str]:
+    """Status → reason, as the route declares."""
+    declared: Mapping[str, str] = handler.opt.get(_REFUSES, {})
+    return declared
 
 
 def respond(error: CrmError) -> Response[dict[str, Any]]:
