@@ -23,6 +23,7 @@ from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
 from crm.errors import ClientGone, CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
+from crm.log import place
 from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
@@ -120,7 +121,7 @@ def settle(exc: Exception) -> CrmError:
     error = _as_ours(exc)
     if error is None or error.status >= 500:
         # The exception's text may hold what a person sent, so only its type and place are logged.
-        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
+        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **place(exc))
     return error or InternalError("This is a fault of the service; its log says where.")
 
 
@@ -212,12 +213,3 @@ def _sentence(message: str) -> str:
     if text.startswith("Invalid enum value"):
         return "This value is not one of the allowed ones."  # msgspec's own text repeats it
     return text if text.endswith(".") else text + "."
-
-
-def _place(exc: BaseException) -> dict[str, Any]:
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return {}
-    return {"file": trace.tb_frame.f_code.co_filename, "line": trace.tb_lineno}
