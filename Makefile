@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast sdks bench clean lock
+.PHONY: help install run check test test-fast sdks tools bench clean lock
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-fast: $(STAMP)  ## the tests that need no server
 
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install
+
+tools: $(STAMP)  ## build MongoDB's mongodump and mongorestore with Go, into .tools/bin
+	@$(BIN)/python -m tests.build_tools
 
 bench: $(STAMP)  ## measure; timings are never part of a test
 	@$(BIN)/crm bench orders $(ARGS)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.contracts import contract
-from crm.database.apply import Change, Step
+from crm.database.steps import Change, Step
 from crm.ops import diagram, provision
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bson import MinKey, json_util
 
+from crm.database import backup_role
 from crm.database.contract import CollectionContract, Contract
 from crm.database.driver import name_apart
 from crm.database.failures import driver_errors
@@ -22,41 +22,13 @@ from crm.database.roles import (
     user_definitions,
     widened,
 )
+from crm.database.steps import Change, Step
 from crm.errors import ContractDrift, NotConfigured
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
 
     DB = AsyncIOMotorDatabase[dict[str, Any]]
-
-
-class Change(StrEnum):
-    """What a step does; its value is the sign that ``crm db plan`` prints."""
-
-    ADD = "+"
-    ALTER = "~"
-    REMOVE = "-"
-    FOREIGN = "?"  # there by someone else's hand; reported, never touched
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One difference between what is declared and what is live.
-
-    Attributes:
-        change: Added, altered, removed, or foreign.
-        what: The thing by its name, such as ``index orders.one_order_per_source``.
-        why: What exactly differs.
-        run: Makes it so; None where nothing can or may be done.
-    """
-
-    change: Change
-    what: str
-    why: str = ""
-    run: Callable[[DB], Awaitable[None]] | None = None
-
-    def __str__(self) -> str:
-        return f"{self.change} {self.what}" + (f": {self.why}" if self.why else "")
 
 
 async def plan(db: DB, contract: Contract, passwords: Mapping[str, str] | None = None) -> list[Step]:
@@ -76,6 +48,7 @@ async def plan(db: DB, contract: Contract, passwords: Mapping[str, str] | None =
         steps += _view_steps(collection, live)
     for role in roles:
         steps += _role_steps(role, live, db.name)
+    steps += await backup_role.steps(db)
     for user in users:
         steps += _user_steps(user, live, passwords or {})
     steps += _foreign_steps(contract, live, roles, users)

@@ -18,7 +18,7 @@ from crm.database.failures import driver_errors
 from crm.database.indexes import Index
 
 if TYPE_CHECKING:
-    from crm.database.apply import DB
+    from crm.database.steps import DB
 
 #: An index over a million customers takes seconds; ten minutes is how long an admin might wait.
 _LONGEST_SECONDS: Final = 600

@@ -9,8 +9,8 @@ from crm.config import Settings
 from crm.contracts import contract, documents
 from crm.custom_fields import service as custom_fields
 from crm.database import apply
-from crm.database.apply import Step
 from crm.database.driver import Database, acting_as
+from crm.database.steps import Step
 from crm.identity import Role
 
 
@@ -31,9 +31,19 @@ async def provision(uri: str, settings: Settings, on_step: Callable[[Step], None
 
 
 @asynccontextmanager
-async def administration(uri: str, settings: Settings) -> AsyncIterator[Database]:
-    """The services, acting with the credentials of a URI, or as the MongoDB user ``admin`` where it has none."""
-    database = Database.administrative(settings.signed(uri, Role.ADMIN), settings.mongodb_database)
+async def administration(
+    uri: str, settings: Settings, roles: tuple[Role, ...] = (Role.ADMIN,)
+) -> AsyncIterator[Database]:
+    """The services, acting with the credentials of a URI.
+
+    Args:
+        uri: Where MongoDB is.
+        settings: Name of the database, passwords.
+        roles: Where it has no credentials, the first of these MongoDB users whose password is set.
+    """
+    for role in roles:
+        uri = settings.signed(uri, role)
+    database = Database.administrative(uri, settings.mongodb_database)
     try:
         await database.initialise(documents())
         with acting_as(database, Role.ADMIN):

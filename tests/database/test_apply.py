@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from crm.contracts import contract
-from crm.database.apply import Change
+from crm.database.steps import Change
 from crm.identity import Role
 from tests.fixtures.rows import Row, customer_row
 from tests.fixtures.scratch import Db, Site, scratch_site
