@@ -16,7 +16,7 @@ from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.clock import now
 from crm.config import Settings
 from crm.errors import NotConfigured
-from crm.ops.backup import encrypting, files, listing
+from crm.ops.backup import encrypting, listing, verifying
 from crm.ops.backup.creating import Making
 from crm.ops.backup.creating import create as make
 from crm.ops.backup.keeping import Keep
@@ -109,6 +109,25 @@ def _refuse_older(found: list[Manifest], limit: timedelta) -> None:
         raise typer.Exit(1)
 
 
+@app.command("verify")
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
+    at: Place = None,
+) -> None:
+    """Read backups from end to end and compare them with their manifests. `crm backup drill` restores one, too."""
+    settings = reading()
+    where, keys = place(settings, at), identities(settings)
+    database = settings.mongodb_database
+    wanted = listing.of_database(where, database) if every else [listing.find(where, database, name)]
+    console = Console(soft_wrap=True)
+    for one in wanted:
+        with bytes_done(Console(stderr=True), one.name) as progress:
+            told = verifying.verify(where, one, keys, progress)
+        read = f"{told.documents:,} documents read" if told else "not opened: no key (CRM_BACKUP_IDENTITY)"
+        console.print(f"{one.name}: the files are as they were written, {read}", highlight=False)
+
+
 @app.command("prune")
 def prune(
     at: Place = None,
@@ -143,14 +162,6 @@ def key(file: Annotated[Path, typer.Argument(help="A file that is not there yet,
 def identities(settings: Settings) -> list[object]:
     """The secret keys that open backups; none where none is set."""
     return encrypting.identities_of(settings.backup_identity) if settings.backup_identity else []
-
-
-def check_files(at: Target, found: Manifest) -> None:
-    """Read every file of a backup and compare it with the manifest."""
-    for stored in (found.archive, found.ledger):
-        if stored is not None:
-            with bytes_done(Console(stderr=True), f"reading {stored.file}") as progress:
-                files.check(at, stored, lambda done, of=stored.bytes: progress(done, of))  # type: ignore[misc]
 
 
 def _line(made: Manifest) -> str:

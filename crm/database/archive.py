@@ -72,6 +72,7 @@ class Told:
         server_version: Of MongoDB.
         tool_version: Of mongodump.
         collections: (database, collection) of those that stayed.
+        with_oplog: Whether it was dumped with its oplog.
         documents: How many documents stayed, those of the oplog not among them.
         entries: How many entries of the oplog stayed.
         first: The first entry of the oplog, whether it stayed or not.
@@ -81,6 +82,7 @@ class Told:
     server_version: str = ""
     tool_version: str = ""
     collections: list[tuple[str, str]] = field(default_factory=list)
+    with_oplog: bool = False
     documents: int = 0
     entries: int = 0
     first: OplogTime | None = None
@@ -97,12 +99,13 @@ def narrowed(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
         raise BackupFailed("This is not an archive of mongodump.")
     yield MAGIC
     yield from _prelude(source, kept, told)
-    checksum = _Checksum()
+    checksum, last_written = _Checksum(), not told.with_oplog
     while (raw := _document(source, at_start=True)) is not None:
         head = bson.decode(raw)
         database = kept.database(head["db"], head["collection"])
         if (head["db"], head["collection"]) == OPLOG:
             yield from _oplog(source, head, kept, told, checksum)
+            last_written = head["EOF"]
         elif head["EOF"]:
             _expect_end(source)
             if database is not None:
@@ -116,6 +119,8 @@ def narrowed(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
                 told.documents += 1
                 yield document
             yield TERMINATOR
+    if not last_written:  # the oplog is dumped when all else is
+        raise _cut_short()
 
 
 def _prelude(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
@@ -130,7 +135,7 @@ def _prelude(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
         place = (about["db"], about["collection"])
         database = "" if place == OPLOG else kept.database(*place)
         if database is not None:
-            told.collections += [] if place == OPLOG else [(database, about["collection"])]
+    XX else [(database, about["collection"])]
             yield raw if database == about["db"] else bson.encode({**about, "db": database})
     yield TERMINATOR
 

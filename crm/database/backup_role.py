@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pymongo.errors import OperationFailure
+
 from crm.database.failures import driver_errors
 from crm.database.steps import Change, Step
 from crm.identity import Role
@@ -17,6 +19,7 @@ from crm.identity import Role
 if TYPE_CHECKING:
     from crm.database.steps import DB
 
+_UNAUTHORIZED: Final = 13
 _SEE: Final = ("listCollections", "listIndexes")
 #: None of them is reached by a right on every collection of their database.
 _OF_ADMIN: Final = ("system.roles", "system.users", "system.version")
@@ -46,15 +49,11 @@ def _on(database: str, collection: str, *actions: str) -> dict[str, Any]:
 
 
 async def steps(db: DB) -> list[Step]:
-    """The steps to it. Needs viewUser on our database; making them takes root."""
+    """The steps to it. Looking takes viewUser on our database, or viewRole on ``admin``; making them takes root."""
     role, declared = name(db.name), privileges(db.name)
-    asked = {"user": Role.BACKUP.value, "db": db.name}
-    with driver_errors():
-        answer = await db.command("usersInfo", asked, showPrivileges=True)
-    for user in answer["users"]:
-        held = {(one["role"], one["db"]) for one in user["roles"]}
-        if held == {(role, "admin")} and _by_resource(user["inheritedPrivileges"]) == _by_resource(declared):
-            return []
+    held = await _held(db, role)
+    if held is not None and _by_resource(held) == _by_resource(declared):
+        return []
 
     async def make(db: DB) -> None:
         admin = db.client["admin"]
@@ -63,7 +62,22 @@ async def steps(db: DB) -> list[Step]:
         await admin.command(command, role, privileges=declared, roles=[])
 
     why = "reads what a backup is made of, in several databases"
-    return [Step(Change.ALTER if answer["users"] else Change.ADD, f"role {role} of admin", why, make)]
+    return [Step(Change.ADD if held is None else Change.ALTER, f"role {role} of admin", why, make)]
+
+
+async def _held(db: DB, role: str) -> list[dict[str, Any]] | None:
+    """What the role may; as far as it can be told by a user who has it, where ``admin`` may not be looked into."""
+    with driver_errors():
+        try:
+            known = await db.client["admin"].command("rolesInfo", {"role": role, "db": "admin"}, showPrivileges=True)
+            return next((one["privileges"] for one in known["roles"]), None)
+        except OperationFailure as exc:
+            if exc.code != _UNAUTHORIZED:
+                raise
+        asked = {"user": Role.BACKUP.value, "db": db.name}
+        answer = await db.command("usersInfo", asked, showPrivileges=True)
+        mine = [{"role": role, "db": "admin"}]
+        return next((user["inheritedPrivileges"] for user in answer["users"] if user["roles"] == mine), None)
 
 
 def _by_resource(rows: list[dict[str, Any]]) -> dict[tuple[str, str], set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from crm.contracts import contract
 from crm.database.contract import digest
 from crm.errors import BackupFailed, CrmError, NotConfigured
 from crm.identity import Role
-from crm.ops.backup import encrypting, files, tools
+from crm.ops.backup import encrypting, files
 from crm.ops.backup.creating import Making, create
 from crm.ops.backup.hashing import Tally
 from crm.ops.backup.manifest import Manifest
@@ -159,21 +160,21 @@ def test_a_file_that_was_changed_is_found_without_the_key(store: Store, tmp_path
 
 def test_the_password_is_on_no_command_line(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    original = tools.subprocess.Popen
+    secret = store.settings.password(Role.BACKUP)
+    assert secret is not None
+    original = subprocess.Popen
 
     def noting(command: list[str], **options: Any) -> Any:
         seen.extend(command)
         seen.extend(f"{name}={value}" for name, value in (options.get("env") or {}).items())
         config = Path(command[1].partition("=")[2])
         assert config.stat().st_mode & 0o777 == 0o600
-        assert store.settings.password(Role.BACKUP) in config.read_text()
+        assert secret in config.read_text()
         return original(command, **options)
 
-    monkeypatch.setattr(tools.subprocess, "Popen", noting)
+    monkeypatch.setattr(subprocess, "Popen", noting)
     makes(store, tmp_path)
     assert seen
-    secret = store.settings.password(Role.BACKUP)
-    assert secret is not None
     assert not [word for word in seen if secret in word]
     assert not Path(seen[1].partition("=")[2]).exists()
 

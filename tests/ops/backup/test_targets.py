@@ -92,9 +92,8 @@ def test_what_is_stored_is_checked(target: Target) -> None:
         files.check(target, stored)
 
 
-def test_a_bucket_that_is_not_there_is_told(target: Target, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if isinstance(target, targets.Directory):
-        pytest.skip("a directory is made where it is missing")
+@pytest.mark.parametrize("target", ["bucket"], indirect=True)
+def test_a_bucket_that_is_not_there_is_told(target: Target) -> None:
     nowhere = target_of("s3://no-such-bucket-here")
     with pytest.raises(BackupFailed, match="NoSuchBucket"):
         nowhere.names()
