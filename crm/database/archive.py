@@ -134,8 +134,9 @@ def _prelude(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
         about = bson.decode(raw)
         place = (about["db"], about["collection"])
         database = "" if place == OPLOG else kept.database(*place)
+        told.with_oplog = told.with_oplog or place == OPLOG
         if database is not None:
-    XX else [(database, about["collection"])]
+            told.collections += [] if place == OPLOG else [(database, about["collection"])]
             yield raw if database == about["db"] else bson.encode({**about, "db": database})
     yield TERMINATOR
 
