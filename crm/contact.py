@@ -80,9 +80,13 @@ def name_key(name: str) -> str:
 
 
 def is_named_in(text: str, *names: str | None) -> bool:
-    """Whether a text has one of the words of some names, without regard to accents and case."""
+    """Whether a text has one of the words of some names, without regard to accents and case.
+
+    Names in other letters are found within words, too: Chinese is written without spaces, and Russian bends names.
+    """
     words = {word for name in names if name for word in name_key(name).split()}
-    return not words.isdisjoint(re.findall(r"\w+", name_key(text)))
+    key = name_key(text)
+    return not words.isdisjoint(re.findall(r"\w+", key)) or any(word in key for word in words if not word.isascii())
 
 
 @cache

@@ -30,7 +30,9 @@ CrmError
     ├── EmbeddedServerError
     ├── BackupFailed            a backup, a restore, or a check of one did not go well
     ├── ContractError           indexes/*.toml or a contract cannot be read
-    └── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ApplyInProgress         another run changes the database at this moment
+    └── LeaseLost               this run may not go on changing it: another may have begun
 """
 
 from __future__ import annotations
@@ -192,8 +194,10 @@ class Erased(Conflict):
     code = "erased"
     title = "Erased"
 
-    def __init__(self) -> None:
-        super().__init__("This person was erased at their request; this is older, and cannot bring them back.")
+    def __init__(
+        self, detail: str = "This person was erased at their request; this is older, and cannot bring them back."
+    ) -> None:
+        super().__init__(detail)
 
 
 class RequestInProgress(Conflict):
@@ -300,3 +304,15 @@ class BackupFailed(OperatorError):
     """A backup, a restore, or a check of one did not go well."""
 
     code = "backup_failed"
+
+
+class ApplyInProgress(OperatorError):
+    """Another run changes the database."""
+
+    code = "apply_in_progress"
+
+
+class LeaseLost(OperatorError):
+    """The lock of this run has ended before its work did."""
+
+    code = "lease_lost"

@@ -7,7 +7,7 @@ from typing import Any
 
 from crm import contact
 from crm.clock import now
-from crm.customers import queries, recording
+from crm.customers import claiming, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.schemas import CustomerCreate
 from crm.errors import Erased, NotFound
@@ -18,7 +18,7 @@ from crm.person import Person, Remains, Tell
 
 
 async def person_of(customer_id: str) -> Person:
-    """The names that a customer's record has.
+    """The names that a customer's record has, and those that it had and that are nobody else's since.
 
     Raises:
         NotFound: There is none of that id.
@@ -26,7 +26,7 @@ async def person_of(customer_id: str) -> Person:
     row = await Customer.stored().find_one(queries.by_id(customer_id))
     if row is None:
         raise NotFound("There is no such customer.")
-    return _named(row)
+    return _named(row).with_all(await _had(row))
 
 
 async def forget(person: Person) -> None:
@@ -120,6 +120,18 @@ async def with_phone(key: str, source: str) -> list[str]:
     rows = await Customer.stored().find(queries.named_by_phone_keys([key]))
     named = ((row["_id"], _named(row)) for row in rows)
     return [id_ for id_, own in named if not own.emails and source not in {system for system, _ in own.users}]
+
+
+async def _had(row: Mapping[str, Any]) -> Person:
+    """An address that a colleague corrected stands in what came before: it goes, too, unless somebody has it now."""
+    had = await recording.names_had(row)
+    found = await claiming.find(email_keys=had.emails, external=had.users)
+    others = [_named(other) for customer_id, other in found.rows.items() if customer_id != row["_id"]]
+    return Person(
+        emails=had.emails.difference(*(other.emails for other in others)),
+        phones=had.phones,
+        users=had.users.difference(*(other.users for other in others)),
+    )
 
 
 def _without_id(person: Person) -> Person:

@@ -89,9 +89,10 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
     found = await editing.whole(customer_id)
-    if contact.is_named_in(wanted.reason, found.first_name, found.last_name):
+    reason = masked(wanted.reason)
+    if contact.is_named_in(reason, found.first_name, found.last_name):
         raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
-    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), "reason": reason}
     await audit.record(principal, Action.PII_REVEAL, customer_id, details)
     known = shape(found)
     return RevealedOut.model_validate(

@@ -17,7 +17,8 @@ async def gather(customer_id: str) -> Person:
     person = await customers.person_of(customer_id)
     for own_id in sorted(person.customers):
         person = person.with_all(await identities.person_of(own_id))
-    return person.with_all(await orders.person_of(person.customers))
+    # Also of names that the customer has no longer.
+    return person.with_all(identities.of_names(person)).with_all(await orders.person_of(person.customers))
 
 
 async def completed(person: Person) -> Person:

@@ -68,6 +68,7 @@ IMPERSONAL: Final = {
     "activity_watermarks": "how far processes are",
     "connections": "shops",
     "connection_secrets": "secrets of shops",
+    "schema_locks": "who changes the database",
     "users": "staff, who are no customers; a colleague is disabled with `crm user disable`",
     "api_keys": "systems",
     "sign_in_failures": "hashes of addresses of staff, for 15 minutes",

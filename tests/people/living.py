@@ -14,6 +14,7 @@ from crm.events import service as events
 from crm.events.messages import Message, Rejected, Sender
 from crm.identities import service as identities
 from crm.identity import Role
+from tests.activity.browsing import until
 from tests.connectors.fixtures import SHOP, connection_body, shopify_order
 from tests.connectors.fixtures import Sender as Shop
 from tests.fixtures.answers import good
@@ -26,14 +27,16 @@ Body = dict[str, Any]
 TRACES: Final = (
     "zoe.quill", "quillmail", "+441632960777", "1632 960777", "1632960777", "Zoë", "Quill", "Vellum Lane",
     "Inkwell",
-    "QQ1 1QQ", "zoe-external", "zoe-user", "zoe-browser", "zoe-phone", "ring twice", "parchment allergy",
-    "770077007",
+    "ZE9 9QQ", "zoe-external", "zoe-user", "zoe-browser", "zoe-phone", "ring twice", "parchment allergy",
+    "770077007", "maiden.zoe",
 )  # fmt: skip
 EMAIL: Final = "Zoe.Quill@Quillmail.example.com"
 OTHER_EMAIL: Final = "second-zoe.quill@example.com"
+#: One that a colleague corrected.
+EARLIER_EMAIL: Final = "maiden.zoe@example.com"
 PHONE: Final = "+44 1632 960777"
 ADDRESS: Final[Body] = {
-    "name": "Zoë Quill", "line1": "7 Vellum Lane", "city": "Inkwell", "postal_code": "QQ1 1QQ", "country": "GB",
+    "name": "Zoë Quill", "line1": "7 Vellum Lane", "city": "Inkwell", "postal_code": "ZE9 9QQ", "country": "GB",
     "phone": PHONE,
 }  # fmt: skip
 BROWSER: Final = Sender("key_1", "web")
@@ -63,7 +66,7 @@ def shopify_order_of() -> Body:
     """Another, as Shopify tells it."""
     person = {"id": 770077007, "email": EMAIL, "phone": PHONE, "first_name": "Zoë", "last_name": "Quill"}
     there = {"name": "Zoë Quill", "first_name": "Zoë", "last_name": "Quill", "address1": "7 Vellum Lane"}
-    there |= {"city": "Inkwell", "zip": "QQ1 1QQ", "country_code": "GB", "phone": PHONE}
+    there |= {"city": "Inkwell", "zip": "ZE9 9QQ", "country_code": "GB", "phone": PHONE}
     emails = {"email": EMAIL, "contact_email": EMAIL, "note": "ring twice"}
     return shopify_order(customer=person, billing_address=there, shipping_address=there, **emails)
 
@@ -80,10 +83,14 @@ class Life:
 
     async def everything(self) -> str:
         """Traces of her in every collection that can have some; returns the customer's id."""
+        await self.record()
         await self.orders()
         await self.browsing()
         await self.staff()
         await self.webhooks()
+        await until(
+            lambda: self.store.root["activities"].find_one({"_id": self.customer_id, "cart": {"$exists": True}})
+        )
         return self.customer_id
 
     async def becomes_known(self) -> None:
@@ -94,6 +101,27 @@ class Life:
         with acting_as(self.database, Role.TRACKING):
             await events.track(Sender("key_2", "web", trusted=True), said)
 
+    async def record(self) -> None:
+        """What colleagues typed, corrected and looked up."""
+        new = {"email": EARLIER_EMAIL, "first_name": "Zoë", "attributes": {"allergy": "parchment allergy"}}
+        url = "/api/v1/customers/" + good(await self.admin.post("/api/v1/customers", json=new), 201)["id"]
+        changes: list[Body] = [
+            {"email": EMAIL, "phone": PHONE, "last_name": "Quill", "addresses": [ADDRESS]},
+            {"attributes": {"allergy": None, "street": "Vellum Lane"}, "tags": ["Inkwell"]},
+        ]
+        for version, change in enumerate(changes, 1):
+            good(await self.admin.patch(url, json={"version": version, **change}))
+        for name, text in (("q", EMAIL), ("q", PHONE), ("q", "quill zoe"), ("email", EMAIL), ("phone", PHONE)):
+            found = good(await self.admin.get("/api/v1/customers", params={name: text}))["items"]
+            assert url.endswith(tuple(one["id"] for one in found)), text
+        for path in ("", "/changes", "/timeline", "/overview", "/activity"):
+            good(await self.admin.get(url + path))
+        reveal = {"fields": ["email"], "reason": f"Wrote from {EMAIL}, or {PHONE}"}
+        good(await self.admin.post(f"{url}/reveal", json=reveal))
+        asked = {"email": EMAIL, "format": "csv"}
+        answer = await self.admin.get("/api/v1/exports/customers", params=asked)
+        assert EMAIL in answer.text, answer.text
+
     async def orders(self) -> None:
         """One that was changed, one that was given back, and answers that are kept for repeats."""
         put = "/api/v1/orders/shop/Z-1"
@@ -101,21 +129,25 @@ class Life:
         order = good(await self.admin.put(put, json=order_of(status="fulfilled")))
         refund = {"amount": "1.00", "reason": "parchment allergy", "at": "2026-02-01T12:00:00Z"}
         good(await self.admin.post(f"/api/v1/orders/{order['id']}/refunds", json=refund), 201)
-        customer = {"customer_id": self.customer_id, "kind": "note", "body": "Zoë has a parchment allergy"}
+        customer: Body = {"customer_id": self.customer_id, "kind": "note", "body": "Zoë has a parchment allergy"}
+        customer |= {"mentions": [{"kind": "order", "id": order["id"]}]}
         keyed = {"Idempotency-Key": '"zoe-1"'}
         good(await self.admin.post("/api/v1/interactions", json=customer, headers=keyed), 201)
 
     async def browsing(self) -> None:
         """Her browsers, before and after she said who she is, and messages that could not be taken."""
+        shown = {"page": {"url": "https://shop.example.com/engraved-for-inkwell"}}
+        mug: Body = {"action": "product_added", "products": [{"sku": "MUG", "name": "Mug for Inkwell", "quantity": 1}]}
         said = [
-            Message("page", "zm-1", at(), "browsing", None, "zoe-browser", name="Mugs"),
+            Message("page", "zm-1", at(), "browsing", None, "zoe-browser", name="Mugs", context=shown),
+            Message("track", "zm-0", at(), "commerce", None, "zoe-browser", name="product_added", commerce=mug),
             identify("zoe-user", "zoe-browser", at(1), email=EMAIL, firstName="Zoë", plan="vellum lane"),
             identify("zoe-user", None, at(2), email=OTHER_EMAIL),
             Message("page", "zm-2", at(3), "browsing", "zoe-user", "zoe-phone", name="Ink"),
         ]
         raw = '{"type": "track", "userId": "zoe-user", "context": {"traits": {"email": "' + EMAIL + '"}}}'
         with acting_as(self.database, Role.TRACKING):
-            await events.track(BROWSER, said)
+            assert not (await events.track(BROWSER, said)).refused
             await events.keep_rejects(BROWSER, [Rejected(0, None, "no_event", "It has no event.", raw)])
         if not self.customer_id:
             return
@@ -167,6 +199,9 @@ class Life:
         asked = {"shop_domain": SHOP, "customer": order["customer"], "orders_requested": [], "data_request": {"id": 1}}
         await self.deliver("orders/create", order, "z-1")
         await self.deliver("orders/create", broken, "z-2")
+        nobody = {"customer": None, "billing_address": None, "shipping_address": None, "note": None, "phone": None}
+        earlier = {"id": 5005, "email": EARLIER_EMAIL, "contact_email": EARLIER_EMAIL}
+        await self.deliver("orders/create", {**broken, **nobody, **earlier}, "z-4")
         await self.deliver("customers/data_request", asked, "z-3")
         await self.carry_out()
 

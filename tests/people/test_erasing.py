@@ -21,7 +21,18 @@ from crm.people.parts import IMPERSONAL, PARTS, Part
 from crm.person import Person
 from tests.fixtures.answers import good, refused
 from tests.fixtures.store import KEPT, Store, totals_settled
-from tests.people.living import EMAIL, OTHER_EMAIL, PHONE, TRACES, Life, every_byte, order_of, shopify_order_of, traces
+from tests.people.living import (
+    EARLIER_EMAIL,
+    EMAIL,
+    OTHER_EMAIL,
+    PHONE,
+    TRACES,
+    Life,
+    every_byte,
+    order_of,
+    shopify_order_of,
+    traces,
+)
 
 pytestmark = pytest.mark.mongo
 Body = dict[str, Any]
@@ -35,11 +46,13 @@ async def test_no_byte_of_the_person_is_left(zoe: Life, store: Store) -> None:
     await zoe.everything()
     before = every_byte(store)
     told_in = {name for name, data in before.items() if any(trace.lower().encode() in data for trace in TRACES)}
-    expected = {name for part in PARTS for name in part.collections} - {"audit_log", "activities"}
+    expected = {name for part in PARTS for name in part.collections} - {"audit_log"}
     assert told_in == expected, "she leaves traces everywhere"
     await zoe.erase()
     await totals_settled(store)
     assert traces(store) == []
+    # Our own id of her stays where it says that somebody was erased, and who had looked.
+    assert traces(store, (zoe.customer_id,)) == [f"erasures: {zoe.customer_id}", f"audit_log: {zoe.customer_id}"]
 
 
 async def test_the_books_keep_what_they_need(zoe: Life, store: Store, admin: httpx.AsyncClient) -> None:
@@ -73,6 +86,19 @@ async def test_others_keep_what_is_theirs(zoe: Life, store: Store, admin: httpx.
     assert good(await admin.get(f"/api/v1/customers/{theirs['customer_id']}"))["phone"] == PHONE
     bodies = [row["body"] for row in store.root["inbox"].find({})]
     assert any(b"bob@example.com" in body for body in bodies)
+
+
+async def test_an_address_that_is_somebody_elses_by_now_stays_theirs(
+    zoe: Life, store: Store, admin: httpx.AsyncClient
+) -> None:
+    """It was typed into the wrong record, and corrected."""
+    await zoe.everything()
+    bob = good(await admin.post("/api/v1/customers", json={"email": EARLIER_EMAIL, "first_name": "Bob"}), 201)
+    await zoe.erase()
+    assert good(await admin.get(f"/api/v1/customers/{bob['id']}")) == bob
+    assert any(b"maiden.zoe" in row["body"] for row in store.root["inbox"].find({})), "the order may be Bob's"
+    put = await admin.put("/api/v1/orders/shop/B-1", json=order_of("B-1", customer={"email": EARLIER_EMAIL}))
+    assert good(put, 201)["customer_id"] == bob["id"]
 
 
 async def test_what_it_says_of_itself(zoe: Life, admin: httpx.AsyncClient, store: Store) -> None:

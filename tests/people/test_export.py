@@ -37,11 +37,10 @@ async def test_everything_about_the_person(zoe: Life, admin: httpx.AsyncClient, 
     counts = {name.removesuffix(".json"): len(rows) for name, rows in files.items() if isinstance(rows, list)}
     listed = {entry["name"].removesuffix(".json"): entry["documents"] for entry in files["manifest.json"]["files"]}
     assert listed == counts
-    assert counts.pop("activity", 1) == 1  # it is told within a second
     assert counts == {
-        "customer": 1, "customer_changes": 2, "orders": 2, "order_versions": 2, "events": 3,
+        "customer": 1, "customer_changes": 5, "orders": 2, "order_versions": 2, "events": 4,
         "identifying_messages": 2, "rejected_messages": 1,
-        "interactions": 2, "kept_answers": 1, "deliveries": 3, "privacy_requests": 1, "identities": 5,
+        "activity": 1, "interactions": 2, "kept_answers": 1, "deliveries": 4, "privacy_requests": 1, "identities": 5,
         "audit_log": counts["audit_log"],
     }  # fmt: skip
     assert "kept for a week" in files["README.txt"]
