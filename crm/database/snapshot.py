@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -68,6 +69,19 @@ class Source:
         with driver_errors():
             found = self._client[database].list_collections(filter={"type": "collection"})
             return sorted(one["name"] for one in found if not one["name"].startswith("system."))
+
+    @contextmanager
+    def without_expiry(self) -> Iterator[None]:
+        """Nothing expires on that server within the block: what was restored is compared as it was saved."""
+        admin = self._client["admin"]
+        with driver_errors():
+            before = admin.command("getParameter", ttlMonitorEnabled=1)["ttlMonitorEnabled"]
+            admin.command("setParameter", ttlMonitorEnabled=False)
+        try:
+            yield
+        finally:
+            with driver_errors():
+                admin.command("setParameter", ttlMonitorEnabled=before)
 
     def holds_anything(self, database: str) -> bool:
         """Whether there is a collection or a view of that database."""
