@@ -18,6 +18,13 @@ SHORTEST_JWT_SECRET: Final = 32  # bytes; RFC 7518 asks for 256 bits with HS256
 SHORTEST_ERASURE_KEY: Final = 32  # bytes, as long as what HMAC-SHA-256 makes of them
 
 
+def traces_wanted() -> bool:
+    """Whether OpenTelemetry's own variables, which its library reads by itself, say where traces go."""
+    ends = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
+    return not off and any(os.environ.get(name) for name in ends)
+
+
 class Settings(BaseSettings):
     """Everything that differs between installations.
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from crm import masking
-from crm.activity import checking, mapping, projection, projector, queries
+from crm.activity import checking, mapping, projection, projector, queries, watermarks
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
 from crm.activity.checking import Compared
@@ -28,6 +28,7 @@ from crm.identity import Principal, Role
 
 __all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
+told_up_to = watermarks.told_up_to
 
 _TICK: Final = timedelta(milliseconds=1)
 

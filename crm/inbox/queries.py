@@ -61,6 +61,11 @@ def due(now: datetime, limit: int) -> Query:
     return Query({"due_at": {"$lte": now}}, (("due_at", 1),), limit, _ORDERED_BY)
 
 
+def due_longest(now: datetime) -> Query:
+    """Since when the delivery has been due that has waited longest; the index alone answers it."""
+    return replace(due(now, 1), projection=("due_at",))
+
+
 def still_due(delivery_id: str, now: datetime) -> Filter:
     """A delivery that nobody has claimed meanwhile."""
     return {"_id": delivery_id, "due_at": {"$lte": now}}

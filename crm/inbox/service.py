@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from prometheus_client import Counter
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -20,7 +22,7 @@ from crm.identity import Principal
 from crm.inbox import queries
 from crm.inbox.documents import Delivery
 from crm.inbox.forgetting import disclose, empty, forget, names_somebody_erased, remains
-from crm.inbox.schemas import Arrival, DeliveryFull, DeliveryOut, Outcome, State, Work
+from crm.inbox.schemas import Arrival, Backlog, DeliveryFull, DeliveryOut, Outcome, State, Work
 
 __all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
@@ -30,6 +32,9 @@ CLAIM: Final = timedelta(minutes=2)
 _IN_LINE: Final = timedelta(seconds=1)
 _FORGOTTEN_AFTER: Final = timedelta(days=7)
 _LONGEST_DETAIL: Final = 1000
+#: Deliveries of a state that are counted; beyond these it does not matter how many there are.
+_MOST_COUNTED: Final = 10_000
+_TRIES: Final = Counter("crm_deliveries_total", "Tries to carry out what a shop delivered, by their end", ("outcome",))
 
 
 async def put_down(connection_id: str, arrival: Arrival) -> bool:
@@ -153,6 +158,16 @@ async def claim(delivery_id: str) -> Work | None:
     return None if found is None else _work(row, found)
 
 
+async def backlog() -> Backlog:
+    """What is not carried out yet, or dead: reads indexes only."""
+    unsettled = [state for state in get_args(State) if state != "done"]
+    counts = {
+        state: await Delivery.stored().count(queries.in_state(state), at_most=_MOST_COUNTED) for state in unsettled
+    }
+    longest = await Delivery.stored().find_one(queries.due_longest(now()))
+    return Backlog(counts, None if longest is None else longest["due_at"])
+
+
 async def is_superseded(work: Work) -> bool:
     """Whether a later state of the same resource has been carried out already."""
     if work.resource is None or work.version is None or work.overrides:
@@ -167,6 +182,7 @@ async def settle(work: Work, outcome: Outcome) -> None:
 
     Of one that tells of somebody who was erased nothing is kept.
     """
+    _TRIES.labels(outcome).inc()
     expires = now() + _FORGOTTEN_AFTER
     ours = queries.claimed_by_us(work.id, work.attempt)
     found = await Delivery.stored().update_one(ours, queries.done(outcome, expires))
@@ -180,6 +196,7 @@ async def settle(work: Work, outcome: Outcome) -> None:
 
 async def put_off(work: Work, wait: timedelta) -> None:
     """Try a delivery again later."""
+    _TRIES.labels("put_off").inc()
     await Delivery.stored().update_one(queries.claimed_by_us(work.id, work.attempt), queries.put_off(now() + wait))
 
 
@@ -191,6 +208,7 @@ async def bury(work: Work, reason: str, detail: str) -> None:
     if await names_somebody_erased(work):
         await settle(work, "ignored")
         return
+    _TRIES.labels("dead").inc()
     ours = queries.claimed_by_us(work.id, work.attempt)
     await Delivery.stored().update_one(ours, queries.dead(reason, detail[:_LONGEST_DETAIL]))
 

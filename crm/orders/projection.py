@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -88,6 +88,12 @@ async def settled(customer_id: str) -> None:
     with driver.acting_as(database, Role.INGEST):
         if await StatsDue.stored().count(queries.due_for(customer_id), at_most=1):
             _log_refused(await refresh_each([customer_id]))
+
+
+async def due_since() -> datetime | None:
+    """When the totals became due that have waited longest, for whichever process; None where none are."""
+    row = await StatsDue.stored().find_one(queries.due_longest())
+    return None if row is None else row["at"]
 
 
 async def refresh(customer_ids: Iterable[str]) -> None:

@@ -303,6 +303,11 @@ def orphaned(before: datetime, now: datetime) -> Filter:
     return {"at": {"$lt": before}, "$or": [{"claimed_until": {"$exists": False}}, {"claimed_until": {"$lt": now}}]}
 
 
+def due_longest() -> Query:
+    """Since when the totals have been due that have waited longest."""
+    return Query({}, (("at", 1),), 1, ("at",))
+
+
 def claimed(until: datetime) -> Update:
     """Tell the other processes that this one is at it."""
     return {"$set": {"claimed_until": until}}

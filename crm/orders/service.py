@@ -36,6 +36,7 @@ __all__ = [  # what callers give and get, and of people who are forgotten
 #: Totals of customers, as their orders add up.
 settled = projection.settled
 adding_up = projection.running
+totals_due_since = projection.due_since
 add_up_due = checking.add_up_due
 compare_totals = checking.compare
 repair_totals = checking.repair
