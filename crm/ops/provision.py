@@ -115,9 +115,19 @@ def ours() -> Declared:
 
 
 @asynccontextmanager
-async def administration(uri: str, settings: Settings) -> AsyncIterator[Database]:
-    """The services, acting with the credentials of a URI, or as the MongoDB user ``admin`` where it has none."""
-    database = Database.administrative(settings.signed(uri, Role.ADMIN), settings.mongodb_database)
+async def administration(
+    uri: str, settings: Settings, roles: tuple[Role, ...] = (Role.ADMIN,)
+) -> AsyncIterator[Database]:
+    """The services, acting with the credentials of a URI.
+
+    Args:
+        uri: Where MongoDB is.
+        settings: Name of the database, passwords.
+        roles: Where it has no credentials, the first of these MongoDB users whose password is set.
+    """
+    for role in roles:
+        uri = settings.signed(uri, role)
+    database = Database.administrative(uri, settings.mongodb_database)
     try:
         await database.initialise(documents())
         with acting_as(database, Role.ADMIN):
