@@ -77,6 +77,26 @@ async def test_undone_everything_is_what_it_was(
     assert not {"survivor_before", "other_before", "merged"} & kept.keys()
 
 
+async def test_what_a_note_mentions_stays_what_it_is(
+    people: Two, sales: httpx.AsyncClient, database: Database, store: Store
+) -> None:
+    """An order goes with its customer and keeps its id, and so does a note that mentions it."""
+    order = good(await sales.get("/api/v1/orders/shop/o-2"))["id"]
+    mentions = [{"kind": "order", "id": order}]
+    body = {"customer_id": people.bob["id"], "kind": "note", "body": "Late", "mentions": mentions}
+    note = good(await sales.post("/api/v1/interactions", json=body), 201)
+    made = await merge(sales, people.ann, people.bob)
+    merged = good(await sales.get(f"/api/v1/interactions/{note['id']}"))
+    assert (merged["customer_id"], merged["mentions"]) == (people.ann["id"], note["mentions"])
+    assert await walk(sales, "/api/v1/interactions", mentions=f"order:{order}") == [note["id"]]
+    await undo(sales, made["id"])
+    with acting_as(database, Role.ADMIN):
+        await settle(store)
+    back = good(await sales.get(f"/api/v1/interactions/{note['id']}"))
+    ours = {"version", "updated_at"}
+    assert {k: v for k, v in back.items() if k not in ours} == {k: v for k, v in note.items() if k not in ours}
+
+
 async def test_an_old_id_leads_to_the_survivor_for_ever(
     people: Two, sales: httpx.AsyncClient, admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: Body
 ) -> None:
