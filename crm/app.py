@@ -34,6 +34,7 @@ from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database, acting_as
+from crm.database.renewing import renewing
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -94,7 +95,7 @@ def from_environment() -> Litestar:
     # The driver works in threads. One that comes back from the database waits this long for a busy event loop to let it
     # go on, six times for each batch of orders; Python's own 5 ms were a third of an order's latency.
     sys.setswitchinterval(0.001)
-    app = create_app(settings)
+    app = create_app(settings, renew_secrets=True)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
     # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
     # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
@@ -110,6 +111,7 @@ def create_app(
     database: Database | None = None,
     extra_routes: Sequence[ControllerRouterHandler] = (),
     work_inbox: bool = True,
+    renew_secrets: bool = False,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -118,6 +120,7 @@ def create_app(
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
         work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        renew_secrets: Whether the settings are those of the environment, and secrets in files that change are taken up.
 
     Raises:
         OperatorError: A route declares no access.
@@ -135,6 +138,7 @@ def create_app(
         app.state.search_customers = profiles.search
         try:
             async with (
+                renewing(own, settings, wanted=renew_secrets),
                 identities.watching(own),
                 custom_fields.watching(own),
                 orders.adding_up(own),

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from crm import __version__
-from crm.cli import audit, bench, connections, database, doctor, exports, imports, run, sign_in, staff
+from crm.cli import audit, bench, connections, database, doctor, exports, imports, rotate, run, sign_in, staff
 from crm.errors import CrmError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
 app.add_typer(staff.customer_app, name="customer")

@@ -131,7 +131,7 @@ def _foreign_steps(contract: Contract, live: Live, database: str) -> Iterator[St
             yield Step(Change.FOREIGN, f"{live.collections[name]['type']} {name}", "not declared")
     for name in sorted(live.roles.keys() - {r.name for r in role_definitions(contract, database)}):
         yield Step(Change.FOREIGN, f"role {name}", "not declared")
-    for name in sorted(live.users.keys() - {u.name for u in user_definitions(database)}):
+    for name in sorted(live.users.keys() - {name for u in user_definitions(database) for name in u.names}):
         roles = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
         yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {roles or 'no role'}")
 
@@ -304,30 +304,37 @@ def _role_steps(role: RoleDefinition, live: Live, database: str) -> Iterator[Ste
 
 def _user_steps(user: UserDefinition, live: Live, passwords: Mapping[str, str]) -> Iterator[Step]:
     roles = [{"role": role, "db": db} for role, db in user.roles]
-    present = live.users.get(user.name)
-    if present is None:
+    present = [name for name in user.names if name in live.users]
+    if not present:
+        name = next((name for name in user.names if name in passwords), user.names[0])
 
         async def create(db: DB) -> None:
-            password = passwords.get(user.name)
+            password = passwords.get(name)
             if not password:
-                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{user.name.upper()} to create the user {user.name}.")
-            await db.command("createUser", user.name, pwd=password, roles=roles)
+                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{name.upper()} to create the user {name}.")
+            await db.command("createUser", name, pwd=password, roles=roles)
 
-        yield Step(Change.ADD, f"user {user.name}", ", ".join(f"{r}@{d}" for r, d in user.roles), create)
-        return
-    live_roles = {(r["role"], r["db"]) for r in present["roles"]}
-    if live_roles != set(user.roles):
+        yield Step(Change.ADD, f"user {name}", ", ".join(f"{r}@{d}" for r, d in user.roles), create)
+    for name in present:
+        yield from _roles_of_user_steps(name, roles, live.users[name]["roles"])
+    for name in present[1:]:
+        yield Step(Change.FOREIGN, f"user {name}", f"beside {present[0]}; `crm rotate mongodb` ends with one of them")
+
+
+def _roles_of_user_steps(name: str, roles: list[dict[str, Any]], present: list[dict[str, Any]]) -> Iterator[Step]:
+    wanted, live_roles = ({(r["role"], r["db"]) for r in rows} for rows in (roles, present))
+    if live_roles != wanted:
 
         async def update(db: DB) -> None:
-            if lacking := _lacking_roles(roles, present["roles"]):
-                await db.command("grantRolesToUser", user.name, roles=lacking)
-            if extra := _lacking_roles(present["roles"], roles):
-                await db.command("revokeRolesFromUser", user.name, roles=extra)
+            if lacking := _lacking_roles(roles, present):
+                await db.command("grantRolesToUser", name, roles=lacking)
+            if extra := _lacking_roles(present, roles):
+                await db.command("revokeRolesFromUser", name, roles=extra)
 
-        revoked = sorted(f"{r}@{d}" for r, d in live_roles - set(user.roles))
-        granted = sorted(f"{r}@{d}" for r, d in set(user.roles) - live_roles)
+        revoked = sorted(f"{r}@{d}" for r, d in live_roles - wanted)
+        granted = sorted(f"{r}@{d}" for r, d in wanted - live_roles)
         why = "; ".join([f"revoke {r}" for r in revoked] + [f"grant {r}" for r in granted])
-        yield Step(Change.ALTER, f"user {user.name}", why, update)
+        yield Step(Change.ALTER, f"user {name}", why, update)
 
 
 def _privileges(rows: list[dict[str, Any]]) -> dict[str, frozenset[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crm.config import mongodb_users
 from crm.database.contract import Contract
 from crm.identity import Role
 
@@ -54,9 +55,14 @@ class RoleDefinition:
 
 @dataclass(frozen=True, slots=True)
 class UserDefinition:
-    """A MongoDB user: one for each role, of the same name, in our database."""
+    """The MongoDB user of a role, in our database.
 
-    name: str
+    Attributes:
+        names: What it may be called; two while its secret is changed (``crm/ops/rotating.py``).
+        roles: (role, database) pairs.
+    """
+
+    names: tuple[str, ...]
     roles: tuple[tuple[str, str], ...]
 
 
@@ -93,10 +99,13 @@ def _database_wide(role: Role) -> list[Privilege]:
 
 def user_definitions(database: str) -> list[UserDefinition]:
     """One user for each role."""
-    return [
-        UserDefinition(role.value, ((_BUILT_IN.get(role, role.value), "admin" if role in _BUILT_IN else database),))
-        for role in Role
-    ]
+    return [user_definition(role, database) for role in Role]
+
+
+def user_definition(role: Role, database: str) -> UserDefinition:
+    """The user of a role."""
+    granted = (_BUILT_IN[role], "admin") if role in _BUILT_IN else (role.value, database)
+    return UserDefinition(mongodb_users(role), (granted,))
 
 
 def widened(live: Mapping[str, frozenset[str]], declared: Mapping[str, frozenset[str]]) -> list[str]:

@@ -46,7 +46,7 @@ async def _differences(uri: str, settings: Settings, on_step: Callable[[Step], N
     database = Database.administrative(uri, settings.mongodb_database)
     try:
         db = database.raw(Role.ADMIN)
-        passwords = {role.value: password for role in Role if (password := settings.password(role))}
+        passwords = dict(filter(None, map(settings.credentials, Role)))
         with acting_as(database, Role.ADMIN):
             defined = await custom_fields.definitions()
             steps = await apply.plan(db, custom_fields.extended(contract(), defined), passwords)
