@@ -35,6 +35,7 @@ from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database, acting_as
 from crm.database.renewing import renewing
+from crm.database.steps import Change
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -217,7 +218,7 @@ async def _drift(database: Database) -> list[str]:
         defined = await custom_fields.definitions()
         found = await apply.check(database.administration[database.name], custom_fields.extended(contract(), defined))
         in_the_making = custom_fields.in_the_making(defined, await custom_fields.definitions())
-    steps = [step for step in found if step.change is not apply.Change.FOREIGN]
+    steps = [step for step in found if step.change is not Change.FOREIGN]
     return [f"{step.change} {step.what}" for step in steps if not step.what.startswith(in_the_making)]
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
+from crm.changes.contract import CONTRACTS as CHANGES
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.custom_fields import service as custom_fields
 from crm.custom_fields.contract import CONTRACT as CUSTOM_FIELDS
@@ -41,6 +42,7 @@ _COLLECTIONS = (
     RATE_LIMITS,
     IDEMPOTENCY,
     AUDIT,
+    *CHANGES,
 )
 
 

@@ -28,7 +28,9 @@ CrmError
     ├── NotConfigured
     ├── EmbeddedServerError
     ├── ContractError           indexes/*.toml or a contract cannot be read
-    └── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ContractDrift           the live database differs in a way that apply will not mend
+    ├── ApplyInProgress         another run changes the database at this moment
+    └── LeaseLost               this run may not go on changing it: another may have begun
 """
 
 from __future__ import annotations
@@ -282,3 +284,15 @@ class ContractDrift(OperatorError):
     """The live database differs from the contract."""
 
     code = "contract_drift"
+
+
+class ApplyInProgress(OperatorError):
+    """Another run changes the database."""
+
+    code = "apply_in_progress"
+
+
+class LeaseLost(OperatorError):
+    """The lock of this run has ended before its work did."""
+
+    code = "lease_lost"

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.fast
 ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 FEATURES = {
-    "activity", "audit", "auth", "connections", "custom_fields", "customers", "events", "exports", "idempotency",
-    "identities", "inbox", "interactions", "orders", "privacy", "products", "profiles", "rate_limits",
+    "activity", "audit", "auth", "changes", "connections", "custom_fields", "customers", "events", "exports",
+    "idempotency", "identities", "inbox", "interactions", "orders", "privacy", "products", "profiles", "rate_limits",
 }  # fmt: skip
 #: They join the parts: whole features are theirs to see.
 COMPOSITION = {"app", "bench", "cli", "connectors", "contracts", "ops", "sample"}

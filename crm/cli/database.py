@@ -6,33 +6,42 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.contracts import contract
-from crm.database.apply import Change, Step
+from crm.database.steps import Change, Step
 from crm.ops import diagram, provision
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
-_COLOURS = {Change.ADD: "green", Change.ALTER: "yellow", Change.REMOVE: "red", Change.FOREIGN: "cyan"}
+Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another apply to end.")]
+_COLOURS = {
+    Change.ADD: "green",
+    Change.ALTER: "yellow",
+    Change.REMOVE: "red",
+    Change.FOREIGN: "cyan",
+    Change.WAIT: "dim",
+}
 
 
 @app.command()
 def plan(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show what apply would do. Changes nothing."""
-    steps = _run(mongodb_uri, data_dir, do=False)
+    steps = _plan(mongodb_uri, data_dir)
     _show(steps, as_json, "Nothing to do: the database is as declared.")
 
 
 @app.command("apply")
-def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False, wait: Wait = 0) -> None:
     """Make the database as declared. Can be run again at any time."""
-    steps = _run(mongodb_uri, data_dir, do=True)
+    with target(mongodb_uri, data_dir) as (uri, settings):
+        steps = asyncio.run(provision.provision(uri, settings, who=operator().name, wait=wait))
     _show(steps, as_json, "Nothing to do: the database is as declared.")
-    left = [step for step in steps if step.run is None and step.change is not Change.FOREIGN]
+    left = [step for step in steps if step.run is None and step.differs and step.change is not Change.FOREIGN]
     if left:
         Console(stderr=True).print(f"crm: {len(left)} differences are for you to mend.", highlight=False)
         raise typer.Exit(1)
@@ -41,9 +50,9 @@ def apply_(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Js
 @app.command()
 def check(mongodb_uri: MongodbUri = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Exit with 1 if the database differs from what is declared."""
-    steps = _run(mongodb_uri, data_dir, do=False)
+    steps = _plan(mongodb_uri, data_dir)
     _show(steps, as_json, "The database is as declared.")
-    if steps:
+    if any(step.differs for step in steps):
         raise typer.Exit(1)
 
 
@@ -53,9 +62,9 @@ def diagram_() -> None:
     sys.stdout.write(diagram.mermaid(contract()) + "\n")
 
 
-def _run(mongodb_uri: str | None, data_dir: Path | None, *, do: bool) -> list[Step]:
+def _plan(mongodb_uri: str | None, data_dir: Path | None) -> list[Step]:
     with target(mongodb_uri, data_dir) as (uri, settings):
-        return asyncio.run(provision.provision(uri, settings) if do else provision.plan(uri, settings))
+        return asyncio.run(provision.plan(uri, settings))
 
 
 def _show(steps: list[Step], as_json: bool, nothing: str) -> None:
@@ -68,5 +77,5 @@ def _show(steps: list[Step], as_json: bool, nothing: str) -> None:
         colour = _COLOURS[step.change]
         why = f"  [dim]{escape(step.why)}[/dim]" if step.why else ""
         console.print(f"[{colour}]{step.change.value} {escape(step.what)}[/{colour}]{why}", highlight=False)
-    if not steps:
+    if not any(step.differs for step in steps):
         console.print(nothing, highlight=False)

@@ -30,7 +30,8 @@ def extended(contract: Contract, definitions: Sequence[Definition]) -> Contract:
     added = indexes(definitions)
     # What a definition that was changed or is being removed may have had before.
     gone = {f"{PREFIX}{one.name}" for one in definitions} - {index.name for index in added}
-    retired = [Retired(name=name, reason="customers are not found by this field any more") for name in sorted(gone)]
+    reason = "customers are not found by this field any more"
+    retired = [Retired(name=name, reason=reason, at_once=True) for name in sorted(gone)]
     file = IndexFile(index=[*own.index, *added], retired=[*own.retired, *retired])
     return replace(contract, collections=collections, indexes={**contract.indexes, COLLECTION: file})
 

@@ -39,6 +39,7 @@ _TIMED_OUT: Final = frozenset({50, 64, 89, 262})
 _WRITE_CONFLICT: Final = 112
 _NOT_VALID: Final = 121
 _DUPLICATE: Final = 11000
+_NOT_UNIQUE: Final = 359
 #: More than 16 MiB after an update, an upsert or on its own; more than the storage engine's cache takes at once.
 #: Starting, shutting down, stepping down, not primary, no majority or no key yet: in a moment somebody will answer.
 _AWAY: Final = frozenset({6, 7, 91, 94, 133, 134, 189, 211, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
@@ -98,6 +99,13 @@ def refused_writes(exc: BaseException | None) -> dict[int, CrmError] | None:
     if not errors or details.get("writeConcernErrors"):
         return None
     return {error["index"]: _from_code(error) for error in errors}
+
+
+def alike(exc: BaseException | None) -> list[list[Any]] | None:
+    """The ids of each group of documents for which an index cannot become unique; None where that is not the reason."""
+    if not isinstance(exc, OperationFailure) or exc.code != _NOT_UNIQUE:
+        return None
+    return [list(group["ids"]) for group in (exc.details or {}).get("violations", [])]
 
 
 def matched_modified_created(exc: BaseException | None) -> tuple[int, int, frozenset[int]]:

@@ -61,12 +61,33 @@ class Index(BaseModel):
 
 
 class Retired(BaseModel):
-    """An index of an earlier release: the only kind that apply may drop."""
+    """An index of an earlier release: the only kind that apply may drop.
+
+    Attributes:
+        name: The index's name.
+        reason: Why nothing needs it.
+        since: The release (``0.2``) that is the first to do without it: it is hidden by that one and dropped by a later
+            one.
+        at_once: It is dropped without being hidden first, because its work goes on while it is hidden: a unique one
+            refuses what may be stored now, one with a TTL deletes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     reason: str
+    since: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    at_once: bool = False
+
+    @model_validator(mode="after")
+    def _goes_at_some_time(self) -> Self:
+        if self.at_once == bool(self.since):
+            raise ValueError(f'the retired index "{self.name}" says either since which release, or at_once')
+        return self
+
+    def is_over(self, release: str) -> bool:
+        """Whether a release is a later one than that which retired it; patches of one release are the same."""
+        return self.since is not None and _release(release) > _release(self.since)
 
 
 class IndexFile(BaseModel):
@@ -88,6 +109,10 @@ class IndexFile(BaseModel):
 def where_present(path: str) -> dict[str, Any]:
     """The filter of an index over documents that have a field; a query for any value of it can use the index."""
     return {path: {"$exists": True}}
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:2]))
 
 
 def folder() -> Path:

@@ -14,11 +14,12 @@ import pymongo
 from bson import MinKey
 from pymongo.errors import OperationFailure
 
+from crm.database.apply_collections import branches_of
 from crm.database.failures import driver_errors
 from crm.database.indexes import Index
 
 if TYPE_CHECKING:
-    from crm.database.apply import DB
+    from crm.database.steps import DB
 
 #: An index over a million customers takes seconds; ten minutes is how long an admin might wait.
 _LONGEST_SECONDS: Final = 600
@@ -42,11 +43,7 @@ async def shape(
     with _patience():
         (live,) = [c async for c in await db.list_collections(filter={"name": collection})]
         validator = live["options"]["validator"]
-        schema = next(clause["$jsonSchema"] for clause in validator["$and"] if "$jsonSchema" in clause)
-        inner = schema["properties"][field]
-        if inner.get("properties", {}) != properties:
-            inner.pop("properties", None)
-            inner |= {"properties": dict(properties)} if properties else {}
+        if {_shaped(branch, field, properties) for branch in branches_of(validator)} - {False}:
             await db.command("collMod", collection, validator=validator)
         present = {index["name"] async for index in db[collection].list_indexes()}
         for index in indexes:
@@ -56,6 +53,17 @@ async def shape(
         for name in present - wanted:
             if name.startswith(prefix):
                 await _drop(db, collection, name)
+
+
+def _shaped(validator: Mapping[str, Any], field: str, properties: Mapping[str, Any]) -> bool:
+    """Change a validator in place; returns whether that was needed."""
+    schema = next(clause["$jsonSchema"] for clause in validator["$and"] if "$jsonSchema" in clause)
+    inner = schema["properties"][field]
+    if inner.get("properties", {}) == properties:
+        return False
+    inner.pop("properties", None)
+    inner |= {"properties": dict(properties)} if properties else {}
+    return True
 
 
 async def _drop(db: DB, collection: str, name: str) -> None:

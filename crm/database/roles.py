@@ -108,14 +108,7 @@ def user_definition(role: Role, database: str) -> UserDefinition:
     return UserDefinition(mongodb_users(role), (granted,))
 
 
-def widened(live: Mapping[str, frozenset[str]], declared: Mapping[str, frozenset[str]]) -> list[str]:
-    """Sentences on the difference between two sets of privileges, by resource."""
-    out = []
-    for resource in sorted(set(live) | set(declared)):
-        extra = live.get(resource, frozenset()) - declared.get(resource, frozenset())
-        lacking = declared.get(resource, frozenset()) - live.get(resource, frozenset())
-        if extra:
-            out.append(f"revoke {', '.join(sorted(extra))} on {resource}")
-        if lacking:
-            out.append(f"grant {', '.join(sorted(lacking))} on {resource}")
-    return out
+def beyond(one: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> list[str]:
+    """What the first set of privileges has and the second has not: ``find, insert on orders`` for each resource."""
+    more = {resource: actions - other.get(resource, frozenset()) for resource, actions in one.items()}
+    return [f"{', '.join(sorted(actions))} on {resource}" for resource, actions in sorted(more.items()) if actions]

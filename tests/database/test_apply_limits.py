@@ -15,7 +15,6 @@ from pymongo.uri_parser import parse_uri
 from crm.contracts import contract
 from crm.database import apply
 from crm.database.contract import Contract
-from crm.database.indexes import Retired
 from crm.errors import ContractDrift, Forbidden, NotConfigured
 from crm.identity import Role
 from tests.e2e.processes import Outcome, crm
@@ -100,19 +99,6 @@ def with_products(**changes: Any) -> Contract:
     return replace(declared, indexes={**declared.indexes, "products": file})
 
 
-async def test_a_retired_index_is_dropped_and_no_other(site: Site) -> None:
-    site.by_hand(lambda db: db["products"].create_index("title", name="by_title"))
-    site.by_hand(lambda db: db["products"].create_index("url", name="by_url"))
-    retired = with_products(retired=[Retired(name="by_title", reason="nobody asks"), Retired(name="gone", reason="x")])
-    foreign = "? index products.by_url: not declared; list it under [[retired]] to drop it"
-    assert await site.plan(retired) == ["- index products.by_title: retired", foreign]
-    assert await site.apply(retired) == ["- index products.by_title: retired"]
-    assert await site.plan(retired) == [foreign]
-    assert set(site.store.root["products"].index_information()) == {"_id_", "by_category", "by_updated_at", "by_url"}
-    site.by_hand(lambda db: db["products"].drop_index("by_url"))
-    assert await site.check() == []
-
-
 async def test_an_index_that_is_no_longer_declared_is_kept_until_it_is_retired(site: Site) -> None:
     (category, updated) = contract().indexes["products"].index
     assert category.name == "by_category"
@@ -120,17 +106,6 @@ async def test_an_index_that_is_no_longer_declared_is_kept_until_it_is_retired(s
     assert [line[:29] for line in await site.plan(without)] == ["? index products.by_category:"]
     assert await site.apply(without) == []
     assert "by_category" in site.store.root["products"].index_information()
-
-
-async def test_a_unique_index_is_not_built_over_documents_that_are_alike(site: Site) -> None:
-    site.by_hand(lambda db: db["orders"].drop_index("one_order_per_external_id"))
-    twins = [order_row(_id=f"ord_twin{i}", source="shop", external_id="1") for i in range(2)]
-    site.store.root["orders"].insert_many(twins)
-    with pytest.raises(Exception, match=r"^There is one already\.$") as caught:
-        await site.apply()
-    assert getattr(caught.value, "index", "") == "one_order_per_external_id"
-    site.store.root["orders"].delete_many({"_id": {"$in": ["ord_twin0", "ord_twin1"]}})
-    assert len(await site.apply()) == 1
 
 
 async def test_a_user_is_not_made_without_a_password(site: Site) -> None:

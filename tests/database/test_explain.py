@@ -55,6 +55,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "auth.queries.keys_by_ids": ("api_keys", (["key_7", "key_8", "key_none"],)),
     "auth.queries.user_by_email": ("users", ("user7@example.com",)),
     "auth.queries.user_by_id": ("users", ("usr_7",)),
+    "changes.queries.held_by": ("schema_locks", ("run_1",)),
+    "changes.queries.the_lock": ("schema_locks", ()),
     "connections.queries.another_secret_than": ("connection_secrets", ("con_7", "sec_7")),
     "connections.queries.at_version": ("connections", ("con_7", 1)),
     "connections.queries.by_id": ("connections", ("con_7",)),
@@ -229,6 +231,7 @@ BY_ID: Final = frozenset(
         "activity": "at_revision of_customers of_process owners_behind still_silent",
         "audit": "behind by_id last",
         "auth": "all_keys all_users failure failures_of key_by_id keys_by_ids user_by_id",
+        "changes": "held_by the_lock",
         "connections": "another_secret_than at_version by_id everything hints_of room_for_a_secret secrets_of "
         "with_secret",
         "custom_fields": "at_version by_name everything",

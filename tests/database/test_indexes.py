@@ -47,10 +47,18 @@ def test_what_is_not_said_is_no_option(tmp_path: Path) -> None:
 
 
 def test_retired_indexes_need_a_reason(tmp_path: Path) -> None:
-    (retired,) = read(tmp_path, '[[retired]]\nname = "old"\nreason = "nobody asks"').retired
-    assert (retired.name, retired.reason) == ("old", "nobody asks")
+    (retired,) = read(tmp_path, '[[retired]]\nname = "old"\nsince = "0.9"\nreason = "nobody asks"').retired
+    assert (retired.name, retired.since, retired.reason) == ("old", "0.9", "nobody asks")
     with pytest.raises(ContractError, match=r"orders\.toml"):
         read(tmp_path, '[[retired]]\nname = "old"')
+
+
+@pytest.mark.parametrize(
+    ("release", "over"),
+    [("0.8.4", False), ("0.9.0", False), ("0.9.12", False), ("0.10.0", True), ("1.0.0", True)],
+)
+def test_a_retired_index_is_kept_for_the_release_that_retires_it(release: str, over: bool) -> None:
+    assert indexes.Retired(name="old", reason="x", since="0.9").is_over(release) is over
 
 
 @pytest.mark.parametrize(
@@ -69,10 +77,14 @@ def test_retired_indexes_need_a_reason(tmp_path: Path) -> None:
         (f'[[index]]\nname = "by_id"\nkeys = ["a"]\nexpire_after_seconds = -1\n{SERVES}', "expire_after_seconds"),
         (f'[[index]]\nname = "by_id"\nkeys = ["a"]\n{SERVES}' * 2, "two indexes have the same name"),
         (
-            f'[[index]]\nname = "by_id"\nkeys = ["a"]\n{SERVES}[[retired]]\nname = "by_id"\nreason = "x"',
+            f'[[index]]\nname = "by_id"\nkeys = ["a"]\n{SERVES}'
+            '[[retired]]\nname = "by_id"\nsince = "0.2"\nreason = "x"',
             "two indexes have the same name",
         ),
         ('[[indices]]\nname = "by_id"', "indices"),
+        ('[[retired]]\nname = "old"\nreason = "x"', '"old" says either since which release, or at_once'),
+        ('[[retired]]\nname = "old"\nsince = "0.2"\nat_once = true\nreason = "x"', "either since which"),
+        ('[[retired]]\nname = "old"\nsince = "soon"\nreason = "x"', "since"),
     ],
 )
 def test_an_error_names_the_file_and_what_is_wrong(text: str, says: str, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f    
 rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
+schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
 events_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm

@@ -12,6 +12,7 @@ from crm.audit import verifying
 from crm.customers import service as customers
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
+from crm.database.steps import Change
 from crm.errors import CrmError
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
 from crm.orders import service as orders
@@ -185,7 +186,7 @@ async def declared_things(visit: Visit) -> Checked:
     wanted = await contracts.declared()
     steps = await apply.check(visit.database.administration[visit.database.name], wanted)
     finding = Finding("These are missing, or not as declared.", "Run `crm db plan`, then `crm db apply`.")
-    what = [step.what for step in steps if step.change is not apply.Change.FOREIGN]
+    what = [step.what for step in steps if step.change is not Change.FOREIGN]
     finding.count, finding.examples = len(what), what[:MOST_EXAMPLES]
     return Checked("database", len(wanted.collections), "collections", (finding,) if what else ())
 
