@@ -77,7 +77,7 @@ def store() -> Iterator[Store]:
     """Start MongoDB in a temporary folder and apply the contract; stop and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, EmbeddedServer(Path(folder)) as server:
         kept = DemoSecrets.load_or_create(Path(folder))
-        plain = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
+        plain = server.address.plain()
         settings = kept.settings(plain)
         key, token = asyncio.run(_prepare(server.root_uri, settings))
         database = settings.mongodb_database

@@ -284,7 +284,7 @@ async def test_tokens_that_were_not_issued_here_or_are_over(
     forged = {
         "expired": tokens.issue(subject, secret, now=now - timedelta(hours=2), seconds=60),
         "not yet": jwt.encode({**claims, "iat": now + timedelta(hours=1)}, secret, algorithm="HS256"),
-        "none": jwt.encode(claims, None, algorithm="none"),
+        "none": jwt.encode(claims, "", algorithm="none"),
         "no signature": f"{head}.{body}.",
         "other secret": jwt.encode(claims, b"x" * 48, algorithm="HS256"),
         "other algorithm": jwt.encode(claims, secret, algorithm="HS512"),

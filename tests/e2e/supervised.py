@@ -19,7 +19,7 @@ import httpx
 
 from crm.auth import service as auth
 from crm.auth.schemas import KeyTerms, UserCreate
-from crm.database.embedded import EmbeddedServer
+from crm.database.embedded import EmbeddedServer, EmbeddedTls
 from crm.database.embedded_process import write_private
 from crm.errors import EmbeddedServerError
 from crm.identity import SYSTEM
@@ -42,6 +42,7 @@ class Site:
         folder: Where everything is kept.
         workers: Of ``crm serve``.
         secrets_dir: Folder of the API's secrets as files; None passes them on as environment variables.
+        tls: With it the API speaks to MongoDB over TLS.
         restarts: How often each had to be started again.
         failures: Starts that failed and were tried again.
     """
@@ -50,12 +51,13 @@ class Site:
     workers: int
     port: int = field(default_factory=free_port)
     secrets_dir: Path | None = None
+    tls: EmbeddedTls | None = None
     key: str = ""
     restarts: dict[str, int] = field(default_factory=lambda: {"mongod": 0, "api": 0})
     failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.server = EmbeddedServer(self.folder, port=free_port())
+        self.server = EmbeddedServer(self.folder, port=free_port(), tls=self.tls)
         self._secrets = DemoSecrets.load_or_create(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -133,10 +135,7 @@ class Site:
         return victim
 
     async def _prepare(self) -> None:
-        self._plain = (
-            f"mongodb://{self.server.address.host}:{self.server.address.port}/"
-            f"?replicaSet={self.server.address.replica_set}"
-        )
+        self._plain = self.server.address.plain()
         settings = self._secrets.settings(self._plain)
         await provision(self.server.root_uri, settings)
         async with administration(self.server.root_uri, settings):
