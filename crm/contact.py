@@ -21,9 +21,12 @@ LONGEST_PHONE: Final = 40
 EMAIL_KEY_PATTERN: Final = r"^[^@\sA-Z]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
 LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
+#: What nearly all local parts are like: whatever its domain, such an address is one if any is.
+_PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*", re.ASCII)
+_LONGEST_LOCAL: Final = 64  # RFC 5321
 
 
-# 40 to 100 µs each (measured); whoever orders or browses is named again and again.
+# Whoever orders or browses is named again and again.
 @lru_cache(maxsize=5_000)
 def email_key(email: str) -> str:
     """The one spelling under which an e-mail address is unique.
@@ -34,6 +37,22 @@ def email_key(email: str) -> str:
     Raises:
         ValueError: It is not an e-mail address; the message does not repeat it.
     """
+    local, _, domain = email.partition("@")
+    if len(local) <= _LONGEST_LOCAL and _PLAIN_LOCAL.fullmatch(local) and domain.isascii():
+        key = f"{local.lower()}@{_domain_key(domain)}"
+        if len(key) > LONGEST_EMAIL:
+            raise ValueError(f"An e-mail address has at most {LONGEST_EMAIL} characters.")
+        return key
+    return _any_email_key(email)
+
+
+# The shops' customers have their addresses at a few providers: 2 µs each, in place of 40 to 100 (measured).
+@lru_cache(maxsize=5_000)
+def _domain_key(domain: str) -> str:
+    return _any_email_key(f"a@{domain}").removeprefix("a@")
+
+
+def _any_email_key(email: str) -> str:
     text = unicodedata.normalize("NFKC", email).strip()
     try:
         # Only the syntax counts: shops hold addresses of intranets and of domains that are gone.
@@ -77,6 +96,16 @@ def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
     decomposed = unicodedata.normalize("NFKD", folded(name))
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
+
+
+def is_named_in(text: str, *names: str | None) -> bool:
+    """Whether a text has one of the words of some names, without regard to accents and case.
+
+    Names in other letters are found within words, too: Chinese is written without spaces, and Russian bends names.
+    """
+    words = {word for name in names if name for word in name_key(name).split()}
+    key = name_key(text)
+    return not words.isdisjoint(re.findall(r"\w+", key)) or any(word in key for word in words if not word.isascii())
 
 
 @cache

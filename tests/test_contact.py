@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import assume, given, settings
@@ -42,6 +43,23 @@ def test_of_an_ascii_address_the_key_is_the_lower_case(local: str, domain: str) 
     except ValueError:
         assume(False)
     assert key == address.strip().lower()
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9._+-]{1,70}", fullmatch=True),
+    st.sampled_from(
+        ["A.com", " b-c.org\t", "xn--fa-hia.de", "faß.de", "localhost", "a..com", "@a.com", "a." * 110 + "com"]
+    ),
+)
+@settings(max_examples=200)
+def test_the_short_road_of_plain_addresses_leads_where_the_long_one_does(local: str, domain: str) -> None:
+    def outcome(key: Callable[[str], str]) -> str | None:
+        try:
+            return key(f"{local}@{domain}")
+        except ValueError:
+            return None
+
+    assert outcome(contact.email_key) == outcome(contact._any_email_key)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from crm.auth import service as auth
 from crm.auth.schemas import UserCreate
 from crm.config import Settings
 from crm.database.embedded import EmbeddedServer
-from crm.errors import OperatorError
+from crm.errors import AlreadyExists, OperatorError
 from crm.identity import ANONYMOUS, SYSTEM, Role
 from crm.ops.provision import administration, provision
 from crm.ops.secrets import DemoSecrets
@@ -39,6 +39,7 @@ class Store:
         key: An ingest key.
         token: Of somebody on the staff, who may see everything.
         mongodb_uri: Of the MongoDB user ``ingest``.
+        root_uri: Of the one who may do everything.
         settings: As the API has them.
         environment: The same for a server process.
     """
@@ -46,6 +47,7 @@ class Store:
     key: str
     token: str
     mongodb_uri: str
+    root_uri: str
     settings: Settings
     environment: Mapping[str, str]
 
@@ -75,14 +77,21 @@ class Served:
 @contextmanager
 def store() -> Iterator[Store]:
     """Start MongoDB in a temporary folder and apply the contract; stop and remove it afterwards."""
-    with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, EmbeddedServer(Path(folder)) as server:
-        kept = DemoSecrets.load_or_create(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder, store_in(Path(folder)) as stored:
+        yield stored
+
+
+@contextmanager
+def store_in(folder: Path, *, cache_gb: float = 0.25) -> Iterator[Store]:
+    """The same in a folder that stays, with whatever is in it."""
+    with EmbeddedServer(folder, cache_gb=cache_gb) as server:
+        kept = DemoSecrets.load_or_create(folder)
         plain = server.address.plain()
         settings = kept.settings(plain)
         key, token = asyncio.run(_prepare(server.root_uri, settings))
         database = settings.mongodb_database
         uri = server.address.uri("ingest", settings.password(Role.INGEST) or "", database, database)
-        yield Store(key, token, uri, settings, kept.environment(plain))
+        yield Store(key, token, uri, server.root_uri, settings, kept.environment(plain))
 
 
 @contextmanager
@@ -110,7 +119,10 @@ async def _prepare(root_uri: str, settings: Settings) -> tuple[str, str]:
     await provision(root_uri, settings)
     email, password = "bench@example.com", secrets.token_urlsafe(16)
     async with administration(root_uri, settings):
-        await auth.add_user(SYSTEM, UserCreate(email=email, name="Bench", role="admin", password=password))
+        try:
+            await auth.add_user(SYSTEM, UserCreate(email=email, name="Bench", role="admin", password=password))
+        except AlreadyExists:
+            await auth.set_password(SYSTEM, email, password)
         token = await auth.sign_in(ANONYMOUS, email, password, HOST, settings)
         return (await auth.add_key(SYSTEM, "ingest", "bench")).key, token.access_token
 

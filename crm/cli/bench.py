@@ -20,11 +20,14 @@ from crm.bench import events as bench_events
 from crm.bench import orders as bench_orders
 from crm.bench import service as bench_service
 from crm.bench import timeline as bench_timeline
+from crm.cli import bench_shop
 from crm.cli.connection import Json
 from crm.ops.progress import stages
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine, on a MongoDB and a server of its own.")
 
+app.command()(bench_shop.load)
+app.command()(bench_shop.staff)
 #: Reads of each line.
 _TIMELINE_REQUESTS = 1_000
 

@@ -38,10 +38,15 @@ def operator() -> Principal:
 
 
 @contextmanager
-def target(mongodb_uri: str | None, data_dir: Path | None) -> Iterator[tuple[str, Settings]]:
+def target(mongodb_uri: str | None, data_dir: Path | None, *, cache_gb: float = 0.25) -> Iterator[tuple[str, Settings]]:
     """The URI and settings of the database a command works on; an embedded server runs meanwhile.
 
     A data directory whose server runs already (``crm demo`` in another terminal) is used as it is.
+
+    Args:
+        mongodb_uri: As given; None is that of the settings.
+        data_dir: As given.
+        cache_gb: Of an embedded server that is started.
 
     Raises:
         NotConfigured: Neither a URI nor a directory is given.
@@ -56,5 +61,5 @@ def target(mongodb_uri: str | None, data_dir: Path | None) -> Iterator[tuple[str
     if uri is not None:
         yield uri, secrets.settings(uri)
         return
-    with EmbeddedServer(data_dir) as server:
+    with EmbeddedServer(data_dir, cache_gb=cache_gb) as server:
         yield server.root_uri, secrets.settings(server.root_uri)

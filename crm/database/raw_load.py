@@ -7,8 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient, UpdateOne
+from pymongo.errors import BulkWriteError
 
+from crm.database.failures import duplicate_ids
 from crm.database.query import Filter, Update
+from crm.errors import OperatorError
 
 
 def upsert(key: Filter, row: Mapping[str, Any], *, server_time: str) -> tuple[Filter, Update]:
@@ -38,6 +41,34 @@ class RawWriter:
         """One unordered batch of new documents, acknowledged."""
         self._collection.insert_many(rows, ordered=False)
 
+    def insert_new(self, rows: Sequence[dict[str, Any]]) -> int:
+        """One unordered batch of documents, of which some may be there already; returns how many were not.
+
+        Raises:
+            OperatorError: One breaks the contract.
+        """
+        try:
+            self._collection.insert_many(rows, ordered=False)
+        except BulkWriteError as exc:
+            present = duplicate_ids(exc)
+            if present is None or any(error.get("keyPattern") != {"_id": 1} for error in exc.details["writeErrors"]):
+                name = self._collection.name
+                raise OperatorError(f"MongoDB refuses what was made for {name}: {_first_error(exc)}.") from None
+            return len(rows) - len(present)
+        return len(rows)
+
+    def find_one(self, filter_: Filter) -> dict[str, Any] | None:
+        """The first document that matches."""
+        return self._collection.find_one(filter_)
+
+    def is_empty(self) -> bool:
+        """Whether there is no document."""
+        return self._collection.find_one({}, ("_id",), sort=[("_id", 1)]) is None
+
+    def count_between(self, first: str, last: str) -> int:
+        """How many documents there are with ids from the first to the last."""
+        return self._collection.count_documents({"_id": {"$gte": first, "$lte": last}})
+
     def count(self) -> int:
         """How many documents there are."""
         return self._collection.count_documents({})
@@ -49,3 +80,8 @@ class RawWriter:
     def upsert_many(self, writes: Sequence[tuple[Filter, Update]]) -> None:
         """One unordered batch of upserts, acknowledged."""
         self._collection.bulk_write([UpdateOne(*write, upsert=True) for write in writes], ordered=False)
+
+
+def _first_error(error: BulkWriteError) -> str:
+    errors = (error.details or {}).get("writeErrors") or [{}]
+    return str(errors[0].get("errmsg", "no reason given"))

@@ -7,9 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from crm.database.failures import driver_errors
-from crm.database.roles import user_definition
-from crm.errors import Forbidden, OperatorError
-from crm.identity import Role
+from crm.errors import Forbidden, NotConfigured, OperatorError
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -23,19 +21,30 @@ _ALL: Final = 100_000
 
 async def present(db: DB) -> set[str]:
     """The names of all users of our database."""
+    return set(await _rights(db))
+
+
+async def put(db: DB, name: str, password: str, *, like: Collection[str]) -> None:
+    """Give a user this password; create it, with the rights of one that is there, where it is not.
+
+    Raises:
+        NotConfigured: None of them is there.
+    """
+    rights = await _rights(db)
     with driver_errors():
-        return {user["user"] for user in (await db.command("usersInfo", 1))["users"]}
-
-
-async def put(db: DB, name: str, password: str, role: Role) -> None:
-    """Create a user of a role, or give the one that there is this password."""
-    if name in await present(db):
-        with driver_errors():
+        if name in rights:
             await db.command("updateUser", name, pwd=password)
-        return
-    roles = [{"role": granted, "db": where} for granted, where in user_definition(role, db.name).roles]
-    with driver_errors():
+            return
+        roles = next((rights[other] for other in like if other in rights), None)
+        if roles is None:
+            raise NotConfigured(f"There is no MongoDB user {name} (`crm db apply` makes it).")
         await db.command("createUser", name, pwd=password, roles=roles)
+
+
+async def _rights(db: DB) -> dict[str, list[dict[str, str]]]:
+    """The roles of each user."""
+    with driver_errors():
+        return {user["user"]: user["roles"] for user in (await db.command("usersInfo", 1))["users"]}
 
 
 async def remove(db: DB, name: str) -> None:

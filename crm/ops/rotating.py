@@ -123,7 +123,7 @@ async def _replace(db: DB, folder: Path, role: Role, tell: Tell) -> list[str]:
             write_private(begun, secrets.token_urlsafe(32) + ("" if named == role.value else f"\n{named}"))
         password, *lines = begun.read_text(encoding="utf-8").split("\n")
         named = lines[0] if lines else role.value
-        await users.put(db, named, password, role)
+        await users.put(db, named, password, like=names)
         write_private(path, begun.read_text(encoding="utf-8"))
         begun.unlink()
         tell(f"The user {named} has a new password, and {path.name} has it.")

@@ -12,6 +12,7 @@ from bson import BSON, Decimal128
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from ulid import ULID
 
 from crm.database import ids
 from crm.database.ids import StoredAmount, StoredSum, derived_id, for_storage, new_id, to_bson
@@ -70,7 +71,15 @@ def test_derived_ids_are_equal_exactly_when_their_parts_are(one: list[str], othe
 
 @given(st.binary(min_size=16, max_size=16))
 def test_digits_are_those_of_rfc_4648(digest: bytes) -> None:
-    assert ids._base32(digest) == base64.b32encode(digest).decode().rstrip("=")
+    value = int.from_bytes(digest) << 2
+    assert ids._base32(value, ids._PAIRS) == base64.b32encode(digest).decode().rstrip("=")
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)), st.binary(min_size=10, max_size=10))  # noqa: DTZ001
+def test_a_dated_id_is_that_of_its_time(naive: datetime, chance: bytes) -> None:
+    at = naive.replace(tzinfo=UTC)
+    expected = ULID(int(at.timestamp() * 1000).to_bytes(6) + chance)
+    assert ids.dated_id("ord", at, chance) == f"ord_{expected}"
 
 
 def test_for_storage_leaves_out_what_is_none_and_turns_decimals() -> None:

@@ -1,0 +1,1 @@
+"""A shop of any size, invented from a seed: each customer and order follows from its number alone."""
