@@ -9,7 +9,21 @@ import typer
 from rich.console import Console
 
 from crm import __version__
-from crm.cli import audit, bench, connections, database, doctor, exports, imports, ledger, rotate, run, sign_in, staff
+from crm.cli import (
+    audit,
+    bench,
+    connections,
+    database,
+    doctor,
+    exports,
+    imports,
+    ledger,
+    rotate,
+    run,
+    settings,
+    sign_in,
+    staff,
+)
 from crm.errors import CrmError
 
 app = typer.Typer(
@@ -35,6 +49,7 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
+app.command("settings")(settings.settings)
 
 
 def _version(wanted: bool) -> None:
