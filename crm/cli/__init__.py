@@ -21,6 +21,7 @@ from crm.cli import (
     rotate,
     run,
     settings,
+    shard,
     sign_in,
     staff,
 )
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+database.app.command("shard")(shard.shard)
 app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")

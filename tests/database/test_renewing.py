@@ -52,7 +52,7 @@ class Running:
 async def running(root_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     with scratch(root_uri, "renewing") as store:
         await build(root_uri, store.settings)
-        for name in RENEWABLE:
+        for name in (*RENEWABLE, "erasure_key"):
             (tmp_path / f"crm_{name}").write_text(getattr(store.settings, name).get_secret_value())
         monkeypatch.setenv("CRM_SECRETS_DIR", str(tmp_path))
         monkeypatch.setenv("CRM_MONGODB_URI", store.settings.uri())

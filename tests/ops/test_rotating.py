@@ -193,10 +193,10 @@ async def test_cut_off_anywhere_it_goes_on(rotation: Rotation, monkeypatch: pyte
 def cut_off_at(call: int, do: Callable[..., object]) -> Callable[..., object]:
     calls = itertools.count(1)
 
-    def cut(*arguments: object) -> object:
+    def cut(*arguments: object, **named: object) -> object:
         if next(calls) == call:
             raise KeyboardInterrupt
-        return do(*arguments)
+        return do(*arguments, **named)
 
     return cut
 
