@@ -12,6 +12,7 @@ from crm import __version__
 from crm.cli import (
     audit,
     bench,
+    capacity,
     connections,
     database,
     doctor,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(database.app, name="db")
 database.app.command("shard")(shard.shard)
+database.app.command("capacity")(capacity.capacity)
 app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
