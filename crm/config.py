@@ -86,6 +86,15 @@ class Settings(BaseSettings):
     erasure_file: Path | None = Field(
         None, description="A file that each erasure is also written to, to be copied apart from the backups."
     )
+    backup_target: str | None = Field(
+        None, description="Where backups lie: a directory, or `s3://bucket/prefix`; see docs/backups.md."
+    )
+    backup_recipients: str = Field(
+        "", description="Comma-separated public keys (age) of those who can read backups; see `crm backup key`."
+    )
+    backup_identity: Path | None = Field(
+        None, description="File of the secret key (age) that opens backups; not on the machine that makes them."
+    )
     jwt_secret: SecretStr | None = Field(
         None,
         description="Keys of staff tokens, one a line, each of at least 32 bytes: the first signs, all are accepted.",
@@ -175,6 +184,19 @@ class Settings(BaseSettings):
         """A URI with the credentials of a role's MongoDB user, unless it has some or the password is not set."""
         credentials = self.credentials(role)
         return uri if credentials is None else _signed(uri, *credentials, self.mongodb_database)
+
+    def as_user(self, role: Role) -> str:
+        """The URI with the credentials of a role's MongoDB user, whatever credentials it has.
+
+        Raises:
+            NotConfigured: There is no URI, or no password for that user.
+        """
+        credentials = self.credentials(role)
+        if credentials is None:
+            raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
+        parts = urlsplit(self.uri())
+        anybody = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return _signed(anybody, *credentials, self.mongodb_database)
 
     def keys_for_tokens(self) -> tuple[bytes, ...]:
         """The keys of staff tokens: the first signs, all are accepted.

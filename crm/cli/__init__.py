@@ -11,6 +11,7 @@ from rich.console import Console
 from crm import __version__
 from crm.cli import (
     audit,
+    backups,
     bench,
     capacity,
     connections,
@@ -19,6 +20,7 @@ from crm.cli import (
     exports,
     imports,
     ledger,
+    restore,
     rotate,
     run,
     settings,
@@ -48,9 +50,11 @@ app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
+app.add_typer(backups.app, name="backup")
 app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
+app.command("restore")(restore.restore)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
 app.command("settings")(settings.settings)
