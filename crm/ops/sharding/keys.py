@@ -79,6 +79,7 @@ SPREADS: Final = (
     Spread("privacy_requests", (), _SMALL),
     Spread("erasures", (), _SMALL),
     Spread("schema_locks", (), _SMALL),
+    Spread("schema_changes", (), _SMALL),
     Spread("forgotten", (), "the erasure ledger: small, and in a database of its own"),
 )  # fmt: skip
 #: What the claims would be; they are not there yet.
