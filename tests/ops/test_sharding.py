@@ -13,9 +13,9 @@ import pytest
 
 from crm.contracts import contract
 from crm.database.query import Query
+from crm.database.reach import Reach, reach
 from crm.ops.sharding import plan
-from crm.ops.sharding.keys import SPREADS
-from crm.ops.sharding.reach import DECLARED, Reach, reach
+from crm.ops.sharding.keys import DECLARED, SPREADS
 from tests.database.test_explain import CASES, Case
 from tests.e2e.processes import crm
 
@@ -78,9 +78,9 @@ def test_a_key_is_made_of_plain_fields() -> None:
     ids=str,
 )
 def test_which_filters_find_their_shard(filter_: dict[str, Any], expected: Reach) -> None:
-    assert reach("orders", filter_) is expected
-    assert reach("orders", Query(filter_)) is expected
-    assert reach("orders", [{"$match": filter_}, {"$limit": 1}]) is expected
+    assert reach("orders", filter_, DECLARED) is expected
+    assert reach("orders", Query(filter_), DECLARED) is expected
+    assert reach("orders", [{"$match": filter_}, {"$limit": 1}], DECLARED) is expected
 
 
 def test_what_a_pipeline_reads_besides_counts_too() -> None:
@@ -88,9 +88,9 @@ def test_what_a_pipeline_reads_besides_counts_too() -> None:
         union = {"$unionWith": {"coll": collection, "pipeline": [{"$match": {"customer_ids": "a"}}]}}
         return [{"$match": {"customer_id": "a"}}, union]
 
-    assert reach("orders", pipeline("stats_due")) is Reach.ONE, "it is not spread"
-    assert reach("orders", pipeline("events")) is Reach.ALL
-    assert reach("orders", [{"$group": {"_id": "$status"}}]) is Reach.ALL
+    assert reach("orders", pipeline("stats_due"), DECLARED) is Reach.ONE, "it is not spread"
+    assert reach("orders", pipeline("events"), DECLARED) is Reach.ALL
+    assert reach("orders", [{"$group": {"_id": "$status"}}], DECLARED) is Reach.ALL
 
 
 def worst(cases: Iterable[Case], keys: Mapping[str, str]) -> dict[str, Reach]:

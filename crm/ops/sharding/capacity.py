@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final
 
 from crm.database.sizes import Size
-from crm.ops.sharding.reach import DECLARED
+from crm.ops.sharding.keys import DECLARED
 
 #: Orders a second for which MongoDB uses up one core: 0.37 ms of it for each (docs/performance.md, 32 connections).
 ORDERS_PER_CORE: Final = 2_700

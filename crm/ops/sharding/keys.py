@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from crm.database.reach import Keys
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -82,5 +84,5 @@ SPREADS: Final = (
     Spread("schema_changes", (), _SMALL),
     Spread("forgotten", (), "the erasure ledger: small, and in a database of its own"),
 )  # fmt: skip
-#: What the claims would be; they are not there yet.
-CLAIMS: Final = ("customer_claims", "order_claims")
+#: Collection → the field that is hashed, of those that are spread.
+DECLARED: Final[Keys] = {spread.collection: spread.key[0] for spread in SPREADS if spread.key}

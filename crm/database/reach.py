@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any
 
 from crm.database.query import Filter, Pipeline, Query
-from crm.ops.sharding.keys import SPREADS
+
+#: Collection → the field of its shard key that is hashed; those that are not spread are left out.
+Keys = Mapping[str, str]
 
 
 class Reach(IntEnum):
@@ -18,13 +20,8 @@ class Reach(IntEnum):
     ALL = 3
 
 
-Keys = Mapping[str, str]
-#: Collection → the field that is hashed, of those that are spread.
-DECLARED: Final[Keys] = {spread.collection: spread.key[0] for spread in SPREADS if spread.key}
-
-
-def reach(collection: str, read: Query | Filter | Pipeline, keys: Keys = DECLARED) -> Reach:
-    """How many shards a read of a collection goes to, by its shard key or by another."""
+def reach(collection: str, read: Query | Filter | Pipeline, keys: Keys) -> Reach:
+    """How many shards a read of a collection goes to, by the keys that these are spread by."""
     if isinstance(read, Query):
         return _of_filter(collection, read.filter, keys)
     if isinstance(read, Mapping):
