@@ -1,4 +1,9 @@
-"""Builds MongoDB's mongodump and mongorestore with Go into ``.tools/bin``: ``make tools``."""
+"""Builds MongoDB's mongodump and mongorestore with Go into ``.tools/bin``: ``make tools``.
+
+``tests/mongo_tools/go.mod`` pins the version, ``go.sum`` what each module must be. The repository's tags have no leading
+v, so Go knows its versions by commit only. This is the newest whose checksum Go's public database knows (on 2026-11-25);
+it lies between the releases 100.6.0 and 100.6.1.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / ".tools" / "bin"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".tools" / "bin"
+PINNED = ROOT / "tests" / "mongo_tools"
 MODULE = "github.com/mongodb/mongo-tools"
-#: The repository's tags have no leading v, so Go knows its versions by commit only; this is of the 100 series.
-VERSION = "v0.0.0-20250715155915-887641268977"
+VERSION, COMMIT = "100.6.1-rc", "6d9d341edd33"
 NAMES = ("mongodump", "mongorestore")
 
 
@@ -25,27 +30,24 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in missing:
         assert go is not None
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            # Both packages are called "main", so each is installed on its own and then given its name.
-            command = [
-                go,
-                "install",
-                "-ldflags",
-                f"-X main.VersionStr=100-{VERSION}",
-                f"{MODULE}/{name}/main@{VERSION}",
-            ]
-            done = subprocess.run(
-                command, env={**os.environ, "GOBIN": folder}, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                return _fail(f"go install: {done.stderr.strip().splitlines()[-1]}")
-            Path(folder, "main").rename(FOLDER / name)
+        said = f"-X main.VersionStr={VERSION} -X main.GitCommit={COMMIT}"
+        command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", said, "-o", str(FOLDER / name)]
+        done = subprocess.run(
+            [*command, f"{MODULE}/{name}/main"],
+            cwd=PINNED,
+            env={**os.environ, "GOFLAGS": "", "CGO_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            return _fail(f"go build: {done.stderr.strip().splitlines()[-1]}")
     sys.stdout.write(f"mongodump and mongorestore are in {FOLDER}\n")
     return 0
 
 
 def _fail(why: str) -> int:
-    sys.stderr.write(f"mongodump and mongorestore cannot be built here: {why}. Tests then run on stand-ins.\n")
+    sys.stderr.write(f"mongodump and mongorestore cannot be built here: {why}.\n")
     return 1
 
 
