@@ -1,8 +1,8 @@
 """Builds MongoDB's mongodump and mongorestore with Go into ``.tools/bin``: ``make tools``.
 
-``tests/mongo_tools/go.mod`` pins the version, ``go.sum`` what each module must be. The repository's tags have no leading
-v, so Go knows its versions by commit only. This is the newest whose checksum Go's public database knows (on 2026-11-25);
-it lies between the releases 100.6.0 and 100.6.1.
+``tests/mongo_tools/go.mod`` pins the version, ``go.sum`` what each module must be. The repository's tags have no
+leading v, so Go knows its versions by commit only. This is the newest whose checksum Go's public database knows (on
+2026-11-25); it lies between the releases 100.6.0 and 100.6.1.
 """
 
 from __future__ import annotations
