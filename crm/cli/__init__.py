@@ -13,6 +13,7 @@ from crm.cli import (
     audit,
     backups,
     bench,
+    capacity,
     connections,
     database,
     doctor,
@@ -20,7 +21,10 @@ from crm.cli import (
     imports,
     ledger,
     restore,
+    rotate,
     run,
+    settings,
+    shard,
     sign_in,
     staff,
 )
@@ -33,6 +37,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+database.app.command("shard")(shard.shard)
+database.app.command("capacity")(capacity.capacity)
+app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
 app.add_typer(staff.customer_app, name="customer")
@@ -50,6 +57,7 @@ app.command("demo")(run.demo)
 app.command("restore")(restore.restore)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
+app.command("settings")(settings.settings)
 
 
 def _version(wanted: bool) -> None:
