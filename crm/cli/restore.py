@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.config import Settings
 from crm.errors import BackupFailed
 from crm.ops.backup import listing
-from crm.ops.backup.restoring import Restored, Restoring
+from crm.ops.backup.restoring import Progress, Restored, Restoring
 from crm.ops.backup.restoring import restore as put_back
 from crm.ops.backup.scratch import scratch_server
 from crm.ops.progress import stages
@@ -44,21 +44,27 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore to an empty server; then compare every count and hash, the rules and the roles, erase again, examine."""
-    with _server(mongodb_uri, data_dir, scratch) as (uri, settings), stages(Console(stderr=True)) as progress:
+    with _server(mongodb_uri, data_dir, scratch) as (uri, settings):
         if yes_replace is not None and yes_replace != settings.mongodb_database:
             raise BackupFailed(f"The database is {settings.mongodb_database}, not {yes_replace}: nothing was done.")
         where = place(settings, at)
         backup = listing.find(where, settings.mongodb_database, name)
-        asked = Restoring(
-            settings, uri, where, backup, identities(settings), ledger_file, yes_replace is not None, progress
-        )
-        done = put_back(asked)
+        with watched() as progress:
+            keys = identities(settings)
+            replace = yes_replace is not None
+            done = put_back(Restoring(settings, uri, where, backup, keys, ledger_file, replace, progress))
     if as_json:
         Console().print_json(json.dumps(done.to_dict()))
     else:
         show(done)
     if not done.well:
         raise typer.Exit(1)
+
+
+def watched() -> AbstractContextManager[Progress]:
+    """Bars where somebody looks; nothing in the log of a timer."""
+    console = Console(stderr=True)
+    return stages(console) if console.is_terminal else nullcontext(lambda _what, _done, _of: None)
 
 
 @contextmanager
