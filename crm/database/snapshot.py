@@ -132,10 +132,23 @@ class Source:
             raise BackupFailed("The server has no oplog: it must be a member of a replica set (one is enough).")
         return time_of(ends[0].raw), time_of(ends[1].raw)
 
-    def oplog(self, first: OplogTime, last: OplogTime) -> Iterator[bytes]:
-        """The entries from one to another, both included."""
+    def majority_time(self) -> OplogTime:
+        """The newest entry of the oplog that a majority of the members has: none before it is ever rolled back."""
+        with driver_errors():
+            said = self._client["admin"].command("hello")
+        try:
+            return OplogTime(*_pair(said["lastWrite"]["majorityOpTime"]["ts"]))
+        except KeyError:
+            raise BackupFailed("The server has no oplog: it must be a member of a replica set.") from None
+
+    def oplog(self, after: OplogTime, last: OplogTime) -> Iterator[bytes]:
+        """The entries behind one, up to another."""
         oplog = self._client["local"].get_collection("oplog.rs", codec_options=_RAW)
-        between = {"ts": {"$gte": Timestamp(*first), "$lte": Timestamp(*last)}}
+        between = {"ts": {"$gt": Timestamp(*after), "$lte": Timestamp(*last)}}
         with driver_errors():
             for entry in oplog.find(between, sort=[("$natural", 1)]):
                 yield bytes(entry.raw)
+
+
+def _pair(timestamp: Any) -> tuple[int, int]:
+    return timestamp.time, timestamp.inc
