@@ -134,17 +134,21 @@ def prune(
     daily: Annotated[int, typer.Option(min=0, help="Days of which the newest is kept.")] = 7,
     weekly: Annotated[int, typer.Option(min=0, help="Weeks of which the newest is kept.")] = 5,
     monthly: Annotated[int, typer.Option(min=0, help="Months of which the newest is kept.")] = 12,
+    slice_days: Annotated[int, typer.Option("--slice-days", min=0, help="Days of slices of the oplog.")] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove backups that need not be kept. The newest always stays."""
     settings = reading()
+    keep = Keep(daily, weekly, monthly)
     gone = listing.prune(
-        place(settings, at), settings.mongodb_database, Keep(daily, weekly, monthly), now(), do=not dry_run
+        place(settings, at), settings.mongodb_database, keep, now(), slice_days=slice_days, do=not dry_run
     )
     console, verb = Console(soft_wrap=True), "would go" if dry_run else "removed"
     for name in (*gone.backups, *gone.leftovers):
         console.print(f"{verb} {name}", highlight=False)
-    if not gone.backups and not gone.leftovers:
+    if gone.slices:
+        console.print(f"{verb} {gone.slices:,} slices of the oplog", highlight=False)
+    if not (gone.backups or gone.leftovers or gone.slices):
         console.print("Nothing to remove.", highlight=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from crm.cli.backups import Place, identities, place
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.config import Settings
+from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
 from crm.ops.backup import listing
 from crm.ops.backup.restoring import Progress, Restored, Restoring
@@ -23,9 +25,33 @@ from crm.ops.backup.scratch import scratch_server
 from crm.ops.progress import stages
 
 
+def moment(text: str) -> datetime:
+    """A moment with its time zone.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("a moment is 2026-11-25T10:15:00Z") from None
+    if at.tzinfo is None:
+        raise typer.BadParameter("say the time zone, too: 2026-11-25T10:15:00Z")
+    return at
+
+
 def restore(
     name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
     at: Place = None,
+    to: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to",
+            metavar="TIME",
+            parser=moment,
+            help="As it was when that second began (2026-11-25T10:15:00Z), from slices of `crm backup tail`.",
+        ),
+    ] = None,
     scratch: Annotated[
         bool,
         typer.Option("--scratch", help="To an embedded MongoDB that is removed again: only to see that it can be."),
@@ -48,11 +74,14 @@ def restore(
         if yes_replace is not None and yes_replace != settings.mongodb_database:
             raise BackupFailed(f"The database is {settings.mongodb_database}, not {yes_replace}: nothing was done.")
         where = place(settings, at)
-        backup = listing.find(where, settings.mongodb_database, name)
+        until = OplogTime(int(to.timestamp()), 0) if to is not None else None
+        backup = listing.find(where, settings.mongodb_database, name, until)
         with watched() as progress:
             keys = identities(settings)
             replace = yes_replace is not None
-            done = put_back(Restoring(settings, uri, where, backup, keys, ledger_file, replace, progress))
+            done = put_back(
+                Restoring(settings, uri, where, backup, keys, ledger_file, replace, until, progress=progress)
+            )
     if as_json:
         Console().print_json(json.dumps(done.to_dict()))
     else:
@@ -81,7 +110,7 @@ def show(done: Restored) -> None:
     """What came of it, for people."""
     console = Console(soft_wrap=True, highlight=False)
     backup = done.backup
-    console.print(f"{backup.name}, as of {backup.oplog_last.moment:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(f"{backup.name}, as of {done.as_of.moment:%Y-%m-%d %H:%M:%S} UTC")
     compared = "every collection has the documents that were saved" if done.compared else "not compared"
     if not done.compared or not done.problems:
         console.print(f"  {done.documents:,} documents restored; {compared}")

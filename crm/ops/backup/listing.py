@@ -82,8 +82,7 @@ def _leftovers(names: Iterable[str], database: str, at: datetime) -> list[str]:
     out = []
     for name in names:
         backup = name.partition(".")[0]
-        began = manifest.began(backup)
-        ours = backup.startswith(f"{database}-") and began is not None
-        if ours and backup not in complete and began is not None and at - began > _ABANDONED:
+        began = manifest.began(backup, database)
+        if began is not None and backup not in complete and at - began > _ABANDONED:
             out.append(name)
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
@@ -51,14 +52,18 @@ def read_all(target: Target, database: str) -> list[Slice]:
     Raises:
         BackupFailed: One cannot be read.
     """
-    names = [n for n in target.names() if n.endswith(SUFFIX) and n.startswith(f"{database}-oplog-")]
-    return [_read(target, name) for name in names]
+    return [_read(target, name) for name in _names(target, database)]
 
 
 def last_of(target: Target, database: str) -> Slice | None:
     """The newest slice of a database; None where there is none."""
-    names = [n for n in target.names() if n.endswith(SUFFIX) and n.startswith(f"{database}-oplog-")]
+    names = _names(target, database)
     return _read(target, names[-1]) if names else None
+
+
+def _names(target: Target, database: str) -> list[str]:
+    ours = re.compile(rf"{re.escape(database)}-oplog-\d{{8}}T\d{{6}}Z-\d+{re.escape(SUFFIX)}")
+    return [name for name in target.names() if ours.fullmatch(name)]
 
 
 def _read(target: Target, name: str) -> Slice:
