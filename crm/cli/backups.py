@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,15 +18,25 @@ from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.clock import now
 from crm.config import Settings
 from crm.errors import NotConfigured
+from crm.log import configure
 from crm.ops.backup import encrypting, listing, verifying
 from crm.ops.backup.creating import Making
 from crm.ops.backup.creating import create as make
 from crm.ops.backup.keeping import Keep
 from crm.ops.backup.manifest import Manifest
+from crm.ops.backup.recording import record
 from crm.ops.backup.targets import Target, target_of
 from crm.ops.progress import bytes_done
 
+log = structlog.get_logger("crm.backup")
+
 app = typer.Typer(no_args_is_help=True, help="Backups with mongodump, proven by restoring them.")
+
+
+@app.callback()
+def _log_to_stderr() -> None:
+    configure(human=sys.stderr.isatty())
+
 
 Place = Annotated[
     str | None,
@@ -68,6 +80,9 @@ def create(
         recipients = [] if unencrypted else encrypting.recipients_of(settings.backup_recipients)
         with bytes_done(Console(stderr=True), "dumping") as progress:
             made = make(Making(settings, uri, place(settings, to), recipients, progress))
+        not_noted = record(uri, settings, "backup", made.name, made.oplog_last.moment, made.seconds)
+        if not_noted is not None:
+            log.info("not noted for /metrics", reason=not_noted)
     if as_json:
         Console().print_json(made.model_dump_json())
     else:

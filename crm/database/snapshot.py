@@ -88,10 +88,12 @@ class Source:
         with driver_errors():
             return bool(self._client[database].list_collection_names())
 
-    def drop(self, database: str) -> None:
-        """Remove the whole database."""
+    def drop(self, database: str, *, rights: bool = False) -> None:
+        """Remove the whole database; with its users and roles, where that is asked for."""
         with driver_errors():
             self._client.drop_database(database)
+            for command in ("dropAllUsersFromDatabase", "dropAllRolesFromDatabase") if rights else ():
+                self._client[database].command(command)
 
     def documents(self, database: str, collection: str, at: OplogTime | None = None) -> Iterator[list[bytes]]:
         """Every document as it lies there, some thousand at a time; ``at`` a moment of the past, or as it is now.
