@@ -119,4 +119,6 @@ def schedule(
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"Wrote {', '.join(made)}. Then:")
     console.print("  systemctl daemon-reload")
-    console.print("  systemctl enable --now crm-backup.timer crm-backup-drill.timer crm-backup-tail.service")
+    console.print("  systemctl enable --now crm-backup.timer crm-backup-tail.service")
+    console.print("and on the machine that has the secret key:")
+    console.print("  systemctl enable --now crm-backup-drill.timer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from crm.database.embedded import running_uri
+from crm.database.embedded import EmbeddedServer, running_uri
 from crm.ops.backup.manifest import Manifest
 from tests.e2e.processes import DemoProcess, Outcome, crm
 
@@ -112,8 +113,15 @@ class Backups:
         assert done.code == 0, done.err
         return Manifest.model_validate_json(done.out)
 
-    def restore(self, *more: str) -> Outcome:
-        return self._run("restore", *more, CRM_BACKUP_IDENTITY=str(self._key))
+    def tail(self) -> Outcome:
+        return self._run("backup", "tail", "--once", "--data-dir", str(self._demo.data_dir))
+
+    def drill(self, *more: str) -> Outcome:
+        where = ("--data-dir", str(self._demo.data_dir))
+        return self._run("backup", "drill", *where, *more, CRM_BACKUP_IDENTITY=str(self._key))
+
+    def restore(self, *more: str, **environment: str) -> Outcome:
+        return self._run("restore", *more, CRM_BACKUP_IDENTITY=str(self._key), **environment)
 
     def here(self, *more: str) -> Outcome:
         """To the demo's own MongoDB."""
@@ -205,3 +213,56 @@ def stored(demo: DemoProcess) -> tuple[set[str], set[str]]:
         orders = {row["external_id"] for row in root["crm"]["orders"].find({}, {"external_id": 1})}
         events = {row["message_id"] for row in root["crm"]["events"].find({}, {"message_id": 1})}
     return orders, events
+
+
+def test_a_drill_proves_it_and_any_second_can_be_restored(
+    empty_demo: Callable[[], DemoProcess],
+    tmp_path: Path,
+    tools_path: str,
+    tell: Callable[[str], None],
+) -> None:
+    demo = empty_demo()
+    demo.start()
+    backups = Backups(demo, tmp_path, tools_path)
+    with demo.client(Authorization=f"Bearer {demo.credentials['api_keys']['ingest']}") as shop:
+        shop.put("/api/v1/orders/shop/before", json=order("before@example.com")).raise_for_status()
+        made = backups.create()
+        shop.put("/api/v1/orders/shop/after", json=order("after@example.com")).raise_for_status()
+        disaster_at = int(time.time()) + 2
+        time.sleep(disaster_at + 0.2 - time.time())
+        with as_root(demo) as root:
+            root["crm"]["customers"].delete_many({})  # somebody forgot the filter
+        assert backups.tail().code == 0
+
+    drilled = backups.drill("--json")
+    assert drilled.code == 0, drilled.err + drilled.out
+    told = json.loads(drilled.out)
+    assert (told["well"], told["noted"], told["backup"]) == (True, True, made.name)
+    assert 0 < told["data_age_seconds"] < 600
+    tell(f"a drill took {told['seconds']['all']:g} s: {told['seconds']}")
+    with demo.client() as anybody:
+        deadline = time.monotonic() + 20
+        while len(metrics := figures(anybody)) < 2:
+            assert time.monotonic() < deadline, "what was noted is not told"
+            time.sleep(0.5)
+    assert all(abs(time.time() - at) < 600 for at in metrics.values())
+
+    moment = datetime.fromtimestamp(disaster_at, UTC).isoformat()
+    another = tmp_path / "another"
+    before = backups.restore("--data-dir", str(another), "--to", moment)
+    assert before.code == 0, before.err + before.out
+    assert "Proven." in before.out
+    with EmbeddedServer(another) as server, MongoClient[Any](server.root_uri) as root:
+        customers = {row["email"] for row in root["crm"]["customers"].find()}
+    assert customers == {"before@example.com", "after@example.com"}
+    too_late = datetime.fromtimestamp(int(time.time()) + 3600, UTC).isoformat()
+    refused = backups.restore("--scratch", "--to", too_late, CRM_ERASURE_KEY="k" * 48)
+    assert refused.code == 1
+    assert "is known up to" in refused.err
+
+
+def figures(anybody: httpx.Client) -> dict[str, float]:
+    """What /metrics says of backups: a figure only where there is one."""
+    text = anybody.get("/metrics").raise_for_status().text
+    found = re.findall(r"^crm_last_(backup|verified_restore)_timestamp_seconds(?:{.*})? (\S+)$", text, re.MULTILINE)
+    return {name: float(at) for name, at in found}

@@ -46,15 +46,19 @@ def units(places: Places) -> dict[str, str]:
 def _head(places: Places, says: str) -> str:
     return f"""[Unit]
 Description={says}
-Documentation=https://age-encryption.org
 After=network-online.target
 Wants=network-online.target
 
 [Service]
 User={places.user}
 EnvironmentFile={places.environment}
-Environment=PATH={places.tools}:/usr/local/bin:/usr/bin:/bin
+Environment=PATH={_path(places)}
 """
+
+
+def _path(places: Places) -> str:
+    usual = ["/usr/local/bin", "/usr/bin", "/bin"]
+    return ":".join([*([] if places.tools in usual else [places.tools]), *usual])
 
 
 _CONFINED = """UMask=0077
