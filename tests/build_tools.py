@@ -1,4 +1,4 @@
-"""Builds MongoDB's mongodump and mongorestore with Go, and installs mongosh with npm, into ``.tools``: ``make tools``."""
+"""Builds mongodump and mongorestore with Go, installs mongosh with npm, all into ``.tools``: ``make tools``."""
 
 from __future__ import annotations
 

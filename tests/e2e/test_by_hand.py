@@ -38,7 +38,7 @@ def test_the_lines_do_what_is_said_of_them(bare_demo: DemoProcess, tools_path: s
         environment = {**clean_environment(), "SALES": uris["sales"], "HOME": str(tmp_path)}
         environment["PATH"] = f"{MONGOSH}{os.pathsep}{tools_path}{os.pathsep}{environment['PATH']}"
         return subprocess.run(
-            ["bash", "-c", line],
+            ["/bin/bash", "-c", line],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
