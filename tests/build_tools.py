@@ -1,4 +1,9 @@
-"""Builds mongodump and mongorestore with Go, installs mongosh with npm, all into ``.tools``: ``make tools``."""
+"""Builds MongoDB's mongodump and mongorestore with Go, and installs mongosh with npm, into ``.tools``: ``make tools``.
+
+``tests/mongo_tools/go.mod`` pins the version, ``go.sum`` what each module must be. The repository's tags have no
+leading v, so Go knows its versions by commit only. This is the newest whose checksum Go's public database knows (on
+2026-11-25); it lies between the releases 100.6.0 and 100.6.1.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / ".tools" / "bin"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".tools" / "bin"
+PINNED = ROOT / "tests" / "mongo_tools"
 MODULE = "github.com/mongodb/mongo-tools"
-#: The repository's tags have no leading v, so Go knows its versions by commit only; this is of the 100 series.
-VERSION = "v0.0.0-20250715155915-887641268977"
+VERSION, COMMIT = "100.6.1-rc", "6d9d341edd33"
 NAMES = ("mongodump", "mongorestore")
 MONGOSH = "mongosh@2.12.0"
-_NOT_BUILT = "mongodump and mongorestore cannot be built here, so the tests run on stand-ins"
 
 
 def main() -> int:
@@ -28,55 +32,40 @@ def _mongosh() -> int:
     if (folder / "node_modules" / ".bin" / "mongosh").exists():
         return 0
     if npm is None:
-        return _fail("mongosh cannot be installed here: there is no npm")
+        return _fail("mongosh", "there is no npm")
     folder.mkdir(parents=True, exist_ok=True)
     # Nothing of theirs is run while they are installed.
-    command = [
-        npm,
-        "install",
-        "--silent",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(folder),
-        MONGOSH,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        return _fail(f"mongosh cannot be installed here: npm ended with {done.returncode}")
-    return 0
+    options = ["--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    done = subprocess.run([npm, "install", *options, MONGOSH], capture_output=True, check=False, timeout=600)
+    return _fail("mongosh", f"npm ended with {done.returncode}") if done.returncode else 0
 
 
 def _tools() -> int:
     missing = [name for name in NAMES if not (FOLDER / name).exists()]
     go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
     if missing and go is None:
-        return _fail(f"{_NOT_BUILT}: Go is not installed")
+        return _fail("mongodump", "Go is not installed")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in missing:
         assert go is not None
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            # Both packages are called "main", so each is installed on its own and then given its name.
-            command = [
-                go,
-                "install",
-                "-ldflags",
-                f"-X main.VersionStr=100-{VERSION}",
-                f"{MODULE}/{name}/main@{VERSION}",
-            ]
-            done = subprocess.run(
-                command, env={**os.environ, "GOBIN": folder}, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                return _fail(f"{_NOT_BUILT}: {done.stderr.strip().splitlines()[-1]}")
-            Path(folder, "main").rename(FOLDER / name)
+        said = f"-X main.VersionStr={VERSION} -X main.GitCommit={COMMIT}"
+        command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", said, "-o", str(FOLDER / name)]
+        done = subprocess.run(
+            [*command, f"{MODULE}/{name}/main"],
+            cwd=PINNED,
+            env={**os.environ, "GOFLAGS": "", "CGO_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            return _fail(name, f"go build: {done.stderr.strip().splitlines()[-1]}")
     sys.stdout.write(f"mongodump and mongorestore are in {FOLDER}\n")
     return 0
 
 
-def _fail(why: str) -> int:
-    sys.stderr.write(f"{why}\n")
+def _fail(what: str, why: str) -> int:
+    sys.stderr.write(f"{what} cannot be had here: {why}.\n")
     return 1
 
 

@@ -64,7 +64,7 @@ async def plan(
     live = await look(db)
     steps += _data_steps(contract, live, widen, release)
     for collection in contract.collections:
-        steps += view_steps(collection, live)
+        steps += view_steps(collection, live, widen=collection.name in widen)
     for role in roles:
         steps += role_steps(role, live, db.name)
     steps += await backup_role.steps(db)

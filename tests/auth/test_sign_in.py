@@ -99,6 +99,14 @@ async def test_a_password_is_exchanged_for_a_token(user: User, anonymous: httpx.
     assert claims["exp"] - claims["iat"] == store.settings.token_seconds
 
 
+async def test_a_credential_that_is_sent_along_is_in_nobodys_way(
+    user: User, analyst: httpx.AsyncClient, tracking: httpx.AsyncClient
+) -> None:
+    for client in (analyst, tracking):
+        good(await sign_in(client, user.email))
+        refused(await sign_in(client, user.email, "wrong"), 401, "wrong_credentials")
+
+
 async def test_the_whole_password_form_is_taken(user: User, anonymous: httpx.AsyncClient) -> None:
     form = {"grant_type": "password", "scope": "", "client_id": "x", "client_secret": "", "username": user.email}
     good(await anonymous.post(URL, data={**form, "password": PASSWORD}))

@@ -263,7 +263,7 @@ async def _bring_to_contract(asked: Restoring, done: Restored) -> None:
     elif lost:
         done.notes += _told("changed for this version: ", lost)
     try:
-        await provision.provision(asked.uri, asked.settings, who="crm restore")
+        await provision.provision(asked.uri, asked.settings, given=provision.Given(who="crm restore"))
         left = [step for step in await provision.plan(asked.uri, asked.settings) if step.differs]
     except CrmError as exc:
         done.problems.append(f"The database cannot be brought to the contract: {exc.detail}")
