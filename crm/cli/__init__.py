@@ -11,6 +11,7 @@ from rich.console import Console
 from crm import __version__
 from crm.cli import (
     audit,
+    backup_jobs,
     backups,
     bench,
     capacity,
@@ -51,6 +52,9 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
 app.add_typer(backups.app, name="backup")
+backups.app.command("tail")(backup_jobs.tail)
+backups.app.command("drill")(backup_jobs.drill)
+backups.app.command("schedule")(backup_jobs.schedule)
 app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
