@@ -18,6 +18,7 @@ from crm.cli import (
     connections,
     database,
     doctor,
+    duplicates,
     exports,
     imports,
     ledger,
@@ -48,6 +49,7 @@ app.add_typer(staff.order_app, name="order")
 app.add_typer(connections.connections, name="connection")
 app.add_typer(connections.inbox, name="inbox")
 app.add_typer(imports.app, name="import")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
