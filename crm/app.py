@@ -38,6 +38,7 @@ from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database, acting_as
+from crm.database.renewing import renewing
 from crm.database.steps import Change
 from crm.duplicates.routes import router as duplicates_router
 from crm.errors import OperatorError
@@ -115,7 +116,7 @@ def from_environment(siblings: Path | None = None) -> Litestar:
     # go on, six times for each batch of orders; Python's own 5 ms were a third of an order's latency.
     sys.setswitchinterval(0.001)
     traces = Traces.start(__version__) if traces_wanted() else None
-    app = create_app(settings, siblings=siblings, traces=traces)
+    app = create_app(settings, siblings=siblings, traces=traces, renew_secrets=True)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
     # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
     # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
@@ -133,6 +134,7 @@ def create_app(
     work_inbox: bool = True,
     siblings: Path | None = None,
     traces: Traces | None = None,
+    renew_secrets: bool = False,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -144,6 +146,7 @@ def create_app(
             it they wait for one that does.
         siblings: A folder of the server's workers, in which they tell each other what they have counted.
         traces: Makes spans, where it is wanted; ends with the application.
+        renew_secrets: Whether the settings are those of the environment, and secrets in files that change are taken up.
 
     Raises:
         OperatorError: A route declares no access.
@@ -163,6 +166,7 @@ def create_app(
         app.state.search_customers = profiles.search
         try:
             async with (
+                renewing(own, settings, wanted=renew_secrets),
                 ledger.watching(own, settings),
                 identities.watching(own),
                 custom_fields.watching(own),

@@ -7,6 +7,7 @@ from functools import cache
 from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
+from crm.backup_runs.contract import CONTRACT as BACKUP_RUNS
 from crm.changes.contract import CONTRACTS as CHANGES
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.custom_fields import service as custom_fields
@@ -49,6 +50,7 @@ _COLLECTIONS = (
     RATE_LIMITS,
     IDEMPOTENCY,
     AUDIT,
+    BACKUP_RUNS,
     *CHANGES,
 )
 

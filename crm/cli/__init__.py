@@ -11,8 +11,10 @@ from rich.console import Console
 from crm import __version__
 from crm.cli import (
     audit,
+    backup_jobs,
     backups,
     bench,
+    capacity,
     connections,
     database,
     doctor,
@@ -21,7 +23,10 @@ from crm.cli import (
     imports,
     ledger,
     restore,
+    rotate,
     run,
+    settings,
+    shard,
     sign_in,
     staff,
 )
@@ -34,6 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+database.app.command("shard")(shard.shard)
+database.app.command("capacity")(capacity.capacity)
+app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
 app.add_typer(staff.customer_app, name="customer")
@@ -46,12 +54,16 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
 app.add_typer(backups.app, name="backup")
+backups.app.command("tail")(backup_jobs.tail)
+backups.app.command("drill")(backup_jobs.drill)
+backups.app.command("schedule")(backup_jobs.schedule)
 app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
 app.command("restore")(restore.restore)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
+app.command("settings")(settings.settings)
 
 
 def _version(wanted: bool) -> None:

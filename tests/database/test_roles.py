@@ -50,6 +50,7 @@ rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f    
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
 schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
+backup_runs        fiudmx  ·     ·       f      ·        ·    fiumx    f      idmxb
 schema_changes     fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
