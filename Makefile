@@ -39,7 +39,7 @@ test-fast: $(STAMP)  ## the tests that need no server
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install
 
-tools: $(STAMP)  ## build MongoDB's mongodump and mongorestore with Go, into .tools/bin
+tools: $(STAMP)  ## build mongodump and mongorestore with Go, install mongosh with npm, into .tools
 	@$(BIN)/python -m tests.build_tools
 
 fuzz: $(STAMP)  ## look long for answers that are not as the API's description says: make fuzz EXAMPLES=200 SEED=7

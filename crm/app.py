@@ -40,6 +40,7 @@ from crm.database import apply
 from crm.database.driver import Database, acting_as
 from crm.database.renewing import renewing
 from crm.database.steps import Change
+from crm.duplicates.routes import router as duplicates_router
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -53,6 +54,9 @@ from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
 from crm.ledger import service as ledger
 from crm.log import configure as configure_log
+from crm.merges import service as merges
+from crm.merges.routes import customer_router as customer_merges_router
+from crm.merges.routes import router as merges_router
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
@@ -83,6 +87,9 @@ API_ROUTERS: Sequence[Router] = (
     profiles_router,
     people_router,
     customer_activity_router,
+    customer_merges_router,
+    merges_router,
+    duplicates_router,
     carts_router,
     orders_router,
     order_changes_router,
@@ -165,6 +172,7 @@ def create_app(
                 custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                merges.carrying_on(own),
                 people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
                 exposition.listening(),

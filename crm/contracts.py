@@ -7,6 +7,7 @@ from functools import cache
 from crm.activity.contract import CONTRACTS as ACTIVITY
 from crm.audit.contract import CONTRACT as AUDIT
 from crm.auth.contract import CONTRACTS as AUTH
+from crm.backup_runs.contract import CONTRACT as BACKUP_RUNS
 from crm.changes.contract import CONTRACTS as CHANGES
 from crm.connections.contract import CONTRACTS as CONNECTIONS
 from crm.custom_fields import service as custom_fields
@@ -15,6 +16,7 @@ from crm.customers.contract import CONTRACTS as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
+from crm.duplicates.contract import CONTRACT as DUPLICATES
 from crm.errors import ContractError
 from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
@@ -22,6 +24,7 @@ from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.ledger.contract import CONTRACT as LEDGER
+from crm.merges.contract import CONTRACT as MERGES
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.people.contract import CONTRACT as ERASURES
 from crm.privacy.contract import CONTRACT as PRIVACY
@@ -37,6 +40,8 @@ _COLLECTIONS = (
     IDENTITIES,
     *ACTIVITY,
     INTERACTIONS,
+    MERGES,
+    DUPLICATES,
     *CONNECTIONS,
     INBOX,
     PRIVACY,
@@ -45,6 +50,7 @@ _COLLECTIONS = (
     RATE_LIMITS,
     IDEMPOTENCY,
     AUDIT,
+    BACKUP_RUNS,
     *CHANGES,
 )
 

@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from crm.activity import service as activity
+from crm.backup_runs import service as backup_runs
 from crm.clock import now
 from crm.database.driver import Database, acting_as
 from crm.errors import CrmError
@@ -66,6 +67,7 @@ class Standing:
     async def _ask(self) -> Sequence[Metric]:
         problems = await self._problems()
         backlog = await inbox.backlog()
+        runs = await backup_runs.latest()
         totals, told = await orders.totals_due_since(), await activity.told_up_to()
         states = GaugeMetricFamily("crm_inbox_deliveries", "Deliveries not done, 10000 at most", labels=["state"])
         for state, count in backlog.counts.items():
@@ -77,9 +79,11 @@ class Standing:
             _gauge("crm_totals_lag_seconds", "How far totals may be behind the orders", _age(totals)),
             _gauge("crm_activity_lag_seconds", "How far activity may be behind the events", _age(told)),
             # Without a value: nobody has written down yet that a backup was made, or restored and compared.
-            GaugeMetricFamily("crm_last_backup_timestamp_seconds", "When the last backup was made"),
-            GaugeMetricFamily(
-                "crm_last_verified_restore_timestamp_seconds", "When a backup was last restored and compared"
+            _moment("crm_last_backup_timestamp_seconds", "When the last backup was made", runs.get("backup")),
+            _moment(
+                "crm_last_verified_restore_timestamp_seconds",
+                "When a backup was last restored and compared",
+                runs.get("restore"),
             ),
         ]
 
@@ -87,6 +91,13 @@ class Standing:
 def _gauge(name: str, says: str, value: float) -> Metric:
     family = GaugeMetricFamily(name, says)
     family.add_metric([], value)
+    return family
+
+
+def _moment(name: str, says: str, at: datetime | None) -> Metric:
+    family = GaugeMetricFamily(name, says)
+    if at is not None:
+        family.add_metric([], at.timestamp())
     return family
 
 

@@ -11,12 +11,14 @@ from rich.console import Console
 from crm import __version__
 from crm.cli import (
     audit,
+    backup_jobs,
     backups,
     bench,
     capacity,
     connections,
     database,
     doctor,
+    duplicates,
     exports,
     imports,
     ledger,
@@ -47,10 +49,14 @@ app.add_typer(staff.order_app, name="order")
 app.add_typer(connections.connections, name="connection")
 app.add_typer(connections.inbox, name="inbox")
 app.add_typer(imports.app, name="import")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
 app.add_typer(backups.app, name="backup")
+backups.app.command("tail")(backup_jobs.tail)
+backups.app.command("drill")(backup_jobs.drill)
+backups.app.command("schedule")(backup_jobs.schedule)
 app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)

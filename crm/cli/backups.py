@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,15 +18,25 @@ from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.clock import now
 from crm.config import Settings
 from crm.errors import NotConfigured
+from crm.log import configure
 from crm.ops.backup import encrypting, listing, verifying
 from crm.ops.backup.creating import Making
 from crm.ops.backup.creating import create as make
 from crm.ops.backup.keeping import Keep
 from crm.ops.backup.manifest import Manifest
+from crm.ops.backup.recording import record
 from crm.ops.backup.targets import Target, target_of
 from crm.ops.progress import bytes_done
 
+log = structlog.get_logger("crm.backup")
+
 app = typer.Typer(no_args_is_help=True, help="Backups with mongodump, proven by restoring them.")
+
+
+@app.callback()
+def _log_to_stderr() -> None:
+    configure(human=sys.stderr.isatty())
+
 
 Place = Annotated[
     str | None,
@@ -68,6 +80,9 @@ def create(
         recipients = [] if unencrypted else encrypting.recipients_of(settings.backup_recipients)
         with bytes_done(Console(stderr=True), "dumping") as progress:
             made = make(Making(settings, uri, place(settings, to), recipients, progress))
+        not_noted = record(uri, settings, "backup", made.name, made.oplog_last.moment, made.seconds)
+        if not_noted is not None:
+            log.info("not noted for /metrics", reason=not_noted)
     if as_json:
         Console().print_json(made.model_dump_json())
     else:
@@ -134,17 +149,21 @@ def prune(
     daily: Annotated[int, typer.Option(min=0, help="Days of which the newest is kept.")] = 7,
     weekly: Annotated[int, typer.Option(min=0, help="Weeks of which the newest is kept.")] = 5,
     monthly: Annotated[int, typer.Option(min=0, help="Months of which the newest is kept.")] = 12,
+    slice_days: Annotated[int, typer.Option("--slice-days", min=0, help="Days of slices of the oplog.")] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove backups that need not be kept. The newest always stays."""
     settings = reading()
+    keep = Keep(daily, weekly, monthly)
     gone = listing.prune(
-        place(settings, at), settings.mongodb_database, Keep(daily, weekly, monthly), now(), do=not dry_run
+        place(settings, at), settings.mongodb_database, keep, now(), slice_days=slice_days, do=not dry_run
     )
     console, verb = Console(soft_wrap=True), "would go" if dry_run else "removed"
     for name in (*gone.backups, *gone.leftovers):
         console.print(f"{verb} {name}", highlight=False)
-    if not gone.backups and not gone.leftovers:
+    if gone.slices:
+        console.print(f"{verb} {gone.slices:,} slices of the oplog", highlight=False)
+    if not (gone.backups or gone.leftovers or gone.slices):
         console.print("Nothing to remove.", highlight=False)
 
 

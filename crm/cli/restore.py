@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,17 +16,42 @@ from rich.markup import escape
 from crm.cli.backups import Place, identities, place
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.config import Settings
+from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
 from crm.ops.backup import listing
-from crm.ops.backup.restoring import Restored, Restoring
+from crm.ops.backup.restoring import Progress, Restored, Restoring
 from crm.ops.backup.restoring import restore as put_back
 from crm.ops.backup.scratch import scratch_server
 from crm.ops.progress import stages
 
 
+def moment(text: str) -> datetime:
+    """A moment with its time zone.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("a moment is 2026-11-25T10:15:00Z") from None
+    if at.tzinfo is None:
+        raise typer.BadParameter("say the time zone, too: 2026-11-25T10:15:00Z")
+    return at
+
+
 def restore(
     name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
     at: Place = None,
+    to: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to",
+            metavar="TIME",
+            parser=moment,
+            help="As it was when that second began (2026-11-25T10:15:00Z), from slices of `crm backup tail`.",
+        ),
+    ] = None,
     scratch: Annotated[
         bool,
         typer.Option("--scratch", help="To an embedded MongoDB that is removed again: only to see that it can be."),
@@ -44,21 +70,30 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore to an empty server; then compare every count and hash, the rules and the roles, erase again, examine."""
-    with _server(mongodb_uri, data_dir, scratch) as (uri, settings), stages(Console(stderr=True)) as progress:
+    with _server(mongodb_uri, data_dir, scratch) as (uri, settings):
         if yes_replace is not None and yes_replace != settings.mongodb_database:
             raise BackupFailed(f"The database is {settings.mongodb_database}, not {yes_replace}: nothing was done.")
         where = place(settings, at)
-        backup = listing.find(where, settings.mongodb_database, name)
-        asked = Restoring(
-            settings, uri, where, backup, identities(settings), ledger_file, yes_replace is not None, progress
-        )
-        done = put_back(asked)
+        until = OplogTime(int(to.timestamp()), 0) if to is not None else None
+        backup = listing.find(where, settings.mongodb_database, name, until)
+        with watched() as progress:
+            keys = identities(settings)
+            replace = yes_replace is not None
+            done = put_back(
+                Restoring(settings, uri, where, backup, keys, ledger_file, replace, until, progress=progress)
+            )
     if as_json:
         Console().print_json(json.dumps(done.to_dict()))
     else:
         show(done)
     if not done.well:
         raise typer.Exit(1)
+
+
+def watched() -> AbstractContextManager[Progress]:
+    """Bars where somebody looks; nothing in the log of a timer."""
+    console = Console(stderr=True)
+    return stages(console) if console.is_terminal else nullcontext(lambda _what, _done, _of: None)
 
 
 @contextmanager
@@ -75,7 +110,7 @@ def show(done: Restored) -> None:
     """What came of it, for people."""
     console = Console(soft_wrap=True, highlight=False)
     backup = done.backup
-    console.print(f"{backup.name}, as of {backup.oplog_last.moment:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(f"{backup.name}, as of {done.as_of.moment:%Y-%m-%d %H:%M:%S} UTC")
     compared = "every collection has the documents that were saved" if done.compared else "not compared"
     if not done.compared or not done.problems:
         console.print(f"  {done.documents:,} documents restored; {compared}")

@@ -18,7 +18,6 @@ from typing import Any, Final, Protocol
 
 import bson
 from bson.codec_options import CodecOptions
-from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 
@@ -239,15 +238,6 @@ def documents_of(raw: bytes) -> Iterator[bytes]:
             raise _cut_short()
         yield raw[at : at + length]
         at += length
-
-
-def is_readable(raw: bytes) -> bool:
-    """Whether these bytes are a document of BSON."""
-    try:
-        bson.decode(raw)
-    except BSONError:
-        return False
-    return True
 
 
 class _Checksum:

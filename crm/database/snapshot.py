@@ -88,10 +88,12 @@ class Source:
         with driver_errors():
             return bool(self._client[database].list_collection_names())
 
-    def drop(self, database: str) -> None:
-        """Remove the whole database."""
+    def drop(self, database: str, *, rights: bool = False) -> None:
+        """Remove the whole database; with its users and roles, where that is asked for."""
         with driver_errors():
             self._client.drop_database(database)
+            for command in ("dropAllUsersFromDatabase", "dropAllRolesFromDatabase") if rights else ():
+                self._client[database].command(command)
 
     def documents(self, database: str, collection: str, at: OplogTime | None = None) -> Iterator[list[bytes]]:
         """Every document as it lies there, some thousand at a time; ``at`` a moment of the past, or as it is now.
@@ -132,10 +134,23 @@ class Source:
             raise BackupFailed("The server has no oplog: it must be a member of a replica set (one is enough).")
         return time_of(ends[0].raw), time_of(ends[1].raw)
 
-    def oplog(self, first: OplogTime, last: OplogTime) -> Iterator[bytes]:
-        """The entries from one to another, both included."""
+    def majority_time(self) -> OplogTime:
+        """The newest entry of the oplog that a majority of the members has: none before it is ever rolled back."""
+        with driver_errors():
+            said = self._client["admin"].command("hello")
+        try:
+            return OplogTime(*_pair(said["lastWrite"]["majorityOpTime"]["ts"]))
+        except KeyError:
+            raise BackupFailed("The server has no oplog: it must be a member of a replica set.") from None
+
+    def oplog(self, after: OplogTime, last: OplogTime) -> Iterator[bytes]:
+        """The entries behind one, up to another."""
         oplog = self._client["local"].get_collection("oplog.rs", codec_options=_RAW)
-        between = {"ts": {"$gte": Timestamp(*first), "$lte": Timestamp(*last)}}
+        between = {"ts": {"$gt": Timestamp(*after), "$lte": Timestamp(*last)}}
         with driver_errors():
             for entry in oplog.find(between, sort=[("$natural", 1)]):
                 yield bytes(entry.raw)
+
+
+def _pair(timestamp: Any) -> tuple[int, int]:
+    return timestamp.time, timestamp.inc

@@ -37,6 +37,8 @@ activities         fiurdmx f     ·       fiur   ·        ·    fiumx    f     
 activity_watermarks fiurdmx ·    ·       fiur   ·        ·    fiumx    f      idmxb
 identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
+merges             fiurdmx ·     ·       ·      ·        ·    fiumx    f      idmxb
+duplicate_pairs    fiurdmx fu    ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 connections        fiurdmx ·     ·       f      ·        f    fiumx    f      idmxb
@@ -48,6 +50,7 @@ rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f    
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
 schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
+backup_runs        fiudmx  ·     ·       f      ·        ·    fiumx    f      idmxb
 schema_changes     fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
-from crm.ops.backup import files, manifest
+from crm.ops.backup import files, manifest, slices
 from crm.ops.backup.keeping import Keep, kept
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.targets import Target
@@ -24,10 +25,12 @@ class Pruned:
     Attributes:
         backups: Names of backups that need not be kept.
         leftovers: Files of backups that were never finished.
+        slices: How many slices of the oplog.
     """
 
     backups: list[str]
     leftovers: list[str]
+    slices: int = 0
 
 
 def of_database(target: Target, database: str) -> list[Manifest]:
@@ -35,26 +38,31 @@ def of_database(target: Target, database: str) -> list[Manifest]:
     return [one for one in files.manifests(target) if one.database == database]
 
 
-def find(target: Target, database: str, name: str | None) -> Manifest:
-    """A backup by its name, or the latest.
+def find(target: Target, database: str, name: str | None, until: OplogTime | None = None) -> Manifest:
+    """A backup by its name, or else the latest, or the latest that is of no later moment.
 
     Raises:
         BackupFailed: It is not there.
     """
     if name is not None:
         return files.read_manifest(target, name)
-    found = of_database(target, database)
+    found = [one for one in of_database(target, database) if until is None or one.oplog_last < until]
     if not found:
-        raise BackupFailed(f"There is no backup of {database} in {target.where}.")
+        before = f" of before {until.moment:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+        raise BackupFailed(f"There is no backup of {database}{before} in {target.where}.")
     return found[-1]
 
 
-def prune(target: Target, database: str, keep: Keep, at: datetime, *, do: bool = True) -> Pruned:
+def prune(target: Target, database: str, keep: Keep, at: datetime, *, slice_days: int = 7, do: bool = True) -> Pruned:
     """Remove what need not be kept, the manifest last: what is half removed is removed by the next run."""
     backups = of_database(target, database)
     staying = kept((one.began_at for one in backups), keep)
     going = [one for one in backups if one.began_at not in staying]
     leftovers = _leftovers(target.names(), database, at)
+    # Those behind the newest backup stay in any case: without them nothing leads to the present.
+    newest = backups[-1].oplog_last.moment if backups else at
+    limit = min(at - timedelta(days=slice_days), newest)
+    old = [one for one in slices.read_all(target, database) if one.last.moment < limit]
     if do:
         for one in going:
             for stored in (one.archive, one.ledger):
@@ -63,7 +71,10 @@ def prune(target: Target, database: str, keep: Keep, at: datetime, *, do: bool =
             target.delete(one.name + manifest.SUFFIX)
         for name in leftovers:
             target.delete(name)
-    return Pruned([one.name for one in going], leftovers)
+        for part in old:
+            target.delete(part.stored.file)
+            target.delete(part.name + slices.SUFFIX)
+    return Pruned([one.name for one in going], leftovers, len(old))
 
 
 def _leftovers(names: Iterable[str], database: str, at: datetime) -> list[str]:
@@ -71,8 +82,7 @@ def _leftovers(names: Iterable[str], database: str, at: datetime) -> list[str]:
     out = []
     for name in names:
         backup = name.partition(".")[0]
-        began = manifest.began(backup)
-        ours = backup.startswith(f"{database}-") and began is not None
-        if ours and backup not in complete and began is not None and at - began > _ABANDONED:
+        began = manifest.began(backup, database)
+        if began is not None and backup not in complete and at - began > _ABANDONED:
             out.append(name)
     return out

@@ -123,10 +123,12 @@ def name_of(database: str, began_at: datetime) -> str:
     return f"{database}-{began_at.astimezone(UTC).strftime(_MOMENT)}"
 
 
-def began(name: str) -> datetime | None:
-    """When the backup of that name began; None where it is not the name of one."""
+def began(name: str, database: str) -> datetime | None:
+    """When the backup of that name began; None where it is not the name of one of that database."""
     found = _NAME.match(name)
-    return datetime.strptime(found["moment"], _MOMENT).replace(tzinfo=UTC) if found else None
+    if found is None or found["database"] != database:
+        return None
+    return datetime.strptime(found["moment"], _MOMENT).replace(tzinfo=UTC)
 
 
 def differences(expected: list[Counted], found: list[Counted]) -> list[str]:

@@ -13,17 +13,19 @@ from typing import Any, Final
 
 from crm.config import Settings
 from crm.contracts import contract
-from crm.database.archive import Kept, Told, narrowed
+from crm.database.archive import Kept, Told, documents_of, narrowed, narrowed_entry, time_of
 from crm.database.contract import digest
+from crm.database.oplog_time import OplogTime
 from crm.database.snapshot import Source
 from crm.database.steps import Change, Step
 from crm.errors import BackupFailed, CrmError
 from crm.identity import SYSTEM
 from crm.ledger import service as ledger
 from crm.ops import provision
-from crm.ops.backup import files, manifest, tools
+from crm.ops.backup import files, manifest, slices, tools
 from crm.ops.backup.creating import counted
 from crm.ops.backup.manifest import Manifest, Stored
+from crm.ops.backup.slices import Slice
 from crm.ops.backup.targets import Target
 from crm.ops.doctor.checks import Visit, examine
 from crm.ops.doctor.findings import Report
@@ -47,6 +49,7 @@ class Restoring:
         identities: Secret keys that open it.
         ledger_file: A ledger newer than those of the target, such as ``CRM_ERASURE_FILE``.
         replace: Whether a database of that name is removed first.
+        until: Restore everything that was written before, from slices behind the backup; None is the backup alone.
         progress: Called with (what, done, of how many).
     """
 
@@ -57,6 +60,7 @@ class Restoring:
     identities: Sequence[Any]
     ledger_file: Path | None = None
     replace: bool = False
+    until: OplogTime | None = None
     progress: Progress = lambda _what, _done, _of: None
 
 
@@ -68,6 +72,7 @@ class Restored:
         backup: Which backup.
         problems: What is not as it should be; none where all is proven.
         notes: What is worth knowing.
+        as_of: The moment that the data are of.
         documents: How many mongorestore says it put back.
         compared: Whether every collection was compared with the manifest.
         erased: How many people were erased again.
@@ -76,6 +81,7 @@ class Restored:
     """
 
     backup: Manifest
+    as_of: OplogTime
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     documents: int = 0
@@ -99,7 +105,7 @@ class Restored:
         return {
             "well": self.well,
             "backup": self.backup.name,
-            "as_of": self.backup.oplog_last.moment.isoformat(),
+            "as_of": self.as_of.moment.isoformat(),
             "problems": self.problems,
             "notes": self.notes,
             "documents": self.documents,
@@ -129,13 +135,17 @@ def restore(asked: Restoring) -> Restored:
     """
     asked.settings.secret_for_erasures()  # without it nobody can be erased again: known before anything is done
     tool = tools.find("mongorestore")
-    done = Restored(asked.backup)
+    done = Restored(asked.backup, asked.backup.oplog_last)
+    following = _following(asked)  # a gap among them is known before anything is done
     with Source(asked.uri) as server, server.without_expiry():
         _make_room(asked, server, done)
         with done.timed("restore"):
             _put_back(asked, tool, done)
         with done.timed("compare"):
             _compare(asked, server, done)
+        if following:
+            with done.timed("replay"):
+                _replay(asked, tool, following, done)
     with done.timed("contract"):
         asyncio.run(_bring_to_contract(asked, done))
     with done.timed("erase again"):
@@ -195,6 +205,42 @@ def _archive(asked: Restoring) -> Iterator[Any]:
         files.unpacked(packed) as archive,
     ):
         yield archive
+
+
+def _following(asked: Restoring) -> list[Slice]:
+    if asked.until is None:
+        return []
+    every = slices.read_all(asked.target, asked.backup.database)
+    return slices.chain(every, asked.backup.oplog_last, asked.until)
+
+
+def _replay(asked: Restoring, tool: Path, following: list[Slice], done: Restored) -> None:
+    """Let mongorestore replay what was written behind the backup; it wants a file, and a folder with nothing in it."""
+    assert asked.until is not None  # noqa: S101  else there is nothing to replay
+    with tempfile.TemporaryDirectory(prefix="crm-restore-") as folder:
+        nothing = Path(folder, "nothing")
+        nothing.mkdir()
+        path = Path(folder, "oplog.bson")
+        with path.open("wb") as file:
+            for entry in _entries(asked, following):
+                file.write(entry)
+        arguments = ["--oplogReplay", f"--oplogFile={path}", f"--oplogLimit={asked.until}", str(nothing)]
+        with tools.running(tool, asked.uri, arguments, reads=True) as run:
+            run.input.close()
+            run.ended()
+    done.as_of = asked.until
+
+
+def _entries(asked: Restoring, following: list[Slice]) -> Iterator[bytes]:
+    kept = Kept({asked.backup.database: asked.settings.mongodb_database})
+    for number, one in enumerate(following, 1):
+        files.check(asked.target, one.stored)
+        with files.content(asked.target, one.stored, asked.identities) as packed, files.unpacked(packed) as plain:
+            for raw in documents_of(plain.read()):
+                entry = narrowed_entry(raw, kept) if time_of(raw) > asked.backup.oplog_last else None
+                if entry is not None:
+                    yield entry
+        asked.progress("replay", number, len(following))
 
 
 def _compare(asked: Restoring, server: Source, done: Restored) -> None:

@@ -1,0 +1,1 @@
+"""When a backup was last made, and last proven by restoring it."""

@@ -1,0 +1,124 @@
+"""The commands of ``crm backup`` that run by themselves: copying the oplog, the drill, the units that start them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+
+from crm.cli.backups import Place, identities, place
+from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.restore import show, watched
+from crm.clock import now
+from crm.errors import BackupFailed, NotConfigured, Unavailable
+from crm.ops.backup import encrypting, listing, tailing
+from crm.ops.backup.recording import record
+from crm.ops.backup.restoring import Restoring, restore
+from crm.ops.backup.scratch import scratch_server
+from crm.ops.backup.units import USUAL, Places, units
+
+log = structlog.get_logger("crm.backup")
+
+
+def tail(
+    to: Place = None,
+    every: Annotated[float, typer.Option("--every", min=1, help="Seconds between two slices.")] = 60,
+    once: Annotated[bool, typer.Option("--once", help="Take one slice, and end.")] = False,
+    unencrypted: Annotated[bool, typer.Option("--unencrypted", help="Anybody can read the files.")] = False,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Copy what is written, minute by minute, so that `crm restore --to TIME` finds it. Runs until it is stopped."""
+    with target(mongodb_uri, data_dir) as (_, settings):
+        where = place(settings, to)
+        if not settings.backup_recipients and not unencrypted:
+            raise NotConfigured("Set CRM_BACKUP_RECIPIENTS to a public key, or add --unencrypted.")
+        recipients = [] if unencrypted else encrypting.recipients_of(settings.backup_recipients)
+        while True:
+            begun = time.monotonic()
+            try:
+                made = tailing.take(settings, where, recipients)
+            except Unavailable as exc:
+                if once:
+                    raise
+                log.warning("no slice was taken", reason=exc.detail)  # the next one has it all
+            else:
+                if made is not None:
+                    log.info("slice", name=made.name, entries=made.entries, bytes=made.stored.bytes)
+            if once:
+                return
+            time.sleep(max(0.0, every - (time.monotonic() - begun)))
+
+
+def drill(
+    name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
+    at: Place = None,
+    scratch_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--scratch-uri",
+            help="An empty MongoDB with root's credentials, in place of the embedded one.",
+            show_default=False,
+        ),
+    ] = None,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Restore the latest backup to a MongoDB of its own, run every check, and say how long that took."""
+    with target(mongodb_uri, data_dir) as (uri, settings), scratch_server(settings, scratch_uri) as (there, made):
+        where = place(settings, at)
+        backup = listing.find(where, settings.mongodb_database, name)
+        with watched() as progress:
+            keys = identities(settings)
+            done = restore(Restoring(made, there, where, backup, keys, settings.erasure_file, progress=progress))
+        age = (now() - done.as_of.moment).total_seconds()
+        not_noted = None
+        if done.well and done.compared:
+            not_noted = record(uri, settings, "restore", backup.name, done.as_of.moment, done.took)
+    if as_json:
+        Console().print_json(json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": not not_noted}))
+    else:
+        show(done)
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(f"  time to restore (RTO): {done.took:g} s; age of the data (RPO): {age / 3600:.1f} hours")
+    if not_noted is not None:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"crm: not noted for /metrics: {not_noted}")
+    if not done.well or not done.compared:
+        raise typer.Exit(1)
+
+
+def schedule(
+    folder: Annotated[Path, typer.Argument(help="Where to write the units: /etc/systemd/system.")],
+    user: Annotated[str, typer.Option(help="Who runs them.")] = USUAL.user,
+    environment: Annotated[str, typer.Option(help="File of settings, NAME=value a line.")] = USUAL.environment,
+    state: Annotated[str, typer.Option(help="Folder that they may write to.")] = USUAL.state,
+) -> None:
+    """Write units and timers for systemd: a backup every night, a drill every week, slices every minute."""
+    program = Path(sys.argv[0]).resolve()
+    dump = shutil.which("mongodump")
+    places = Places(
+        program=str(program) if program.name == "crm" else USUAL.program,
+        user=user,
+        environment=environment,
+        tools=str(Path(dump).parent) if dump else USUAL.tools,
+        state=state,
+    )
+    made = units(places)
+    if there := sorted(name for name in made if (folder / name).exists()):
+        raise BackupFailed(f"{', '.join(there)} is in {folder} already; remove it first.")
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"Wrote {', '.join(made)}. Then:")
+    console.print("  systemctl daemon-reload")
+    console.print("  systemctl enable --now crm-backup.timer crm-backup-tail.service")
+    console.print("and on the machine that has the secret key:")
+    console.print("  systemctl enable --now crm-backup-drill.timer")
