@@ -38,7 +38,9 @@ from crm.customers.bulk_routes import router as customers_bulk_router
 from crm.customers.routes import router as customers_router
 from crm.database import apply
 from crm.database.driver import Database, acting_as
+from crm.database.renewing import renewing
 from crm.database.steps import Change
+from crm.duplicates.routes import router as duplicates_router
 from crm.errors import OperatorError
 from crm.events.bulk_routes import router as events_bulk_router
 from crm.events.routes import router as events_router
@@ -52,6 +54,9 @@ from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
 from crm.ledger import service as ledger
 from crm.log import configure as configure_log
+from crm.merges import service as merges
+from crm.merges.routes import customer_router as customer_merges_router
+from crm.merges.routes import router as merges_router
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
@@ -82,6 +87,9 @@ API_ROUTERS: Sequence[Router] = (
     profiles_router,
     people_router,
     customer_activity_router,
+    customer_merges_router,
+    merges_router,
+    duplicates_router,
     carts_router,
     orders_router,
     order_changes_router,
@@ -108,7 +116,7 @@ def from_environment(siblings: Path | None = None) -> Litestar:
     # go on, six times for each batch of orders; Python's own 5 ms were a third of an order's latency.
     sys.setswitchinterval(0.001)
     traces = Traces.start(__version__) if traces_wanted() else None
-    app = create_app(settings, siblings=siblings, traces=traces)
+    app = create_app(settings, siblings=siblings, traces=traces, renew_secrets=True)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
     # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
     # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
@@ -126,6 +134,7 @@ def create_app(
     work_inbox: bool = True,
     siblings: Path | None = None,
     traces: Traces | None = None,
+    renew_secrets: bool = False,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -137,6 +146,7 @@ def create_app(
             it they wait for one that does.
         siblings: A folder of the server's workers, in which they tell each other what they have counted.
         traces: Makes spans, where it is wanted; ends with the application.
+        renew_secrets: Whether the settings are those of the environment, and secrets in files that change are taken up.
 
     Raises:
         OperatorError: A route declares no access.
@@ -156,11 +166,13 @@ def create_app(
         app.state.search_customers = profiles.search
         try:
             async with (
+                renewing(own, settings, wanted=renew_secrets),
                 ledger.watching(own, settings),
                 identities.watching(own),
                 custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                merges.carrying_on(own),
                 people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
                 exposition.listening(),

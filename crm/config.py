@@ -8,13 +8,26 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm.errors import NotConfigured
 from crm.identity import API_ROLES, Role
 
 SHORTEST_JWT_SECRET: Final = 32  # bytes; RFC 7518 asks for 256 bits with HS256
+#: What may change while the service runs, where it is read from files (crm/database/renewing.py).
+RENEWABLE: Final = ("jwt_secret", *(f"mongodb_password_{role.value}" for role in API_ROLES))
+
+
+def mongodb_users(role: Role) -> tuple[str, ...]:
+    """The MongoDB users that a role may have: two where processes are signed in all the time, so that one can go."""
+    return (role.value, f"{role.value}_2") if role in API_ROLES else (role.value,)
+
+
+def _password_of(user: str) -> str:
+    return f"Password of the MongoDB user `{user}`; a second line names the user where it is `{user}_2`."
+
+
 SHORTEST_ERASURE_KEY: Final = 32  # bytes, as long as what HMAC-SHA-256 makes of them
 
 
@@ -43,12 +56,12 @@ class Settings(BaseSettings):
         description="Password of MongoDB's user `root`: `crm db …` signs in with it where the URI has no credentials.",
     )
     mongodb_database: str = Field("crm", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database.")
-    mongodb_password_admin: SecretStr | None = Field(None, description="Password of the MongoDB user `admin`.")
-    mongodb_password_sales: SecretStr | None = Field(None, description="Password of the MongoDB user `sales`.")
-    mongodb_password_analyst: SecretStr | None = Field(None, description="Password of the MongoDB user `analyst`.")
-    mongodb_password_ingest: SecretStr | None = Field(None, description="Password of the MongoDB user `ingest`.")
-    mongodb_password_tracking: SecretStr | None = Field(None, description="Password of the MongoDB user `tracking`.")
-    mongodb_password_auth: SecretStr | None = Field(None, description="Password of the MongoDB user `auth`.")
+    mongodb_password_admin: SecretStr | None = Field(None, description=_password_of("admin"))
+    mongodb_password_sales: SecretStr | None = Field(None, description=_password_of("sales"))
+    mongodb_password_analyst: SecretStr | None = Field(None, description=_password_of("analyst"))
+    mongodb_password_ingest: SecretStr | None = Field(None, description=_password_of("ingest"))
+    mongodb_password_tracking: SecretStr | None = Field(None, description=_password_of("tracking"))
+    mongodb_password_auth: SecretStr | None = Field(None, description=_password_of("auth"))
     mongodb_password_migrator: SecretStr | None = Field(None, description="Password of the MongoDB user `migrator`.")
     mongodb_password_backup: SecretStr | None = Field(None, description="Password of the MongoDB user `backup`.")
     mongodb_password_restore: SecretStr | None = Field(None, description="Password of the MongoDB user `restore`.")
@@ -82,7 +95,10 @@ class Settings(BaseSettings):
     backup_identity: Path | None = Field(
         None, description="File of the secret key (age) that opens backups; not on the machine that makes them."
     )
-    jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="Keys of staff tokens, one a line, each of at least 32 bytes: the first signs, all are accepted.",
+    )
     token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
     default_phone_region: str | None = Field(
         None, pattern=r"^[A-Z]{2}$", description="Country of phone numbers without a country code."
@@ -102,6 +118,16 @@ class Settings(BaseSettings):
                 ip_network(name.strip(), strict=False)
         return text
 
+    @field_validator(*(f"mongodb_password_{role.value}" for role in Role))
+    @classmethod
+    def _names_a_user_of_its_role(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        role = Role((info.field_name or "").removeprefix("mongodb_password_"))
+        if secret is not None and (named := secret.get_secret_value().split("\n")[1:]):
+            allowed = mongodb_users(role)
+            if len(named) > 1 or named[0].strip() not in allowed:
+                raise ValueError(f"a second line names the user: {' or '.join(allowed)}")
+        return secret
+
     @classmethod
     def from_environment(cls, **overrides: Any) -> Settings:
         """Read the environment, then ``CRM_SECRETS_DIR``, with ``overrides`` first.
@@ -109,19 +135,31 @@ class Settings(BaseSettings):
         Raises:
             NotConfigured: The folder is not there, or settings cannot be read: names them all, and no value.
         """
-        folder = os.environ.get("CRM_SECRETS_DIR")
-        if folder and not Path(folder).is_dir():
-            raise NotConfigured(f"CRM_SECRETS_DIR names {folder}, which is not a folder.")
         try:
-            return cls(_secrets_dir=folder or None, **overrides)
+            return cls(_secrets_dir=secrets_folder(), **overrides)
         except ValidationError as exc:
             wrong = "; ".join(f"CRM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
             raise NotConfigured(f"Settings that cannot be read: {wrong}.") from None
 
     def password(self, role: Role) -> str | None:
         """The password of the MongoDB user of that role, if it is set."""
+        credentials = self.credentials(role)
+        return credentials[1] if credentials else None
+
+    def credentials(self, role: Role) -> tuple[str, str] | None:
+        """Name and password of the MongoDB user of that role, if it is set."""
         value: SecretStr | None = getattr(self, f"mongodb_password_{role.value}")
-        return value.get_secret_value() if value else None
+        if not value:
+            return None
+        password, *named = value.get_secret_value().split("\n")
+        return (named[0].strip() if named else role.value), password
+
+    def take_over(self, fresh: Settings) -> list[str]:
+        """Take the secrets of newer settings that may change while the service runs; returns which ones differed."""
+        changed = [name for name in RENEWABLE if getattr(self, name) != getattr(fresh, name)]
+        for name in changed:
+            setattr(self, name, getattr(fresh, name))
+        return changed
 
     def uri(self) -> str:
         """The MongoDB URI.
@@ -144,8 +182,8 @@ class Settings(BaseSettings):
 
     def signed(self, uri: str, role: Role) -> str:
         """A URI with the credentials of a role's MongoDB user, unless it has some or the password is not set."""
-        password = self.password(role)
-        return uri if password is None else _signed(uri, role.value, password, self.mongodb_database)
+        credentials = self.credentials(role)
+        return uri if credentials is None else _signed(uri, *credentials, self.mongodb_database)
 
     def as_user(self, role: Role) -> str:
         """The URI with the credentials of a role's MongoDB user, whatever credentials it has.
@@ -153,26 +191,27 @@ class Settings(BaseSettings):
         Raises:
             NotConfigured: There is no URI, or no password for that user.
         """
-        password = self.password(role)
-        if password is None:
+        credentials = self.credentials(role)
+        if credentials is None:
             raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
         parts = urlsplit(self.uri())
         anybody = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return _signed(anybody, role.value, password, self.mongodb_database)
+        return _signed(anybody, *credentials, self.mongodb_database)
 
-    def secret_for_tokens(self) -> bytes:
-        """The key that signs staff tokens.
+    def keys_for_tokens(self) -> tuple[bytes, ...]:
+        """The keys of staff tokens: the first signs, all are accepted.
 
         Raises:
-            NotConfigured: It is missing or too short.
+            NotConfigured: There is none, or one is too short.
         """
-        secret = self.jwt_secret.get_secret_value().encode() if self.jwt_secret else b""
-        if len(secret) < SHORTEST_JWT_SECRET:
+        lines = self.jwt_secret.get_secret_value().split("\n") if self.jwt_secret else []
+        keys = tuple(line.strip().encode() for line in lines if line.strip())
+        if not keys or any(len(key) < SHORTEST_JWT_SECRET for key in keys):
             raise NotConfigured(
-                f"Set CRM_JWT_SECRET to at least {SHORTEST_JWT_SECRET} random bytes "
+                f"Set CRM_JWT_SECRET to at least {SHORTEST_JWT_SECRET} random bytes, or several such lines "
                 '(python -c "import secrets; print(secrets.token_urlsafe(48))").'
             )
-        return secret
+        return keys
 
     def secret_for_erasures(self) -> bytes:
         """The key of the erasure ledger's hashes.
@@ -203,8 +242,20 @@ class Settings(BaseSettings):
                 f"Not set: {', '.join(missing)}. Set them in the environment, or as files in CRM_SECRETS_DIR "
                 "(`crm secrets DIR` writes a full set)."
             )
-        self.secret_for_tokens()
+        self.keys_for_tokens()
         self.secret_for_erasures()
+
+
+def secrets_folder() -> Path | None:
+    """The folder that ``CRM_SECRETS_DIR`` names.
+
+    Raises:
+        NotConfigured: It is not there.
+    """
+    folder = os.environ.get("CRM_SECRETS_DIR")
+    if folder and not Path(folder).is_dir():
+        raise NotConfigured(f"CRM_SECRETS_DIR names {folder}, which is not a folder.")
+    return Path(folder) if folder else None
 
 
 def _signed(uri: str, user: str, password: str, source: str) -> str:

@@ -16,6 +16,7 @@ from crm.customers.contract import CONTRACTS as CUSTOMERS
 from crm.database import indexes
 from crm.database.contract import Contract
 from crm.database.documents import CrmDocument
+from crm.duplicates.contract import CONTRACT as DUPLICATES
 from crm.errors import ContractError
 from crm.events.contract import CONTRACTS as EVENTS
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
@@ -23,6 +24,7 @@ from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
 from crm.ledger.contract import CONTRACT as LEDGER
+from crm.merges.contract import CONTRACT as MERGES
 from crm.orders.contract import CONTRACTS as ORDERS
 from crm.people.contract import CONTRACT as ERASURES
 from crm.privacy.contract import CONTRACT as PRIVACY
@@ -38,6 +40,8 @@ _COLLECTIONS = (
     IDENTITIES,
     *ACTIVITY,
     INTERACTIONS,
+    MERGES,
+    DUPLICATES,
     *CONNECTIONS,
     INBOX,
     PRIVACY,

@@ -1,6 +1,7 @@
 """Every error this product raises on purpose.
 
 CrmError
+├── Moved                       308  the customer was merged into another, whose id it names
 ├── InvalidInput                422  the request is readable, its content is not acceptable
 │   ├── InvalidAmount           422
 │   ├── Unmappable              422  another system's message cannot be expressed here; ``reason`` says why
@@ -65,6 +66,25 @@ class CrmError(Exception):
         self.detail = detail
         self.errors = errors
         self.retry_after = retry_after
+
+
+class Moved(CrmError):
+    """A resource goes by another id now.
+
+    Args:
+        detail: A sentence.
+        old: The id that was asked for.
+        new: The id to ask for.
+    """
+
+    code = "moved"
+    status = 308
+    title = "Moved"
+
+    def __init__(self, detail: str, *, old: str, new: str) -> None:
+        super().__init__(detail)
+        self.old = old
+        self.new = new
 
 
 class InvalidInput(CrmError):

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from crm.config import SHORTEST_JWT_SECRET, Settings
+from crm.config import RENEWABLE, SHORTEST_JWT_SECRET, Settings
 from crm.errors import NotConfigured
 from crm.identity import API_ROLES, Role
 from crm.ops.secrets import random_settings
@@ -82,7 +82,7 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("CRM_JWT_SECRET", "")
     monkeypatch.setenv("CRM_TOKEN_SECONDS", "")
     settings = Settings.from_environment()
-    assert settings.secret_for_tokens() == b"x" * SHORTEST_JWT_SECRET
+    assert settings.keys_for_tokens() == (b"x" * SHORTEST_JWT_SECRET,)
     assert settings.token_seconds == 1800
 
 
@@ -123,7 +123,7 @@ def test_a_secret_that_is_too_short_is_refused_without_being_shown(name: str, se
 
 
 def test_the_length_of_the_secret_is_counted_in_bytes() -> None:
-    assert full(jwt_secret="ü" * 16).secret_for_tokens() == "ü".encode() * 16
+    assert full(jwt_secret="ü" * 16).keys_for_tokens() == ("ü".encode() * 16,)
 
 
 def test_settings_that_cannot_be_read_are_all_named_and_none_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,3 +171,40 @@ def test_without_its_password_no_role_signs_in() -> None:
     settings = full(mongodb_password_backup=None)
     assert settings.signed(URI, Role.BACKUP) == URI
     assert settings.root_uri() == URI
+
+
+def test_each_line_is_a_key_of_tokens_and_the_first_signs() -> None:
+    settings = full(jwt_secret=f"{'a' * 32}\n {'b' * 32}\r\n\n{'c' * 32}\n")
+    assert settings.keys_for_tokens() == (b"a" * 32, b"b" * 32, b"c" * 32)
+    with pytest.raises(NotConfigured, match="CRM_JWT_SECRET"):
+        full(jwt_secret=f"{'a' * 32}\n{'b' * 31}").require_for_serving()
+
+
+def test_a_second_line_names_the_other_user_of_the_role() -> None:
+    settings = full(mongodb_password_sales="first line\nsales_2", mongodb_password_backup="whole")
+    assert settings.credentials(Role.SALES) == ("sales_2", "first line")
+    assert settings.password(Role.SALES) == "first line"
+    assert settings.credentials(Role.BACKUP) == ("backup", "whole")
+    assert full(mongodb_password_sales=None).credentials(Role.SALES) is None
+    signed = urlsplit(settings.signed(URI, Role.SALES))
+    assert (signed.username, signed.password) == ("sales_2", "first%20line")
+
+
+@pytest.mark.parametrize(
+    ("role", "secret"),
+    [("sales", "x\nauth"), ("sales", "x\nsales_3"), ("sales", "x\nsales\nsales_2"), ("backup", "x\nbackup_2")],
+)
+def test_no_other_user_can_be_named(role: str, secret: str) -> None:
+    with pytest.raises(NotConfigured, match=f"CRM_MONGODB_PASSWORD_{role.upper()}: .*names the user") as caught:
+        full(**{f"mongodb_password_{role}": secret})
+    assert secret.split("\n")[1] not in caught.value.detail.split("names the user")[0]
+
+
+def test_only_secrets_of_the_api_are_taken_over() -> None:
+    settings, fresh = full(), full(token_seconds="60")
+    assert sorted(settings.take_over(fresh)) == sorted(RENEWABLE)
+    assert settings.keys_for_tokens() == fresh.keys_for_tokens()
+    assert all(settings.credentials(role) == fresh.credentials(role) for role in API_ROLES)
+    assert settings.credentials(Role.BACKUP) != fresh.credentials(Role.BACKUP)
+    assert settings.token_seconds == 1800
+    assert settings.take_over(fresh) == []

@@ -118,6 +118,11 @@ async def carts(
     return page.map(lambda cart: masking.shown(principal, cart))
 
 
+async def tell(customer_ids: Sequence[str]) -> None:
+    """Write what some customers do at present: their events were divided otherwise before."""
+    await projection.project(customer_ids)
+
+
 async def catch_up() -> None:
     """Tell what processes of the service that may be gone left behind, as another one would in a moment."""
     await checking.catch_up(driver.present().database)

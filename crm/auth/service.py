@@ -90,7 +90,7 @@ async def _sign_in(principal: Principal, email: str, password: str, address: str
     await SignInFailures.stored().delete_one(queries.failure(by_email))
     await SignInFailures.stored().update_one(queries.failure(by_address), queries.not_failed())
     token = tokens.issue(
-        f"{user.id}.{user.version}", settings.secret_for_tokens(), now=now(), seconds=settings.token_seconds
+        f"{user.id}.{user.version}", settings.keys_for_tokens()[0], now=now(), seconds=settings.token_seconds
     )
     return TokenOut(access_token=token, token_type="bearer", expires_in=settings.token_seconds)  # noqa: S106  OAuth2's word
 
@@ -103,7 +103,7 @@ async def recognise(credential: str, settings: Settings) -> Principal:
     """
     if credential.startswith(KEY_PREFIX):
         return (await recognise_key(credential)).principal
-    return await _known(tokens.read(credential, settings.secret_for_tokens()), _of_user)
+    return await _known(tokens.read(credential, settings.keys_for_tokens()), _of_user)
 
 
 async def recognise_key(key: str) -> WriteKey:

@@ -86,7 +86,7 @@ def store_in(folder: Path, *, cache_gb: float = 0.25) -> Iterator[Store]:
     """The same in a folder that stays, with whatever is in it."""
     with EmbeddedServer(folder, cache_gb=cache_gb) as server:
         kept = DemoSecrets.load_or_create(folder)
-        plain = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
+        plain = server.address.plain()
         settings = kept.settings(plain)
         key, token = asyncio.run(_prepare(server.root_uri, settings))
         database = settings.mongodb_database

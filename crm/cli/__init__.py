@@ -14,14 +14,19 @@ from crm.cli import (
     backup_jobs,
     backups,
     bench,
+    capacity,
     connections,
     database,
     doctor,
+    duplicates,
     exports,
     imports,
     ledger,
     restore,
+    rotate,
     run,
+    settings,
+    shard,
     sign_in,
     staff,
 )
@@ -34,6 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+database.app.command("shard")(shard.shard)
+database.app.command("capacity")(capacity.capacity)
+app.add_typer(rotate.app, name="rotate")
 app.add_typer(sign_in.users, name="user")
 app.add_typer(sign_in.keys, name="key")
 app.add_typer(staff.customer_app, name="customer")
@@ -41,6 +49,7 @@ app.add_typer(staff.order_app, name="order")
 app.add_typer(connections.connections, name="connection")
 app.add_typer(connections.inbox, name="inbox")
 app.add_typer(imports.app, name="import")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
@@ -54,6 +63,7 @@ app.command("demo")(run.demo)
 app.command("restore")(restore.restore)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
+app.command("settings")(settings.settings)
 
 
 def _version(wanted: bool) -> None:

@@ -44,7 +44,7 @@ def show_customer(
 
     async def work(settings: Settings) -> OverviewOut:
         abandoned_after = timedelta(minutes=settings.cart_abandoned_after_minutes)
-        customer_id = await _with_email(who) if "@" in who else who
+        customer_id = await _with_email(who) if "@" in who else await customers.current(who)
         return await profiles.overview(operator(), customer_id, abandoned_after=abandoned_after)
 
     whole = _run(mongodb_uri, data_dir, work)

@@ -90,10 +90,12 @@ class Found:
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows: dict[str, Row] = {}
         self.stale = False
+        self._by_former: dict[str, str] = {}
         self._by_email: dict[str, str] = {}
         self._by_external: dict[External, str] = {}
         for row in rows:
             self.rows[row["_id"]] = row
+            self._by_former |= {former["id"]: row["_id"] for former in row.get("former") or ()}
             self._by_email |= dict.fromkeys(row.get("email_keys") or (), row["_id"])
             for external in row.get("external_ids") or ():
                 self._by_external[external["source"], external["id"]] = row["_id"]
@@ -101,6 +103,14 @@ class Found:
     def exists(self, customer_id: str) -> bool:
         """Whether there is such a customer."""
         return customer_id in self.rows
+
+    def current(self, customer_id: str) -> str | None:
+        """Whom an id leads to: the customer's own, or that of one who was merged into them."""
+        return customer_id if customer_id in self.rows else self._by_former.get(customer_id)
+
+    def former(self, customer_id: str) -> list[str]:
+        """The ids of those who were merged into a customer."""
+        return [former["id"] for former in self.rows[customer_id].get("former") or ()]
 
     def with_email(self, key: str) -> str | None:
         """Who has an e-mail address."""

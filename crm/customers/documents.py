@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from crm import contact
 from crm.customers import keys
-from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity
+from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity, MovedBy
 from crm.database.documents import CrmDocument, VersionedDocument
 from crm.database.ids import StoredSum
 from crm.fields import Attributes, Currency, Identifier, JsonValue, Line, Moment, Phone, SourceName, Tag, Version
@@ -16,6 +16,9 @@ from crm.identity import Kind
 
 #: One customer can have gone by many names; beyond these a new one is not noted.
 MOST_EXTERNAL_IDS: Final = 100
+#: Customers who can have been merged into one.
+MOST_FORMER: Final = 1000
+CustomerId = Annotated[str, Field(pattern=r"^cus_[0-9A-Za-z]{1,64}$")]
 #: All consents at once, a hundred attributes in place of a hundred others, and the other fields.
 MOST_FIELD_CHANGES: Final = 1_300
 EmailKey = Annotated[str, Field(max_length=contact.LONGEST_EMAIL, pattern=contact.EMAIL_KEY_PATTERN)]
@@ -69,6 +72,18 @@ class LedgerEntry(Consent):
     key: Identifier | None = None
 
 
+class Former(BaseModel):
+    """A customer who was merged into this one.
+
+    Attributes:
+        id: The id of before; it leads here.
+        by: The merges that led from there to here, the latest last.
+    """
+
+    id: CustomerId
+    by: MovedBy
+
+
 class Changer(BaseModel):
     """Who changed something, as they were called then."""
 
@@ -117,11 +132,12 @@ class Customer(VersionedDocument):
         search_keys: What the search finds it by (``keys.py``).
         match_keys: What another record of the same person would share with it (``keys.py``).
         external_ids: What other systems call this customer; each (source, id) belongs to one customer.
+        former: Those who were merged into this one, the latest last.
         unverified: The fields that a browser claimed and nobody confirmed (``claims.py``).
         last_change: The latest edit; those before are ``CustomerChange`` (``history.py``).
     """
 
-    id: Annotated[str, Field(alias="_id", pattern=r"^cus_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
+    id: Annotated[CustomerId, Field(alias="_id")]  # type: ignore[assignment]  # as the base
     email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
     email_key: EmailKey | None = None
     email_keys: Annotated[list[EmailKey], Field(min_length=1, max_length=keys.MOST_EMAIL_KEYS)] | None = None
@@ -137,6 +153,7 @@ class Customer(VersionedDocument):
     attributes: Attributes = {}
     external_ids: Annotated[list[ExternalIdentity], Field(max_length=MOST_EXTERNAL_IDS)] = []
     consents: Annotated[list[LedgerEntry], Field(max_length=1000)] = []
+    former: Annotated[list[Former], Field(min_length=1, max_length=MOST_FORMER)] | None = None
     unverified: Annotated[list[Claimable], Field(max_length=5)] | None = None
     stats: Stats = Stats()
     last_change: Change | None = None

@@ -9,7 +9,7 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.custom_fields import service as custom_fields
-from crm.customers import address_rules, claims, queries, recording
+from crm.customers import address_rules, claims, following, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
@@ -17,7 +17,7 @@ from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
 from crm.database.collection import Row
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, FieldError, InvalidInput, NotFound, StaleVersion, Unavailable
+from crm.errors import AlreadyExists, FieldError, InvalidInput, StaleVersion, Unavailable
 from crm.identity import Principal
 from crm.masking import restored, shown
 
@@ -174,7 +174,7 @@ async def whole(customer_id: str) -> Customer:
     """
     found = await Customer.fetch(queries.by_id(customer_id))
     if found is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
     return found
 
 

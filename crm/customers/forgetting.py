@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, queries, recording
+from crm.customers import claiming, following, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.schemas import CustomerCreate
-from crm.errors import Erased, NotFound
+from crm.errors import Erased
 from crm.ledger import service as ledger
 from crm.ledger.service import Known
 from crm.masking import masked
@@ -22,11 +23,13 @@ async def person_of(customer_id: str) -> Person:
 
     Raises:
         NotFound: There is none of that id.
+        Moved: It was merged into another.
     """
     row = await Customer.stored().find_one(queries.by_id(customer_id))
     if row is None:
-        raise NotFound("There is no such customer.")
-    return _named(row).with_all(await _had(row))
+        raise await following.missing(customer_id)
+    named = named_in(row)
+    return named.with_all(await theirs_alone(await recording.names_had(row), named.customers))
 
 
 async def forget(person: Person) -> None:
@@ -55,11 +58,16 @@ async def remains(known: Known, after: str, limit: int) -> Remains:
     rows = await Customer.stored().find(queries.behind(after, limit))
     found = Remains(count=len(rows), last=rows[-1]["_id"] if len(rows) == limit else None)
     for row in rows:
-        own = Person(customers=frozenset([row["_id"]]))
-        named = _named(row)
-        if known.covers(own, None) or known.covers(_without_id(named), row["created_at"]):
-            found.people.append(named)
+        if was_erased(known, row):
+            found.people.append(named_in(row))
     return found
+
+
+def was_erased(known: Known, row: Mapping[str, Any]) -> bool:
+    """Whether a stored customer is somebody who was erased, and not somebody who goes by their names since."""
+    named = named_in(row)
+    own, names = Person(customers=named.customers), replace(named, customers=frozenset())
+    return bool(known.covers(own, None) or known.covers(names, row["created_at"]))
 
 
 async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
@@ -86,10 +94,11 @@ async def is_named_in(customer_id: str, text: str) -> bool:
 
     Raises:
         NotFound: There is none of that id.
+        Moved: It was merged into another.
     """
     row = await Customer.stored().find_one(queries.by_id(customer_id))
     if row is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
     named = contact.is_named_in(text, row.get("first_name"), row.get("last_name"))
     return named or masked({"text": text}) != {"text": text}
 
@@ -118,15 +127,17 @@ async def of_system_behind(source: str, after: str, limit: int) -> tuple[list[tu
 async def with_phone(key: str, source: str) -> list[str]:
     """The customers with a telephone of whom nothing is known that contradicts: no address, no id of that system."""
     rows = await Customer.stored().find(queries.named_by_phone_keys([key]))
-    named = ((row["_id"], _named(row)) for row in rows)
+    named = ((row["_id"], named_in(row)) for row in rows)
     return [id_ for id_, own in named if not own.emails and source not in {system for system, _ in own.users}]
 
 
-async def _had(row: Mapping[str, Any]) -> Person:
-    """An address that a colleague corrected stands in what came before: it goes, too, unless somebody has it now."""
-    had = await recording.names_had(row)
+async def theirs_alone(had: Person, customer_ids: Collection[str]) -> Person:
+    """Of the names that a customer once had, those that are nobody else's by now.
+
+    An address that a colleague corrected stands in what came before: it goes, too, unless somebody has it now.
+    """
     found = await claiming.find(email_keys=had.emails, external=had.users)
-    others = [_named(other) for customer_id, other in found.rows.items() if customer_id != row["_id"]]
+    others = [named_in(other) for customer_id, other in found.rows.items() if customer_id not in customer_ids]
     return Person(
         emails=had.emails.difference(*(other.emails for other in others)),
         phones=had.phones,
@@ -134,13 +145,10 @@ async def _had(row: Mapping[str, Any]) -> Person:
     )
 
 
-def _without_id(person: Person) -> Person:
-    return Person(emails=person.emails, phones=person.phones, users=person.users)
-
-
-def _named(row: Mapping[str, Any]) -> Person:
+def named_in(row: Mapping[str, Any]) -> Person:
+    """The names of a stored customer, the ids included that lead to it."""
     return Person(
-        customers=frozenset([row["_id"]]),
+        customers=frozenset([row["_id"], *(former["id"] for former in row.get("former") or ())]),
         emails=frozenset(row.get("email_keys") or ()),
         phones=frozenset([row["phone_key"]] if row.get("phone_key") else ()),
         users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),

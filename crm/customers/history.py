@@ -20,7 +20,7 @@ from crm.person import Named, Person
 #: The fields whose changes are told; keys follow from them, and totals are no change of the customer.
 TOLD: Final = (
     "email", "phone", "first_name", "last_name", "addresses", "tags", "attributes", "external_ids", "consents",
-    "unverified",
+    "unverified", "former",
 )  # fmt: skip
 
 
@@ -37,17 +37,34 @@ def noted(
         source: The system that says so.
     """
     changes = difference(stored, fields)
-    if not changes:
-        return {}
+    return told(changes, stored["version"] + 1, by, at, source) if changes else {}
+
+
+def returned(row: Mapping[str, Any], before: Mapping[str, Any], survivor: str, by: Principal, at: datetime) -> Row:
+    """The same of a customer who is one again after a merge was undone.
+
+    Args:
+        row: The customer now.
+        before: The customer before the merge.
+        survivor: With whom the customer was one.
+        by: Who undid it.
+        at: When.
+    """
+    return told([{"field": "merged_into", "before": survivor}, *difference(before, row)], row["version"], by, at)
+
+
+def told(changes: list[Row], version: int, by: Principal, at: datetime, source: str | None = None) -> Row:
+    """The field that keeps the record of what made a version."""
     actor = {"id": by.id, "name": by.name, "kind": by.kind}
-    change = {"version": stored["version"] + 1, "at": at, "by": actor, "changes": changes}
+    change = {"version": version, "at": at, "by": actor, "changes": changes}
     return {"last_change": change if source is None else {**change, "source": source}}
 
 
 def difference(before: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Row]:
     """Each field that would change, before and after; a side without a value is left out.
 
-    Attributes are told one by one (``attributes.vip``), and so are consents, of which there are only new ones.
+    Attributes are told one by one (``attributes.vip``), and so are consents, of which there are only new ones; of those
+    who were merged into the customer the ids.
     """
     found: list[Row] = []
     for name in TOLD:
@@ -99,6 +116,8 @@ def _of_field(name: str, before: Any, after: Any) -> Iterable[Row]:
         known = before or []
         for consent in (after or [])[len(known) :]:
             yield from _changed(name, None, {key: value for key, value in consent.items() if key != "key"})
+    elif name == "former":
+        yield from _changed("former_ids", *([one["id"] for one in side or ()] for side in (before, after)))
     else:
         yield from _changed(name, before, after)
 

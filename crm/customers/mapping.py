@@ -68,6 +68,7 @@ def shape(customer: Customer) -> CustomerOut:
         tags=customer.tags,
         attributes=customer.attributes,
         external_ids=customer.external_ids,
+        former_ids=[former.id for former in customer.former or ()],
         consents=[Consent(**entry.model_dump(exclude={"key"})) for entry in customer.consents],
         unverified=customer.unverified or [],
         stats=StatsOut(

@@ -24,7 +24,7 @@ LISTINGS: Final = Listings(
     stored={"last_name": "last_name_key"},
     ranked="q",
 )
-CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("version",), one_way=True),))
+CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("at",), one_way=True),))
 
 
 def listings(custom_fields: Sequence[str]) -> Listings:
@@ -57,7 +57,7 @@ def behind(after: str, limit: int) -> Query:
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
-    "addresses", "unverified", "last_change",
+    "addresses", "unverified", "former", "last_change",
 )  # fmt: skip
 _WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 
@@ -65,6 +65,17 @@ _WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 def named_by_id(customer_ids: list[str]) -> Query:
     """Several customers with their names."""
     return Query({"_id": {"$in": customer_ids}}, projection=_NAMES)
+
+
+def named_by_former_ids(customer_ids: list[str]) -> Query:
+    """The customers into whom others were merged, by the ids of those."""
+    return Query({"former.id": {"$in": customer_ids}}, projection=_NAMES)
+
+
+def leading_on(customer_ids: list[str]) -> Query:
+    """The customers to whom some ids lead: their own, and those of others who were merged into them."""
+    chosen = {"$in": customer_ids}
+    return Query({"$or": [{"_id": chosen}, {"former.id": chosen}]}, projection=("former",))
 
 
 def named_by_external_ids(source: str, external_ids: list[str]) -> Query:
@@ -102,7 +113,7 @@ def named_by_any(
     """The customers with one of these ids, addresses, or other systems' ids (by source), each by its own index."""
     ways: list[Filter] = []
     if customer_ids:
-        ways.append({"_id": {"$in": list(customer_ids)}})
+        ways += (named_by_id(list(customer_ids)).filter, named_by_former_ids(list(customer_ids)).filter)
     if email_keys:
         ways.append({"email_keys": {"$in": list(email_keys)}})
     ways += (named_by_external_ids(source, list(ids)).filter for source, ids in external.items())
@@ -181,6 +192,11 @@ def whole(customer_ids: Sequence[str]) -> Query:
     return Query({"_id": {"$in": list(customer_ids)}})
 
 
+def whole_of(customer_id: str) -> Query:
+    """The customer to whom an id leads, with all that is stored: their own id, or that of one merged into them."""
+    return Query({"$or": [{"_id": customer_id}, {"former.id": customer_id}]}, limit=1)
+
+
 def _beginning(text: str) -> Filter:
     return {"$gte": text, "$lt": text + _LAST_CHARACTER}
 
@@ -219,24 +235,54 @@ def consent_given(consent: Mapping[str, Any], fields: Mapping[str, Any], now: da
     return {**set_fields(fields, now=now), "$push": {"consents": for_storage(dict(consent))}}
 
 
-def changes_before(customer_id: str, version: int) -> Filter:
-    """What was changed of a customer up to a version."""
-    return {"customer_id": customer_id, "version": {"$lt": version}}
-
-
 def last_change_of(customer_id: str) -> Query:
-    """The latest change of a customer."""
-    return Query({"_id": customer_id}, limit=1, projection=("last_change",))
+    """The latest change of a customer, and who was merged into this one."""
+    return Query({"_id": customer_id}, limit=1, projection=("last_change", "former"))
 
 
-def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
-    """A customer's earlier changes behind a position in time, for the timeline."""
-    return beyond(changes_of(customer_id), "-at", position, limit)
+def changes_of(customer_ids: Sequence[str]) -> Filter:
+    """All that was changed of some customers, but for the latest change."""
+    return {"customer_id": {"$in": list(customer_ids)}}
 
 
-def changes_of(customer_id: str) -> Filter:
-    """All that was changed of a customer, but for the latest change."""
-    return {"customer_id": customer_id}
+def changes_but(customer_ids: Sequence[str], change_id: str) -> Filter:
+    """The same without one that may have been copied already."""
+    return {**changes_of(customer_ids), "_id": {"$ne": change_id}}
+
+
+def changes_behind(
+    customer_ids: Sequence[str], change_id: str, sort: str, position: Position | None, limit: int
+) -> Query:
+    """The latest of these behind a position in time."""
+    return beyond(changes_but(customer_ids, change_id), sort, position, limit)
+
+
+def changes_between(customer_id: str, since: datetime, until: datetime) -> Filter:
+    """What was changed of a customer in that time, but for the latest change."""
+    return {"customer_id": customer_id, "at": {"$gte": since, "$lte": until}}
+
+
+def without_last_change(customer_id: str, since: datetime, until: datetime) -> tuple[Filter, Update]:
+    """A customer, without the latest change, if it was made in that time."""
+    return {"_id": customer_id, "last_change.at": {"$gte": since, "$lte": until}}, {"$unset": {"last_change": ""}}
+
+
+def merged(fields: Mapping[str, Any], version: int, last_seen_at: datetime | None, now: datetime) -> Update:
+    """A customer becomes what two were."""
+    update = set_fields({**fields, "stats.last_seen_at": last_seen_at}, now=now)
+    del update["$inc"]
+    update["$set"]["version"] = version
+    return update
+
+
+def match_keys_behind(after: str, limit: int) -> Query:
+    """What the customers whose ids come next may share with others."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("match_keys",))
+
+
+def sharing(keys: list[str], limit: int) -> Query:
+    """The customers who have one of these keys."""
+    return Query({"match_keys": {"$in": keys}}, limit=limit, projection=("match_keys",))
 
 
 def stats_revisions(customer_ids: list[str]) -> Query:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.customers import history, queries
+from crm.customers import following, history, queries
 from crm.customers.documents import Customer, CustomerChange
 from crm.customers.schemas import CustomerChangeOut
 from crm.database.collection import Row
-from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, after, page_of
-from crm.errors import NotFound
+from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, cursor_position, page_of
 from crm.identity import Principal
 from crm.masking import shown
 from crm.person import Person, Tell
 
 _TOGETHER: Final = 500
+
+_LATEST_FIRST: Final = "-at"
 
 
 async def keep(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -28,7 +31,7 @@ async def keep(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 async def page(principal: Principal, customer_id: str, request: PageRequest) -> Page[CustomerChangeOut]:
-    """One page of what was changed of a customer, the latest first.
+    """One page of what was changed of a customer, and before of those who were merged into this one; the latest first.
 
     Raises:
         NotFound: There is no such customer.
@@ -37,42 +40,40 @@ async def page(principal: Principal, customer_id: str, request: PageRequest) -> 
     sort = queries.CHANGES.choose({"customer_id": customer_id}, request.sort)
     row = await Customer.stored().find_one(queries.last_change_of(customer_id))
     if row is None:
-        raise NotFound("There is no such customer.")
-    latest = history.archived(row)
-    earlier = queries.changes_before(customer_id, latest["version"] if latest else 0)
-    found = await CustomerChange.stored().find(after(earlier, sort, request)) if latest else []
-    if latest and request.cursor is None:
-        found = [latest, *found]
-    page = page_of(found, sort, request, lambda change: (change["version"], change["_id"]))
+        raise await following.missing(customer_id)
+    found = await _behind(row, sort, cursor_position(request.cursor, sort), request.limit + 1)
+    page = page_of(found, sort, request, _position)
     if request.count:
-        count = await CustomerChange.stored().count(earlier, at_most=COUNT_CAP) + (latest is not None)
-        page = Page(page.items, page.next_cursor, count)
+        page = replace(page, count=await _count(row))
     await audit.seen(principal, Action.CUSTOMER_HISTORY, customer_id)
     return page.map(lambda change: shown(principal, shape(change)))
 
 
 async def behind(customer_id: str, position: Position | None, limit: int) -> list[CustomerChangeOut]:
     """A customer's latest changes behind a position in time."""
-    found = await CustomerChange.stored().find(queries.customer_behind(customer_id, position, limit))
     row = await Customer.stored().find_one(queries.last_change_of(customer_id))
-    latest = None if row is None else history.archived(row)
-    if latest and (position is None or (latest["at"], latest["_id"]) < position):
-        found = [latest, *(change for change in found if change["_id"] != latest["_id"])]
-    return [shape(change) for change in found]
+    return [shape(change) for change in await _behind(row, _LATEST_FIRST, position, limit)] if row else []
 
 
 async def names_had(row: Mapping[str, Any]) -> Person:
-    """The names that a stored customer ever had, as far as changes tell."""
+    """The names that a stored customer ever had, or who was merged into this one, as far as changes tell."""
     latest = history.archived(row)
     found = history.names_in([latest] if latest else [])
-    async for changes in _each(row["_id"]):
-        found = found.with_all(history.names_in(changes))
+    for customer_id in _ids(row):
+        async for changes in _each(customer_id):
+            found = found.with_all(history.names_in(changes))
     return found
 
 
 async def forget(customer_id: str) -> None:
     """Remove what was changed of a customer; the latest change goes with the customer."""
-    await CustomerChange.stored().delete_many(queries.changes_of(customer_id))
+    await CustomerChange.stored().delete_many(queries.changes_of([customer_id]))
+
+
+async def forget_told(customer_id: str, since: datetime, until: datetime) -> None:
+    """Remove what was changed of a customer in that time, who was one with somebody else then."""
+    await Customer.stored().update_one(*queries.without_last_change(customer_id, since, until))
+    await CustomerChange.stored().delete_many(queries.changes_between(customer_id, since, until))
 
 
 async def disclose(customer_id: str, tell: Tell) -> None:
@@ -83,9 +84,39 @@ async def disclose(customer_id: str, tell: Tell) -> None:
 
 async def _each(customer_id: str) -> AsyncIterator[list[Row]]:
     position: Position | None = None
-    while rows := await CustomerChange.stored().find(queries.customer_behind(customer_id, position, _TOGETHER)):
+    while rows := await CustomerChange.stored().find(
+        queries.changes_behind([customer_id], "", _LATEST_FIRST, position, _TOGETHER)
+    ):
         yield rows
-        position = (rows[-1]["at"], rows[-1]["_id"])
+        position = _position(rows[-1])
+
+
+async def _behind(row: Row, sort: str, position: Position | None, limit: int) -> list[Row]:
+    """The latest changes behind a position; the very latest is kept in the customer, if there is any at all."""
+    latest = history.archived(row)
+    if latest is None:
+        return []
+    query = queries.changes_behind(_ids(row), latest["_id"], sort, position, limit)
+    found = await CustomerChange.stored().find(query)
+    if position is None or _position(latest) < position:
+        found = sorted([latest, *found], key=_position, reverse=True)[:limit]
+    return found
+
+
+async def _count(row: Row) -> int:
+    latest = history.archived(row)
+    if latest is None:
+        return 0
+    return 1 + await CustomerChange.stored().count(queries.changes_but(_ids(row), latest["_id"]), at_most=COUNT_CAP)
+
+
+def _position(change: Row) -> Position:
+    return change["at"], change["_id"]
+
+
+def _ids(row: Mapping[str, Any]) -> list[str]:
+    """Whose changes are a customer's: the own ones, and those of who was merged into this one."""
+    return [row["_id"], *(former["id"] for former in row.get("former") or ())]
 
 
 def shape(row: Row) -> CustomerChangeOut:
@@ -93,6 +124,7 @@ def shape(row: Row) -> CustomerChangeOut:
     return CustomerChangeOut.model_validate(
         {
             "id": row["_id"],
+            "customer_id": row["customer_id"],
             "version": row["version"],
             "at": row["at"],
             "by": row["by"],

@@ -99,6 +99,7 @@ class _Known:
     def add(self, row: Row) -> None:
         """A stored customer; the first to have a phone number is whom it means."""
         person = self.by_id.setdefault(row["_id"], _Person(row["_id"], row))
+        self.by_id |= {former["id"]: person for former in row.get("former") or ()}
         for external in row.get("external_ids") or ():
             self.by_external[external["source"], external["id"]] = person
         self.by_email |= dict.fromkeys(row.get("email_keys") or (), person)
@@ -305,8 +306,9 @@ def _row(person: _Person, phone_region: str | None) -> Row:
 async def _look_up(wanted: Sequence[Wanted]) -> _Known:
     """Everybody who may be meant. Orders of known customers with an id of the sender's need one read."""
     known = _Known()
-    asked = (w.naming.ref.id or w.nameless_id for w in wanted)
-    await _add(known, queries.named_by_id, {customer_id for customer_id in asked if customer_id})
+    asked = {customer_id for w in wanted if (customer_id := w.naming.ref.id or w.nameless_id)}
+    await _add(known, queries.named_by_id, asked)
+    await _add(known, queries.named_by_former_ids, asked - known.by_id.keys())
     by_source: dict[str, set[str]] = {}
     for source, external_id in {w.external for w in wanted if w.external}:
         by_source.setdefault(source, set()).add(external_id)

@@ -27,6 +27,8 @@ from crm.identity import Kind
 from crm.web.schemas import Conditional, WireIn, WireOut, example
 
 Channel = Literal["email", "sms", "phone", "post"]
+#: Ids of merges, each in turn of the customer that the one before it had made.
+MovedBy = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
 #: What is hidden from whoever lacks ``pii:read`` and can be revealed.
 Revealable = Literal["email", "phone", "addresses"]
 REVEALABLE: Final[tuple[Revealable, ...]] = get_args(Revealable)
@@ -204,9 +206,13 @@ class FieldChangeOut(WireOut):
 
 
 class CustomerChangeOut(WireOut):
-    """What one edit changed of a customer; ``version`` is the one that it made, ``source`` the system that said so."""
+    """What one edit changed of a customer; ``version`` is the one that it made, ``source`` the system that said so.
+
+    ``customer_id`` is whose record it was then: that of one who was merged into this one since, or the customer's own.
+    """
 
     id: str
+    customer_id: str
     version: int
     at: Moment
     by: ChangerOut
@@ -215,7 +221,11 @@ class CustomerChangeOut(WireOut):
 
 
 class CustomerOut(WireOut):
-    """A customer. What ``unverified`` names came from a browser, and no trusted source has said the same yet."""
+    """A customer.
+
+    What ``unverified`` names came from a browser, and no trusted source has said the same yet. ``former_ids`` are those
+    of customers who were merged into this one; they lead here.
+    """
 
     id: str
     version: int
@@ -227,6 +237,7 @@ class CustomerOut(WireOut):
     tags: list[str]
     attributes: dict[str, AttributeValue]
     external_ids: list[ExternalIdentity]
+    former_ids: list[str]
     consents: list[Consent]
     unverified: list[Claimable]
     stats: StatsOut

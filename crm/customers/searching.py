@@ -135,7 +135,7 @@ def _exact(typed: Typed, limit: int) -> Iterator[tuple[Rank, Query]]:
     """The reads of those whom the text names."""
     yield Rank.CALLED, queries.called(typed.text, MOST_CALLED)
     if _OURS.fullmatch(typed.text):
-        yield Rank.ID, queries.whole([typed.text])
+        yield Rank.ID, queries.whole_of(typed.text)
     if typed.email_key:
         yield Rank.EMAIL, queries.with_email(typed.email_key)
     if typed.phone_keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -11,20 +11,36 @@ from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.custom_fields import service as custom_fields
-from crm.customers import checking, claiming, editing, queries, recording, searching
+from crm.customers import (
+    checking,
+    claiming,
+    editing,
+    following,
+    joining,
+    matching,
+    queries,
+    recording,
+    searching,
+)
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
+from crm.customers.following import Heir
 from crm.customers.forgetting import (
     disclose,
     forget,
     is_named_in,
     leave,
+    named_in,
     of_system_behind,
     person_of,
     remains,
+    theirs_alone,
+    was_erased,
     with_phone,
 )
+from crm.customers.joining import Joined
 from crm.customers.mapping import shape
+from crm.customers.merging import Decision, Parted
 from crm.customers.naming import Naming
 from crm.customers.resolving import resolve_many
 from crm.customers.schemas import (
@@ -42,7 +58,6 @@ from crm.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
-    NotFound,
     UnreadableRequest,
 )
 from crm.identity import PII_READ, Principal, Role
@@ -52,15 +67,25 @@ log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
 CHANGES: Final = queries.CHANGES
 
-__all__ = [  # of the other files: for the features that push, and for people who are forgotten
-    "Found", "Learnt", "Naming", "Told", "disclose", "forget", "is_named_in", "leave", "of_system_behind",
-    "person_of", "remains", "resolve_many", "with_phone",
+__all__ = [  # of the other files: for the features that push, track and merge, and for people who are forgotten
+    "Decision", "Found", "Heir", "Joined", "Learnt", "Naming", "Parted", "Told", "disclose", "forget", "is_named_in",
+    "leave", "named_in", "of_system_behind", "person_of", "remains", "resolve_many", "theirs_alone", "was_erased",
+    "with_phone",
 ]  # fmt: skip
 MOST_FOUND: Final = searching.MOST_FOUND
 create = editing.create
+forget_told = recording.forget_told
 update = editing.update
 add_consent = editing.add_consent
 find_named = claiming.find
+heirs = following.heirs
+current = following.current
+plan_merge = joining.propose
+join = joining.join
+part = joining.part
+match_keys_behind = matching.keys_behind
+sharing = matching.sharing
+estimated_count = matching.estimated_count
 learn = claiming.learn
 resolve_told = claiming.resolve
 pause = claiming.pause
@@ -100,14 +125,21 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
     )
 
 
+async def some(principal: Principal, customer_ids: Sequence[str]) -> dict[str, CustomerOut]:
+    """Several customers by id; those who do not exist are left out."""
+    found = await Customer.fetch_all(queries.whole(list(customer_ids))) if customer_ids else []
+    return {customer.id: shown(principal, shape(customer)) for customer in found}
+
+
 async def require(customer_id: str) -> None:
     """Make sure that a customer exists.
 
     Raises:
         NotFound: There is none of that id.
+        Moved: It was merged into another.
     """
     if await Customer.stored().find_one(queries.by_ids([customer_id])) is None:
-        raise NotFound("There is no such customer.")
+        raise await following.missing(customer_id)
 
 
 async def existing(customer_ids: list[str]) -> set[str]:

@@ -155,6 +155,6 @@ def _foreign_steps(
             yield Step(Change.FOREIGN, f"{live.collections[name]['type']} {name}", "not declared")
     for name in sorted(live.roles.keys() - {r.name for r in roles}):
         yield Step(Change.FOREIGN, f"role {name}", "not declared")
-    for name in sorted(live.users.keys() - {u.name for u in users}):
+    for name in sorted(live.users.keys() - {name for user in users for name in user.names}):
         granted = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
         yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {granted or 'no role'}")

@@ -56,25 +56,32 @@ def user_steps(user: UserDefinition, live: Live, passwords: Mapping[str, str]) -
         passwords: Of users that may have to be created, by name.
     """
     roles = [{"role": role, "db": db} for role, db in user.roles]
-    present = live.users.get(user.name)
-    if present is None:
+    there = [name for name in user.names if name in live.users]
+    if not there:
+        name = next((name for name in user.names if name in passwords), user.names[0])
 
         async def create(db: DB) -> None:
-            password = passwords.get(user.name)
+            password = passwords.get(name)
             if not password:
-                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{user.name.upper()} to create the user {user.name}.")
-            await db.command("createUser", user.name, pwd=password, roles=roles)
+                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{name.upper()} to create the user {name}.")
+            await db.command("createUser", name, pwd=password, roles=roles)
 
-        yield Step(Change.ADD, f"user {user.name}", ", ".join(f"{r}@{d}" for r, d in user.roles), create)
-        return
-    if lacking := _lacking_roles(roles, present["roles"]):
+        yield Step(Change.ADD, f"user {name}", ", ".join(f"{r}@{d}" for r, d in user.roles), create)
+    for name in there:
+        yield from _roles_of_user(name, roles, live.users[name]["roles"])
+    for name in there[1:]:
+        yield Step(Change.FOREIGN, f"user {name}", f"beside {there[0]}; `crm rotate mongodb` ends with one of them")
+
+
+def _roles_of_user(name: str, roles: list[dict[str, Any]], present: list[dict[str, Any]]) -> Iterator[Step]:
+    if lacking := _lacking_roles(roles, present):
         give: _Commands = [("grantRolesToUser", "roles", lacking)]
-        why = "; ".join(f"grant {name}" for name in sorted(_names(lacking)))
-        yield Step(Change.ALTER, f"user {user.name}", why, _told(user.name, give))
-    if extra := _lacking_roles(present["roles"], roles):
+        why = "; ".join(f"grant {granted}" for granted in sorted(_names(lacking)))
+        yield Step(Change.ALTER, f"user {name}", why, _told(name, give))
+    if extra := _lacking_roles(present, roles):
         take: _Commands = [("revokeRolesFromUser", "roles", extra)]
-        why = "; ".join(f"revoke {name}" for name in sorted(_names(extra)))
-        yield Step(Change.ALTER, f"user {user.name}", why, _told(user.name, take), tightens=True)
+        why = "; ".join(f"revoke {revoked}" for revoked in sorted(_names(extra)))
+        yield Step(Change.ALTER, f"user {name}", why, _told(name, take), tightens=True)
 
 
 def _told(name: str, commands: _Commands) -> Callable[[DB], Awaitable[None]]:

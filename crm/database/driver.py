@@ -87,36 +87,19 @@ class Database:
         self.administration = administration or self.clients[Role.ADMIN]
         self._acting = {role: Acting(self, role) for role in Role}
         self._collections: dict[tuple[Role, str, bool], AsyncIOMotorCollection[Row]] = {}
+        self._replaced: list[AsyncIOMotorClient[Row]] = []
 
     @classmethod
     def connect(
         cls, settings: Settings, *, views: Mapping[Role, Mapping[str, str]], traces: Traces | None = None
     ) -> Database:
         """One client for each role of the API, each signed in as its own MongoDB user. Connects on first use."""
-
-        def client(role: Role, called: str, **options: Any) -> AsyncIOMotorClient[Row]:
-            password = settings.password(role)
-            if password is None:
-                raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
-            return _client(
-                settings.uri(),
-                timeout_ms=settings.mongodb_timeout_ms,
-                username=role.value,
-                password=password,
-                authSource=settings.mongodb_database,
-                event_listeners=[PoolFigures(called), *spans],
-                **options,
-            )
-
-        spans = [] if traces is None else [CommandSpans(traces)]
-        # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
-        stable = ServerApi("1", strict=True, deprecation_errors=True)
-        clients = {role: client(role, role.value, server_api=stable) for role in API_ROLES}
+        clients = {role: _client_of(settings, role, traces) for role in API_ROLES}
         return cls(
             clients,
             settings.mongodb_database,
             views=views,
-            administration=client(Role.ADMIN, "administration"),
+            administration=_client_of(settings, Role.ADMIN, traces, stable=False),
             timeout_ms=settings.mongodb_timeout_ms,
             group_commit=settings.group_commit,
             traces=traces,
@@ -167,11 +150,66 @@ class Database:
                 database=self.administration[self.name], document_models=list(documents), skip_indexes=True
             )
 
+    async def renew(self, settings: Settings, roles: Sequence[Role]) -> None:
+        """Sign these roles in with other credentials: new operations take new clients, those under way end on theirs.
+
+        The clients of before are closed by ``close_replaced``, once no operation can be under way on them.
+
+        Raises:
+            NotConfigured: MongoDB refuses the credentials of one; nothing has changed then.
+            Unavailable: MongoDB cannot be reached; nothing has changed then.
+        """
+        clients = {role: _client_of(settings, role, self.traces) for role in roles}
+        administration = _client_of(settings, Role.ADMIN, self.traces, stable=False) if Role.ADMIN in roles else None
+        made = [*clients.values(), *filter(None, [administration])]
+        try:
+            with driver_errors():
+                for client in made:
+                    await client[self.name].command("ping")
+        except BaseException:
+            for client in made:
+                client.close()
+            raise
+        self._replaced += [self.clients[role] for role in roles]
+        self.clients.update(clients)
+        if administration is not None:
+            self._replaced.append(self.administration)
+            self.administration = administration
+        self._collections.clear()
+
+    def close_replaced(self) -> None:
+        """Close the clients that ``renew`` has replaced so far."""
+        while self._replaced:
+            self._replaced.pop().close()
+
     def close(self) -> None:
         """Close every client."""
+        self.close_replaced()
         # By identity: to PyMongo, clients of one server are equal, whoever is signed in.
         for client in {id(client): client for client in (self.administration, *self.clients.values())}.values():
             client.close()
+
+
+def _client_of(
+    settings: Settings, role: Role, traces: Traces | None, *, stable: bool = True
+) -> AsyncIOMotorClient[Row]:
+    """A client that is signed in as the MongoDB user of a role; connects on first use."""
+    credentials = settings.credentials(role)
+    if credentials is None:
+        raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
+    user, password = credentials
+    spans = [] if traces is None else [CommandSpans(traces)]
+    # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
+    options = {"server_api": ServerApi("1", strict=True, deprecation_errors=True)} if stable else {}
+    return _client(
+        settings.uri(),
+        timeout_ms=settings.mongodb_timeout_ms,
+        username=user,
+        password=password,
+        authSource=settings.mongodb_database,
+        event_listeners=[PoolFigures(role.value if stable else "administration"), *spans],
+        **options,
+    )
 
 
 def name_apart(database: str) -> str:

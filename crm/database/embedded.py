@@ -50,7 +50,7 @@ from crm.database.embedded_replica_set import REPLICA_SET, EmbeddedAddress, secu
 from crm.errors import EmbeddedServerError
 from crm.processes import free_port
 
-__all__ = ["EmbeddedAddress", "EmbeddedServer", "find_mongod", "running_uri"]
+__all__ = ["EmbeddedAddress", "EmbeddedServer", "EmbeddedTls", "find_mongod", "running_uri"]
 
 START_TIMEOUT = 60.0  # seconds until mongod must be primary; crash recovery of a large journal included
 ORPHAN_TIMEOUT = 30.0  # seconds that the mongod of a killed process gets to finish
@@ -99,6 +99,19 @@ def _wheel_binary() -> Path | None:
     return next((path for folder in folders if (path := Path(folder, "db", "bin", "mongod")).is_file()), None)
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedTls:
+    """What the server proves itself with.
+
+    Attributes:
+        certificate: Its certificate and private key (PEM).
+        authority: Certificates (PEM) of who signed it, and whom clients are to trust.
+    """
+
+    certificate: Path
+    authority: Path
+
+
 class _MongodEnded(Exception):
     """mongod ended while it was starting."""
 
@@ -117,10 +130,17 @@ class EmbeddedServer:
         port: The port to listen on; without one, that of the last start if it is free, else any.
         cache_gb: WiredTiger's cache; mongod accepts no less than 0.25.
         parameters: mongod's ``--setParameter`` names and values.
+        tls: With it every connection is encrypted; clients need no certificate.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, cache_gb: float = 0.25, parameters: Mapping[str, str] = {}
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        cache_gb: float = 0.25,
+        parameters: Mapping[str, str] = {},
+        tls: EmbeddedTls | None = None,
     ) -> None:
         self._dir = data_dir.expanduser().resolve()
         self._data_path = self._dir / "mongodb"
@@ -130,6 +150,7 @@ class EmbeddedServer:
         self._wanted_port = port
         self._cache_gb = cache_gb
         self._parameters = {"diagnosticDataCollectionEnabled": "false", **parameters}
+        self._tls = tls
         self._lock = DirectoryLock(self._dir / "lock")
         self._keeper: ThreadPoolExecutor | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -245,7 +266,7 @@ class EmbeddedServer:
 
         while not is_listening(port):
             pause()
-        address = EmbeddedAddress(LOOPBACK, port, REPLICA_SET)
+        address = EmbeddedAddress(LOOPBACK, port, REPLICA_SET, self._tls.authority if self._tls else None)
         try:
             secure(address, root.username, root.password, pause)
         except PyMongoError as error:
@@ -279,7 +300,13 @@ class EmbeddedServer:
         }
         pairs = [str(word) for pair in arguments.items() for word in pair]
         settings = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]
-        return [*pairs, "--auth", "--noscripting", "--nounixsocket", "--logappend", *settings]
+        return [*pairs, *self._tls_arguments(), "--auth", "--noscripting", "--nounixsocket", "--logappend", *settings]
+
+    def _tls_arguments(self) -> list[str]:
+        if self._tls is None:
+            return []
+        files = ["--tlsCertificateKeyFile", str(self._tls.certificate), "--tlsCAFile", str(self._tls.authority)]
+        return ["--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates"]
 
 
 def running_uri(data_dir: Path) -> str | None:

@@ -33,11 +33,17 @@ def cannot_run(reason: str) -> EmbeddedServerError:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 that is there completely or not at all, whenever this process is killed."""
+    """Write a file of mode 0600 that is there completely or not at all, whenever this process is killed.
+
+    One that replaces another belongs to whom that belonged to: a container that reads it may run as somebody else.
+    """
+    owner = path.stat() if path.exists() else None
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)  # left by a killed process, perhaps with another mode
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
+        if owner is not None and owner.st_uid != os.geteuid():
+            os.chown(file.fileno(), owner.st_uid, owner.st_gid)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
@@ -22,11 +23,28 @@ ANSWER_TIMEOUT_MS = 45_000
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAddress:
-    """Where the server listens."""
+    """Where the server listens.
+
+    Attributes:
+        host: Loopback.
+        port: Of the host.
+        replica_set: Its name.
+        authority: Certificates (PEM) of whom we trust to have signed the server's; None is without TLS.
+    """
 
     host: str
     port: int
     replica_set: str
+    authority: Path | None = None
+
+    def options(self) -> dict[str, str]:
+        """What a client has to be told besides where and who."""
+        tls = {} if self.authority is None else {"tls": "true", "tlsCAFile": str(self.authority)}
+        return {"replicaSet": self.replica_set, **tls}
+
+    def plain(self) -> str:
+        """The connection string without credentials, as the API gets it."""
+        return f"mongodb://{self.host}:{self.port}/?{urlencode(self.options())}"
 
     def uri(self, username: str, password: str, database: str, auth_source: str | None = None) -> str:
         """The connection string of one user, who is looked up in ``auth_source``, by default in ``database``."""
@@ -34,7 +52,7 @@ class EmbeddedAddress:
         user, secret, path, source = (
             quote(t, safe="") for t in (username, password, database, auth_source or database)
         )
-        query = f"authSource={source}&replicaSet={self.replica_set}"
+        query = f"authSource={source}&{urlencode(self.options())}"
         return f"mongodb://{user}:{secret}@{self.host}:{self.port}/{path}?{query}"
 
 
@@ -87,10 +105,12 @@ def _connect(
     address: EmbeddedAddress, username: str | None = None, password: str | None = None
 ) -> MongoClient[dict[str, Any]]:
     """A direct connection, because that works in every state of the replica set."""
+    tls: dict[str, Any] = {name: value for name, value in address.options().items() if name.startswith("tls")}
     return MongoClient(
         address.host,
         address.port,
         directConnection=True,
+        **tls,
         serverSelectionTimeoutMS=5_000,
         socketTimeoutMS=ANSWER_TIMEOUT_MS,
         username=username,

@@ -44,6 +44,13 @@ _NOT_UNIQUE: Final = 359
 #: Starting, shutting down, stepping down, not primary, no majority or no key yet: in a moment somebody will answer.
 _AWAY: Final = frozenset({6, 7, 91, 94, 133, 134, 189, 211, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
 _TOO_LARGE: Final = frozenset({17419, 17420, 10334, 388})
+_AWAY_NOW: Final = "The database cannot be reached at the moment."
+#: OpenSSL's word, in the driver's text.
+_CERTIFICATE: Final = "CERTIFICATE_VERIFY_FAILED"
+_UNTRUSTED: Final = (
+    "The database cannot be reached: its certificate is not signed by whom tlsCAFile names, not for this host name, or "
+    "expired."
+)
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 
@@ -68,11 +75,11 @@ def translate(exc: BaseException) -> CrmError | None:
             return _unknown_outcome()
         return _from_code(next(iter(refused or details.get("writeErrors", [])), {}))
     if isinstance(exc, ServerSelectionTimeoutError):
-        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
+        return Unavailable(_UNTRUSTED if _CERTIFICATE in str(exc) else _AWAY_NOW, retry_after=2)
     if isinstance(exc, WTimeoutError | ExecutionTimeout) or getattr(exc, "timeout", False):
         return _unknown_outcome()
     if isinstance(exc, AutoReconnect | ConnectionFailure):
-        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
+        return Unavailable(_AWAY_NOW, retry_after=2)
     if isinstance(exc, OperationFailure):
         return _from_code({"code": exc.code, **(exc.details or {})}, isinstance(exc, DuplicateKeyError))
     if isinstance(exc, BSONError | OverflowError | UnicodeEncodeError | ArithmeticError):
@@ -130,7 +137,7 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
     if code in _TOO_LARGE:
         return InvalidInput("With this the document would be larger than the database can store.")
     if code in _AWAY:
-        return Unavailable("The database cannot be reached at the moment.", retry_after=2)
+        return Unavailable(_AWAY_NOW, retry_after=2)
     if code in _TIMED_OUT:
         return _unknown_outcome()
     if code == _WRONG_PASSWORD:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
-from bson import Decimal128, Timestamp
+from bson import CodecOptions, Decimal128, Timestamp, decode, encode
 from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 from ulid import ULID
 
@@ -147,3 +148,16 @@ def for_storage(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [for_storage(item) for item in value]
     return value
+
+
+_AS_READ: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True)
+
+
+def to_bytes(row: Mapping[str, Any]) -> bytes:
+    """A stored document to the byte, to be kept as one value: it comes back with whatever it has."""
+    return encode(row)
+
+
+def from_bytes(data: bytes) -> dict[str, Any]:
+    """The document that ``to_bytes`` kept, as the driver returned it."""
+    return decode(data, _AS_READ)

@@ -214,7 +214,8 @@ def _decode(cursor: str, sort: str) -> Position:
     except (ValueError, UnicodeError, binascii.Error, msgspec.MsgspecError):
         raise wrong from None
     # Every stored time is named …_at (or "at"); a text in its place would compare as less than every date.
-    expected = "t" if f"_{sort.lstrip('-')}".endswith("_at") else "n" if sort.endswith("version") else "s"
+    of_time, number = f"_{sort.lstrip('-')}".endswith("_at"), sort.endswith(("version", "score"))
+    expected = "t" if of_time else "n" if number else "s"
     if made_for != sort or kind != expected or not _storable(value):
         raise wrong
     return value, last_id

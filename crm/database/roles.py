@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crm.config import mongodb_users
 from crm.database import backup_role
 from crm.database.contract import Contract
 from crm.database.driver import name_apart
@@ -57,9 +58,14 @@ class RoleDefinition:
 
 @dataclass(frozen=True, slots=True)
 class UserDefinition:
-    """A MongoDB user: one for each role, of the same name, in our database."""
+    """The MongoDB user of a role, in our database.
 
-    name: str
+    Attributes:
+        names: What it may be called; two while its secret is changed (``crm/ops/rotating.py``).
+        roles: (role, database) pairs.
+    """
+
+    names: tuple[str, ...]
     roles: tuple[tuple[str, str], ...]
 
 
@@ -113,7 +119,7 @@ def user_definitions(contract: Contract, database: str) -> list[UserDefinition]:
     apart = {role.name for role in roles_apart(contract.apart)} if contract.apart else set()
     return [
         UserDefinition(
-            role.value,
+            mongodb_users(role),
             (
                 (_name_of_role(role, database), "admin" if role in _OF_ADMIN else database),
                 *(((role.value, beside),) if role.value in apart else ()),

@@ -226,6 +226,7 @@ async def _require_named(batch: EventBatch) -> None:
     """Refuse ids that do not exist before any new customer is made."""
     named = {e.customer.id: i for i, e in reversed(list(enumerate(batch.events))) if e.customer and e.customer.id}
     unknown = set(named) - await customers.existing(list(named))
+    unknown -= (await customers.heirs(unknown)).keys()
     if unknown:
         first = min(named[customer_id] for customer_id in unknown)
         raise InvalidInput.at(f"/events/{first}/customer/id", "There is no such customer.")

@@ -22,8 +22,8 @@ _TOGETHER: Final = 1_000
 async def person_of(customer_id: str) -> Person:
     """All names that belong to a customer who exists, and the addresses that only these have named."""
     with driver.acting_within(Role.INGEST):
-        by_name = await roots(customer_id)
-        rows = await reached(customer_id, by_name, 0)
+        customer_ids, by_name = await roots(customer_id)
+        rows = await reached(customer_ids, by_name, 0)
         ids = [*by_name, *rows]
         rows |= await read(by_name)
         rows |= await _addresses_of(ids)

@@ -55,6 +55,7 @@ def _named(customer_ids: Iterable[str], found: Found) -> tuple[dict[str, str], d
     whose = {customer_id: customer_id for customer_id in customer_ids}
     claimed: dict[str, str] = {}
     for customer_id in filter(found.exists, list(whose)):
+        whose |= dict.fromkeys(found.former(customer_id), customer_id)
         email_keys, external, confirmed = found.names(customer_id)
         users = dict.fromkeys((names.of_user(source, user_id) for source, user_id in external), customer_id)
         (whose if confirmed else claimed).update(users)

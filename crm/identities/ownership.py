@@ -1,6 +1,6 @@
 """Whose an identity is. Pure.
 
-- A customer's own id is theirs, if they exist.
+- A customer's own id is theirs, if they exist; that of one who was merged, whose into whom they were.
 - A user id is the customer's whom a trusted source calls so; else whoever's its first link leads to; else the
   customer's who only claims it.
 - A browser is whoever's its first link leads to. An address is the customer's who has it.
@@ -20,8 +20,8 @@ CUSTOMER: Final = "cus_"
 class Customers(Protocol):
     """The customers who may be meant, by their names."""
 
-    def exists(self, customer_id: str) -> bool:
-        """Whether there is such a customer."""
+    def current(self, customer_id: str) -> str | None:
+        """Whom an id leads to: the customer's own, or that of one who was merged into them."""
 
     def with_email(self, key: str) -> str | None:
         """Who has an e-mail address."""
@@ -43,7 +43,7 @@ def owner(identity_id: str, rows: Mapping[str, Mapping[str, Any]], customers: Cu
 
 def _follow(identity_id: str, rows: Mapping[str, Mapping[str, Any]], customers: Customers, hops: int) -> str | None:
     if identity_id.startswith(CUSTOMER):
-        return identity_id if customers.exists(identity_id) else None
+        return customers.current(identity_id)
     row = rows.get(identity_id)
     if row is None or "erased_at" in row:
         return None

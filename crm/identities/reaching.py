@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from crm.customers import service as customers
@@ -33,31 +33,43 @@ async def owners(ids: Iterable[str]) -> dict[str, str]:
     return {key: customer_id for key, customer_id in whose.items() if customer_id}
 
 
-async def roots(customer_id: str) -> dict[str, str]:
-    """The identities that belong to a customer by name: id → kind."""
+async def roots(customer_id: str) -> tuple[list[str], dict[str, str]]:
+    """The ids of a customer, the own one first, and the identities that are theirs by name: id → kind.
+
+    The own one is that of whom an id leads to, where a customer was merged.
+    """
     found = await customers.find_named([customer_id])
-    if not found.exists(customer_id):
-        return {}
+    current = found.current(customer_id)
+    if current is None:
+        return [customer_id], {}
+    customer_id = current
+    ids = [customer_id, *found.former(customer_id)]
     email_keys, external, confirmed = found.names(customer_id)
     users = [names.of_user(source, user_id) for source, user_id in external]
     if not confirmed:
         # Only claimed: a link that leads elsewhere goes before.
         whose = await owners(users)
         users = [user for user in users if whose.get(user, customer_id) == customer_id]
-    return dict.fromkeys(users, "user") | dict.fromkeys(map(names.of_email, email_keys), "email")
+    return ids, dict.fromkeys(users, "user") | dict.fromkeys(map(names.of_email, email_keys), "email")
 
 
-async def reached(customer_id: str, by_name: Iterable[str], limit: int) -> dict[str, Row]:
-    """The identities whose first links lead to a customer or their names, at most ``limit``; 0 is all."""
+async def reached(customer_ids: Sequence[str], by_name: Iterable[str], limit: int) -> dict[str, Row]:
+    """The identities whose first links lead to a customer or their names, at most ``limit``; 0 is all.
+
+    Args:
+        customer_ids: The customer's, the own one first.
+        by_name: The identities that are theirs by name.
+        limit: How many are enough.
+    """
     found: dict[str, Row] = {}
-    frontier = [customer_id, *by_name]
+    frontier = [*customer_ids, *by_name]
     for _ in range(MOST_HOPS):
         rows: dict[str, Row] = {}
         for start in range(0, len(frontier), _TOGETHER):
             query = queries.leading_to(frontier[start : start + _TOGETHER], limit)
             rows |= {row["_id"]: row for row in await Identity.stored().find(query)}
         known = {*by_name, *found}
-        new = await _not_elsewhere(customer_id, {key: row for key, row in rows.items() if key not in known})
+        new = await _not_elsewhere(customer_ids[0], {key: row for key, row in rows.items() if key not in known})
         found |= new
         frontier = [key for key, row in new.items() if row["kind"] != "visitor"]  # nothing ever leads to a browser
         if not frontier or 0 < limit <= len(found):

@@ -99,13 +99,13 @@ async def identify(sender: Speaker, messages: Sequence[Saying]) -> set[str]:
 async def belonging_to(customer_id: str) -> Belonging:
     """All that belongs to a customer."""
     with driver.acting_within(Role.INGEST):
-        by_name = await roots(customer_id)
-        found = await reached(customer_id, by_name, MOST_IDENTITIES)
-    return Belonging([customer_id, *by_name, *found], links_of(by_name, found))
+        own, by_name = await roots(customer_id)
+        found = await reached(own, by_name, MOST_IDENTITIES)
+    return Belonging([*own, *by_name, *found], links_of(by_name, found))
 
 
 async def identities_of(customer_id: str) -> list[str]:
-    """The ids of all that belongs to a customer."""
+    """The ids of all that belongs to a customer: the own one, those of before merges, then those of names."""
     return (await belonging_to(customer_id)).ids
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from crm.customers.schemas import MovedBy
 from crm.database.documents import VersionedDocument
 from crm.fields import Identifier, Line, LongText, Moment, Sku
 from crm.interactions.schemas import Direction, Kind, MentionKind, TaskStatus
@@ -28,6 +29,7 @@ class Interaction(VersionedDocument):
         done_by_name: What colleagues called that user then.
         author_id: The user who noted it.
         author_name: What colleagues called that user then.
+        moved_by: The merges of customers that brought it to this one, so that undoing them takes it back.
     """
 
     customer_id: Identifier
@@ -46,6 +48,7 @@ class Interaction(VersionedDocument):
     mentions: Annotated[list[Mentioned], Field(max_length=20)] | None = None
     author_id: Line
     author_name: Line
+    moved_by: MovedBy | None = None
 
     class Settings:
         """Beanie's settings."""

@@ -61,6 +61,11 @@ def within(filter_: Filter, after: datetime | None, before: datetime | None) -> 
     return {**filter_, "due_at": due} if due else filter_
 
 
+def moved_by(customer_id: str, merge_id: str) -> Filter:
+    """The talks that a merge moved to a customer."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
+
+
 def customer_behind(customer_id: str, position: Position | None, limit: int) -> Query:
     """A customer's latest interactions behind a position in time, for the timeline."""
     return beyond(of_customer(customer_id), "-occurred_at", position, limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from crm.auth import service as auth
 from crm.clock import now
 from crm.customers import service as customers
 from crm.database.ids import new_id
+from crm.database.moving import in_batches, moved, moved_back
 from crm.database.paging import Page, PageRequest, Position
 from crm.database.query import Filter
 from crm.errors import FieldError, InvalidInput, NotFound, StaleVersion
@@ -44,12 +46,12 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         InvalidInput: There is no such customer, colleague, order or product.
     """
     try:
-        await customers.require(new.customer_id)
+        customer_id = await customers.current(new.customer_id)
     except NotFound:
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
     await _check_mentions(new.mentions)
     moment = now()
-    fields = restored(principal, new.model_dump(exclude={"mentions"}), {})
+    fields = restored(principal, new.model_dump(exclude={"mentions"}), {}) | {"customer_id": customer_id}
     fields["occurred_at"] = fields["occurred_at"] or moment
     if new.kind == "task":
         fields["status"] = fields["status"] or "open"
@@ -69,19 +71,20 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
             "updated_at": moment,
         }
     )
-    async with audit.around(
-        principal, Action.INTERACTION_CREATE, (interaction.id, new.customer_id), {"kind": new.kind}
-    ):
+    async with audit.around(principal, Action.INTERACTION_CREATE, (interaction.id, customer_id), {"kind": new.kind}):
         interaction = await interaction.add_once()
-    try:
-        await customers.require(new.customer_id)
-    except NotFound:
+    heir = (await customers.heirs([interaction.customer_id])).get(interaction.customer_id)
+    if heir is None:
         # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
         emptied = {"subject": "The customer was deleted.", "body": None, "outcome": None}
         await Interaction.change(
             queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
         )
         raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    if heir.id != interaction.customer_id:
+        # Merged in the same moment, after its interactions were moved.
+        await move(interaction.customer_id, heir.id, heir.by)
+        interaction = await _require(interaction.id)
     return shown(principal, _shape(interaction))
 
 
@@ -108,6 +111,10 @@ async def page(principal: Principal, wanted: InteractionFilter, request: PageReq
     sort = LISTINGS.choose(given, request.sort)
     chosen = queries.within(_filter(given), wanted.due_after, wanted.due_before)
     found = await Interaction.page(chosen, sort, request)
+    if not found.items and wanted.customer_id is not None:
+        heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
+        if heir is not None and heir.id != wanted.customer_id:
+            return await page(principal, replace(wanted, customer_id=heir.id), request)
     await audit.seen(principal, Action.INTERACTION_LIST, (one.customer_id for one in found.items), given)
     return found.map(lambda interaction: shown(principal, _shape(interaction)))
 
@@ -166,6 +173,24 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
 async def done_behind(customer_id: str, position: Position | None, limit: int) -> list[InteractionOut]:
     """A customer's tasks that were done last, behind a position in time."""
     return [_shape(i) for i in await Interaction.fetch_all(queries.done_behind(customer_id, position, limit))]
+
+
+async def move(customer_id: str, to: str, by: Sequence[str]) -> int:
+    """Move all talks with a customer who was merged; returns how many there were.
+
+    Args:
+        customer_id: The customer of before.
+        to: The customer of now.
+        by: The merges that led from the one to the other.
+    """
+    update = moved(to, by, {"updated_at": now()})
+    return await in_batches(Interaction.stored(), queries.of_customer(customer_id), update)
+
+
+async def move_back(customer_id: str, to: str, merge_id: str) -> int:
+    """Move back the talks that a merge moved to a customer; returns how many there were."""
+    update = moved_back(to, merge_id, {"updated_at": now()})
+    return await in_batches(Interaction.stored(), queries.moved_by(customer_id, merge_id), update)
 
 
 async def at_a_glance(
@@ -235,5 +260,5 @@ async def _require(interaction_id: str) -> Interaction:
 
 
 def _shape(interaction: Interaction) -> InteractionOut:
-    fields = interaction.model_dump(exclude={"revision_id", "mentions"})
+    fields = interaction.model_dump(exclude={"revision_id", "mentions", "moved_by"})
     return InteractionOut(**fields, mentions=mentions.shown(interaction.mentions or ()))

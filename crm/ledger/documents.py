@@ -14,7 +14,7 @@ MOST_NAMES: Final = 100_000
 
 
 class Forgotten(CrmDocument):
-    """An entry of the ledger. ``_id`` derives from the erasure and the place, so that writing it again changes nothing.
+    """An entry of the ledger. ``_id`` derives from the erasure and the names, so that writing it again changes nothing.
 
     Attributes:
         erasure_id: Which erasure.

@@ -172,15 +172,17 @@ class Known:
     def entries(self, erasure_id: str, person: Person, erased_at: datetime) -> list[dict[str, Any]]:
         """An erasure as entries of the ledger."""
         hashes = sorted(names.digest(self._secret, name).hex() for name in names.all_of(person))
+        parts = [hashes[place : place + MOST_NAMES] for place in range(0, len(hashes), MOST_NAMES)]
         return [
             {
-                "_id": derived_id("fgt", erasure_id, str(place)),
+                # Names that become known while it is carried out are another entry.
+                "_id": derived_id("fgt", erasure_id, "".join(part)),
                 "erasure_id": erasure_id,
                 "erased_at": erased_at,
                 "key_id": self._key_id,
-                "names": hashes[place : place + MOST_NAMES],
+                "names": part,
             }
-            for place in range(0, len(hashes), MOST_NAMES)
+            for part in parts
         ]
 
     def take(self, rows: Iterable[dict[str, Any]]) -> None:

@@ -81,9 +81,7 @@ class Demo:
             self._secrets = DemoSecrets.load_or_create(self.data_dir)
             try:
                 # Without credentials: the API signs in as its own users.
-                plain = (
-                    f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
-                )
+                plain = server.address.plain()
                 settings = self._secrets.settings(plain)
                 asyncio.run(self._prepare(server.root_uri, settings))
                 with self._api(plain) as process:

@@ -160,7 +160,7 @@ async def _todo(
     apart = wanted.apart.collections if wanted.apart else ()
     everything = {c.name for c in (*wanted.collections, *apart)}
     names = everything if both else {one.change.collection for one in found if one.open}
-    passwords = {role.value: password for role in Role if (password := settings.password(role))}
+    passwords = dict(filter(None, map(settings.credentials, Role)))
     steps = await apply.plan(database.raw(Role.ADMIN), wanted, passwords, widen=names)
     adding = [step for step in steps if not step.tightens]
     tightening = [_later(step) if both else step for step in steps if step.tightens]

@@ -89,8 +89,9 @@ async def ownerless(after: str, limit: int) -> Ownerless:
     rows = await Order.stored().find(queries.owners_behind(after, limit))
     named = sorted({row["customer_id"] for row in rows})
     missing = sorted(set(named) - await customers.existing(named))
-    # Deleted while an order was on its way: the totals that are due detach it.
-    await projection.refresh_each(sorted(await _due(missing)))
+    # Deleted while an order was on its way: the totals that are due detach it. Or merged: they move it.
+    merged = await customers.heirs(missing)
+    await projection.refresh_each(sorted(await _due(missing) | merged.keys()))
     orders = {customer_id: await _orders_of(customer_id) for customer_id in missing}
     found = {customer_id: told for customer_id, told in orders.items() if told[0]}
     return Ownerless(len(named), rows[-1]["customer_id"] if len(rows) == limit else None, found)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
-from crm.customers.schemas import PostalAddress
+from crm.customers.schemas import MovedBy, PostalAddress
 from crm.database.documents import CrmDocument, VersionedDocument
 from crm.database.ids import ServerTime, StoredAmount
 from crm.fields import Currency, ExternalId, Identifier, Line, LongText, Moment, Quantity, Sku, SourceName, Version
@@ -100,6 +100,7 @@ class Order(OrderContent, VersionedDocument):
         refunds: In the order in which they were recorded.
         content_hash: Of what was pushed, so that the same content again changes nothing.
         recorded_at: Set by the server's own clock with every push: ``placed_at`` is checked against it.
+        moved_by: The merges of customers that brought it to whom it belongs now, so that undoing them takes it back.
     """
 
     id: Annotated[str, Field(alias="_id", pattern=r"^ord_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
@@ -108,6 +109,7 @@ class Order(OrderContent, VersionedDocument):
     refunds: Annotated[list[Refund], Field(max_length=MOST_REFUNDS)] | None = None
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     recorded_at: ServerTime
+    moved_by: MovedBy | None = None
 
     class Settings:
         """Beanie's settings."""
@@ -127,12 +129,14 @@ class OrderVersion(OrderContent, CrmDocument):
         version: Which version this was.
         changed_at: When it was made.
         content_hash: Of what was pushed then.
+        moved_by: As the order's.
     """
 
     order_id: Identifier
     version: Version
     changed_at: Moment
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    moved_by: MovedBy | None = None
 
     class Settings:
         """Beanie's settings."""

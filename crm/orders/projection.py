@@ -26,7 +26,7 @@ from crm.database.driver import Database
 from crm.database.ids import from_bson, new_id
 from crm.errors import InvalidInput, Unavailable
 from crm.identity import Role
-from crm.orders import queries
+from crm.orders import moving, queries
 from crm.orders.documents import MOST_DUE, Order, OrderVersion, StatsDue
 from crm.orders.projector import Projector
 from crm.orders.single_flight import SingleFlight
@@ -82,12 +82,17 @@ async def changing(customer_ids: Collection[str]) -> AsyncIterator[None]:
         await _settle(database, [mark], sorted(customer_ids))
 
 
-async def settled(customer_id: str) -> None:
-    """Return once a customer's totals show every order that was stored before this call."""
+async def settled(*customer_ids: str) -> bool:
+    """Return once customers' totals show every order that was stored before this call; says whether any was due.
+
+    Ids of before a merge are followed.
+    """
     database = driver.present().database
     with driver.acting_as(database, Role.INGEST):
-        if await StatsDue.stored().count(queries.due_for(customer_id), at_most=1):
-            _log_refused(await refresh_each([customer_id]))
+        due = await StatsDue.stored().count(queries.due_for(customer_ids), at_most=1)
+        if due:
+            _log_refused(await refresh_each(customer_ids))
+    return bool(due)
 
 
 async def due_since() -> datetime | None:
@@ -129,8 +134,8 @@ async def _add_up(customer_ids: list[str]) -> None:
     """
     for _ in range(_ROUNDS):
         revisions = await customers.stats_revisions(customer_ids)
-        for vanished in set(customer_ids) - revisions.keys():
-            await detach(vanished)  # deleted while an order was on its way
+        if vanished := set(customer_ids) - revisions.keys():
+            revisions |= await customers.stats_revisions(await _inherited(vanished))
         if not revisions:
             return
         found = by_customer(await Order.stored().as_applied().aggregate(queries.stats(list(revisions))))
@@ -138,6 +143,18 @@ async def _add_up(customer_ids: list[str]) -> None:
             return
         customer_ids = list(revisions)
     raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
+
+
+async def _inherited(vanished: Collection[str]) -> list[str]:
+    """Settle orders that were on their way while their customer was merged or erased; returns whose they are now."""
+    heirs = await customers.heirs(vanished)
+    for customer_id in sorted(vanished):
+        heir = heirs.get(customer_id)
+        if heir is None:
+            await detach(customer_id)
+        elif heir.id != customer_id:  # else it is back: a merge was undone
+            await moving.move(customer_id, heir.id, heir.by)
+    return sorted({heir.id for heir in heirs.values()})
 
 
 async def detach(customer_id: str) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -24,7 +23,8 @@ from crm.ledger import service as ledger
 from crm.orders import mapping, projection, queries
 from crm.orders.documents import Order, OrderContent, OrderVersion
 from crm.orders.forgetting import without_person
-from crm.orders.schemas import OrderPut, Result
+from crm.orders.pushes import Change, Key, Prepared, Push, Pushed
+from crm.orders.schemas import Result
 from crm.orders.states import after_refunds
 
 DEFAULT_MOST_ITEMS: Final = 1000
@@ -33,55 +33,6 @@ _ROUNDS: Final = 40
 #: The same as the database allows (contract.py), said earlier and more kindly.
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _CONTENT: Final = tuple(OrderContent.model_fields)
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """An order as a system now knows it.
-
-    Attributes:
-        source: The sending system.
-        external_id: What it calls the order.
-        order: The order.
-    """
-
-    source: str
-    external_id: str
-    order: OrderPut
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What a push did.
-
-    Attributes:
-        row: The order as it is stored now (``mapping.wire`` makes it ``OrderOut``); its own ``recorded_at`` apart.
-        result: What happened; ``stale`` and ``unchanged`` changed nothing.
-    """
-
-    row: Row
-    result: Result
-
-    @property
-    def order_id(self) -> str:
-        """Our id."""
-        return str(self.row["_id"])
-
-    def wire(self) -> dict[str, Any]:
-        """The members of ``OrderPutOut``."""
-        return {**mapping.wire(self.row), "result": self.result, "stale": self.result == "stale"}
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A push whose content is in order, with all that can be known before the database is asked."""
-
-    key: Key
-    fields: Row
-    source_updated_at: datetime | None
-    naming: customers.Naming | None
-    by: str
 
 
 def prepare(principal: Principal, push: Push, *, most_items: int = DEFAULT_MOST_ITEMS) -> Prepared:
@@ -124,23 +75,6 @@ async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = Non
     return [answers.get(index, lost) for index in range(len(pushes))]
 
 
-@dataclass(slots=True)
-class _Change:
-    """An order that a round writes: what is stored now, and what is to be; ``erased`` is for the books alone."""
-
-    index: int
-    push: Prepared
-    present: Row | None
-    customer_id: str | None = None
-    row: Row | None = None
-    erased: bool = False
-
-    def touched(self) -> set[str]:
-        """Whose totals it changes."""
-        ids = {self.customer_id, self.present.get("customer_id") if self.present else None}
-        return {customer_id for customer_id in ids if customer_id}
-
-
 async def _round(open_: dict[int, Prepared], phone_region: str | None) -> dict[int, Pushed | CrmError]:
     """Read, judge and write; what is missing from the answer has to be done again."""
     answers: dict[int, Pushed | CrmError] = {}
@@ -174,9 +108,9 @@ def _judge(
     stored: dict[Key, Row],
     repeated: set[tuple[str, str]],
     answers: dict[int, Pushed | CrmError],
-) -> list[_Change]:
+) -> list[Change]:
     """Which pushes have to be written; one for each order, later ones of the same order wait for the next round."""
-    changes: dict[Key, _Change] = {}
+    changes: dict[Key, Change] = {}
     for index, push in open_.items():
         present = stored.get(push.key)
         if present is not None and (settled := _settled(present, push)):
@@ -186,7 +120,7 @@ def _judge(
         elif present is not None and (refused := _refused(present, push)):
             answers[index] = refused
         elif push.key not in changes:
-            changes[push.key] = _Change(index, push, present)
+            changes[push.key] = Change(index, push, present)
     return list(changes.values())
 
 
@@ -237,8 +171,8 @@ def _conflict(pointer: str, detail: str) -> Conflict:
 
 
 async def _with_customers(
-    changes: list[_Change], answers: dict[int, Pushed | CrmError], phone_region: str | None
-) -> list[_Change]:
+    changes: list[Change], answers: dict[int, Pushed | CrmError], phone_region: str | None
+) -> list[Change]:
     await _leave_out_erased(changes)
     named = [change for change in changes if change.push.naming and not change.erased]
     namings = [change.push.naming for change in named if change.push.naming]
@@ -254,10 +188,28 @@ async def _with_customers(
         if change.push.naming is None and change.present is not None and not change.erased:
             # Attached by hand: a push that names nobody keeps it.
             change.customer_id = change.present.get("customer_id")
+    await _note_merges(changes)
     return [change for change in changes if change.index not in answers]
 
 
-async def _leave_out_erased(changes: list[_Change]) -> None:
+async def _note_merges(changes: list[Change]) -> None:
+    """What a push takes from a customer who was merged a moment ago, and whose orders are not moved yet.
+
+    Undoing the merge takes it back like those that the merge itself moved.
+    """
+    taken = [
+        (change, change.present)
+        for change in changes
+        if change.present and change.present.get("customer_id") not in {None, change.customer_id}
+    ]
+    heirs = await customers.heirs([present["customer_id"] for _, present in taken]) if taken else {}
+    for change, present in taken:
+        heir = heirs.get(present["customer_id"])
+        if heir is not None and heir.id == change.customer_id:
+            change.moved_by = list(dict.fromkeys([*(present.get("moved_by") or ()), *heir.by]))
+
+
+async def _leave_out_erased(changes: list[Change]) -> None:
     """Know the orders of people who were erased, whomever they name now: the books get them without the person."""
     known = await ledger.known()
     for change in changes:
@@ -267,7 +219,7 @@ async def _leave_out_erased(changes: list[_Change]) -> None:
             change.erased = known.when(names.of_order(*change.push.key)) is not None
 
 
-def _next_row(change: _Change, moment: datetime) -> Row:
+def _next_row(change: Change, moment: datetime) -> Row:
     """The order as it will be stored, ``recorded_at`` apart, which the server sets."""
     push, present = change.push, change.present
     head = {"_id": new_id("ord"), "version": 1, "created_at": moment}
@@ -281,6 +233,8 @@ def _next_row(change: _Change, moment: datetime) -> Row:
     if change.customer_id:
         row["customer_id"] = change.customer_id
     if present is not None:
+        same = present.get("customer_id") == change.customer_id
+        row["moved_by"] = present.get("moved_by") if same else change.moved_by
         if push.source_updated_at is None and "source_updated_at" in present:
             # Who names no version does not take it away: an older push must not come after.
             row["source_updated_at"] = present["source_updated_at"]
@@ -297,7 +251,7 @@ def _status_after_refunds(row: Row) -> Row:
     return {} if status == said else {"status": status, "source_status": said}
 
 
-async def _keep_versions(changes: list[_Change]) -> None:
+async def _keep_versions(changes: list[Change]) -> None:
     """Write down what is about to be replaced, before it is."""
     replaced = [change.present for change in changes if change.present is not None]
     if replaced:
@@ -312,24 +266,24 @@ def version_row(row: Row) -> Row:
         "version": row["version"],
         "changed_at": row["updated_at"],
         "content_hash": row["content_hash"],
-        **{name: row[name] for name in _CONTENT if name in row},
+        **{name: row[name] for name in (*_CONTENT, "moved_by") if name in row},
     }
 
 
-async def _write(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+async def _write(changes: list[Change]) -> dict[int, Pushed | CrmError]:
     new = [change for change in changes if change.present is None]
     replacing = [change for change in changes if change.present is not None]
     return {**(await _create(new) if new else {}), **(await _replace(replacing) if replacing else {})}
 
 
-async def _create(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+async def _create(changes: list[Change]) -> dict[int, Pushed | CrmError]:
     """Insert, where MongoDB takes a third of the time of an upsert: it stores the batch as one, not one by one."""
     rows = [{**for_storage(change.row), "recorded_at": SERVER_TIME} for change in changes]
     errors = await Order.stored().insert_each(rows)
     return _answered(changes, errors)
 
 
-async def _replace(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
+async def _replace(changes: list[Change]) -> dict[int, Pushed | CrmError]:
     written = await Order.stored().write_each([_as_write(change) for change in changes])
     answers = _answered(changes, written.errors)
     if written.matched == len(changes) - len(written.errors):
@@ -340,7 +294,7 @@ async def _replace(changes: list[_Change]) -> dict[int, Pushed | CrmError]:
     return answers | await _arrived(unsure)
 
 
-def _answered(changes: list[_Change], errors: Mapping[int, CrmError]) -> dict[int, Pushed | CrmError]:
+def _answered(changes: list[Change], errors: Mapping[int, CrmError]) -> dict[int, Pushed | CrmError]:
     """The answers of a batch, by the places of those that were refused."""
     return {
         change.index: errors.get(place) or _pushed(change)
@@ -350,7 +304,7 @@ def _answered(changes: list[_Change], errors: Mapping[int, CrmError]) -> dict[in
     }
 
 
-async def _arrived(unsure: list[_Change]) -> dict[int, Pushed | CrmError]:
+async def _arrived(unsure: list[Change]) -> dict[int, Pushed | CrmError]:
     """Which of these replacements are stored: MongoDB counts a batch's matches, it does not name them."""
     if not unsure:
         return {}
@@ -367,15 +321,15 @@ def _same(stored: Row, ours: Row) -> bool:
     return all(stored.get(name) == ours[name] for name in ("version", "content_hash"))
 
 
-def _pushed(change: _Change) -> Pushed:
+def _pushed(change: Change) -> Pushed:
     return Pushed(cast("Row", change.row), "created" if change.present is None else "updated")
 
 
-def _as_write(change: _Change) -> Write:
+def _as_write(change: Change) -> Write:
     row, present = cast("Row", change.row), cast("Row", change.present)
     return Write(
         queries.at_version(row["_id"], present["version"]),
-        queries.replaced({**dict.fromkeys(_CONTENT), **_content(row)}, row["updated_at"]),
+        queries.replaced({**dict.fromkeys(_CONTENT), **_content(row), "moved_by": row["moved_by"]}, row["updated_at"]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -150,7 +150,7 @@ def customer_behind(customer_id: str, position: Position | None, limit: int) -> 
 
 def latest_and_due(customer_id: str, limit: int) -> Pipeline:
     """A customer's latest orders, and a row with ``due`` where the totals are to be added up again: one command."""
-    due = [{"$match": due_for(customer_id)}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
+    due = [{"$match": due_for([customer_id])}, {"$limit": 1}, {"$project": {"due": {"$literal": True}}}]
     return [
         {"$match": of_customer(customer_id)},
         {"$sort": {"placed_at": -1, "_id": -1}},
@@ -234,7 +234,8 @@ def _without_person() -> Update:
         }
         for name in ("shipping_address", "billing_address")
     }
-    return {"$set": {**addresses, "customer_id": "$$REMOVE", "note": "$$REMOVE", "anonymous": True}}
+    gone = dict.fromkeys(("customer_id", "note", "moved_by"), "$$REMOVE")
+    return {"$set": {**addresses, **gone, "anonymous": True}}
 
 
 def detach_all(customer_id: str) -> Filter:
@@ -257,6 +258,16 @@ def detached(now: datetime) -> UpdatePipeline:
             }
         },
     ]
+
+
+def moved_by(customer_id: str, merge_id: str) -> Filter:
+    """The orders that a merge moved to a customer, and that are theirs still."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
+
+
+def versions_moved_by(customer_id: str, merge_id: str) -> Filter:
+    """What those orders were before."""
+    return {"customer_id": customer_id, "moved_by": merge_id}
 
 
 def counted(customer_ids: list[str]) -> Filter:
@@ -283,9 +294,9 @@ def stats(customer_ids: list[str]) -> Pipeline:
     ]
 
 
-def due_for(customer_id: str) -> Filter:
-    """Whether a customer's totals have to be added up again."""
-    return {"customer_ids": customer_id}
+def due_for(customer_ids: Collection[str]) -> Filter:
+    """Whether the totals of any of these customers have to be added up again."""
+    return {"customer_ids": {"$in": list(customer_ids)}}
 
 
 def due_among(customer_ids: list[str]) -> Query:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -19,20 +19,24 @@ from crm.database.query import Filter, Query
 from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, StaleVersion, UnreadableRequest
 from crm.identity import Principal, Role
 from crm.masking import shown
-from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
+from crm.orders import checking, filters, following, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
+from crm.orders.filters import OrderFilter
 from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
 from crm.orders.history import changes
-from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
+from crm.orders.pushes import Prepared, Push, Pushed
+from crm.orders.pushing import DEFAULT_MOST_ITEMS, prepare, version_row
 from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = [  # what callers give and get, and of people who are forgotten
-    "Compared", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind", "person_of",
-    "pushed_as", "remains",
+    "Compared", "OrderFilter", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind",
+    "person_of", "pushed_as", "remains",
 ]  # fmt: skip
+move = following.move
+move_back = following.move_back
 #: Totals of customers, as their orders add up.
 settled = projection.settled
 adding_up = projection.running
@@ -44,29 +48,6 @@ ownerless = checking.ownerless
 LISTINGS: Final = queries.LISTINGS
 RECONCILED: Final = queries.RECONCILED
 VERSIONS: Final = queries.VERSIONS
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """What a list of orders is narrowed to.
-
-    Attributes:
-        customer_id: Whose.
-        status: In which state.
-        attached: False for walk-in sales; True is not served by an index.
-        number: The number that the customer was told.
-        source: The system that it comes from.
-        placed_after: At or after.
-        placed_before: Before.
-    """
-
-    customer_id: str | None = None
-    status: str | None = None
-    attached: bool | None = None
-    number: str | None = None
-    source: str | None = None
-    placed_after: datetime | None = None
-    placed_before: datetime | None = None
 
 
 async def put(
@@ -169,8 +150,12 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     if wanted.attached:
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
-    chosen = queries.within(_filter(wanted), wanted.placed_after, wanted.placed_before)
+    chosen = queries.within(filters.chosen(wanted), wanted.placed_after, wanted.placed_before)
     found = await Order.page(chosen, sort, request)
+    if not found.items and wanted.customer_id is not None:
+        heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
+        if heir is not None and heir.id != wanted.customer_id:
+            return await page(principal, replace(wanted, customer_id=heir.id), request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
     return found.map(lambda order: shown(principal, mapping.shape(order)))
 
@@ -230,9 +215,11 @@ async def update(
         fields["content_hash"] = mapping.withdrawn_hash(present.content_hash)
     if fields.get("customer_id") is not None:
         try:
-            await customers.require(fields["customer_id"])
+            fields["customer_id"] = await customers.current(fields["customer_id"])
         except NotFound:
             raise InvalidInput.at("/customer_id", "There is no such customer.") from None
+    if fields.get("customer_id", present.customer_id) != present.customer_id:
+        fields["moved_by"] = None  # by hand, from here on
     touched = {present.customer_id, fields.get("customer_id")} - {None}
     named = {"fields": ", ".join(sorted(change.model_fields_set - {"version"})), "version": version}
     async with (
@@ -375,17 +362,3 @@ async def _read(principal: Principal, filter_: Filter) -> OrderOut:
 
 def _whose(order: Order) -> str:
     return order.customer_id or order.id
-
-
-def _filter(wanted: OrderFilter) -> Filter:
-    if wanted.customer_id is not None:
-        return queries.of_customer(wanted.customer_id)
-    if wanted.status is not None:
-        return queries.in_status(wanted.status)
-    if wanted.attached is not None:
-        return queries.unattached()
-    if wanted.number is not None:
-        return queries.with_number(wanted.number)
-    if wanted.source is not None:
-        return queries.of_source(wanted.source)
-    return queries.everything()

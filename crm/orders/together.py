@@ -12,7 +12,7 @@ from crm.database.coalesce import GroupCommit
 from crm.database.driver import Acting
 from crm.errors import CrmError
 from crm.orders import pushing
-from crm.orders.pushing import Prepared, Pushed
+from crm.orders.pushes import Prepared, Pushed
 
 #: Two: while MongoDB writes one batch, the next is looked up. Batches of several processes may overlap anyway.
 _AT_ONCE: Final = 2

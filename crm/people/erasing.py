@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -26,6 +25,7 @@ from crm.identity import SYSTEM, Principal
 from crm.ledger import names
 from crm.ledger import service as ledger
 from crm.ledger.service import Known
+from crm.merges import service as merges
 from crm.people import gathering, queries
 from crm.people.documents import MOST_IDENTITIES, Erasure
 from crm.people.parts import PARTS
@@ -63,11 +63,13 @@ async def erase(
 
     Raises:
         NotFound: There is no such customer.
+        Moved: It was merged into another.
         InvalidInput: The reason names them.
         Unavailable: The database is away, or the ledger cannot be written. What has begun is carried on by itself.
     """
     if await customers.is_named_in(customer_id, reason):
         raise InvalidInput.at("/reason", "Say why without naming the customer: this is kept when the customer is gone.")
+    await merges.finish_undoing(customer_id)  # else what is on its way back would go with who has it still
     person = await gathering.gather(customer_id)
     person = person.with_all(await gathering.completed(also or Person()))
     erasure_id = new_id("era")
@@ -117,10 +119,8 @@ async def carry_on() -> None:
             customers=frozenset(found.customers or ([found.customer_id] if found.customer_id else [])),
             identities=frozenset(found.identities or ()),
         )
-        if found.customer_id is not None:
-            with suppress(NotFound):  # then the record went already: what is left is found by ids
-                person = person.with_all(await gathering.gather(found.customer_id))
-        await _carry_out(found, person)
+        # Where the record went already, what is left is found by ids.
+        await _carry_out(found, await gathering.by_now(person))
 
 
 async def replay_if_restored(known: Known) -> None:
@@ -188,15 +188,10 @@ async def replay(known: Known, on_progress: Progress = lambda _what, _count: Non
 
 async def _erase_again(known: Known, person: Person) -> None:
     """What is found of somebody, and where that is a customer, all of them; names that are new go to the ledger."""
-    for customer_id in person.customers:
-        try:
-            person = person.with_all(await gathering.gather(customer_id))
-        except NotFound:
-            continue  # an answer that was kept, of a customer who is gone
-        lacking = [name for name in names.all_of(person) if known.when(name) is None]
-        if lacking:
-            at = known.covers(person, None) or now()
-            await ledger.add(derived_id("era", "replay", customer_id), person, at)
+    person = await gathering.by_now(person)
+    if person.customers and any(known.when(name) is None for name in names.all_of(person)):
+        at = known.covers(person, None) or now()
+        await ledger.add(derived_id("era", "replay", *sorted(person.customers)), person, at)
     await _forget(person)
 
 
@@ -229,6 +224,12 @@ async def _carry_out(erasure: Erasure, person: Person) -> ErasureOut:
             await part.forget(person)
     await asyncio.sleep(max(0.0, began + HEARD_WITHIN - asyncio.get_running_loop().time()))
     await _claim(erasure)
+    # By now no process merges any of them with anybody else; one may have before it heard.
+    if (more := await gathering.by_now(person)) != person:
+        person = more
+        begun = queries.begun(sorted(person.customers), sorted(person.identities)[:MOST_IDENTITIES])
+        await Erasure.change(queries.by_id(erasure.id).filter, begun)
+        await ledger.add(erasure.id, person, erasure.requested_at)
     await _forget(person)
     done = await Erasure.change(queries.by_id(erasure.id).filter, queries.done(now()))
     log.info("somebody was erased", erasure=erasure.id)

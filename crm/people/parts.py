@@ -13,12 +13,14 @@ from typing import Final
 from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.customers import service as customers
+from crm.duplicates import service as duplicates
 from crm.events import service as events
 from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.inbox import service as inbox
 from crm.interactions import service as interactions
 from crm.ledger.service import Known
+from crm.merges import service as merges
 from crm.orders import service as orders
 from crm.person import Person, Remains, Tell
 from crm.privacy import service as privacy
@@ -56,6 +58,8 @@ PARTS: Final = (
     Part(("orders", "order_versions"), orders.forget, orders.disclose, (orders.remains,)),
     Part(("idempotency_keys",), idempotency.forget, idempotency.disclose, (idempotency.remains,)),
     Part(("privacy_requests",), privacy.forget, privacy.disclose, (privacy.remains,)),
+    Part(("duplicate_pairs",), duplicates.forget, duplicates.disclose),
+    Part(("merges",), merges.forget, merges.disclose, (merges.remains,)),
     Part(("identities",), identities.forget, identities.disclose, (identities.remains,)),
     Part(("customers", "customer_changes"), customers.forget, customers.disclose, (customers.remains,)),
 )

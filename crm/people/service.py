@@ -12,7 +12,7 @@ from crm.audit.service import Action
 from crm.background import Background, Work
 from crm.database import driver
 from crm.database.driver import Database
-from crm.errors import Conflict, NotFound
+from crm.errors import Conflict
 from crm.identity import Principal, Role
 from crm.ledger import service as ledger
 from crm.people import carrying_out, gathering, queries
@@ -58,12 +58,7 @@ async def export_asked(principal: Principal, request_id: str) -> IO[bytes]:
     asked = await privacy.get(principal, request_id)
     if asked.kind != "data_request" or not asked.customer_ids:
         raise Conflict("There is nothing to fetch for this request.")
-    people = []
-    for customer_id in asked.customer_ids:
-        try:
-            people.append(await gathering.gather(customer_id))
-        except NotFound:
-            continue  # erased since
+    people = await gathering.there(asked.customer_ids)
     await audit.record(principal, Action.CUSTOMER_EXPORT, asked.customer_ids, {"request": request_id})
     made = await archive(people)
     await privacy.settle(request_id, "disclosed")

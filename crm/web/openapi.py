@@ -208,6 +208,8 @@ def _problems(path: str, method: str, access: Any) -> dict[str, str]:
         out |= {"401": "Not signed in.", "403": "The role may not do this."}
     if "{" in path:
         out["404"] = "There is no such resource."
+    if "{customer_id}" in path:
+        out["308"] = "The customer was merged into another: `Location` says where it is now."
     if method in _CHANGES:
         out |= {"413": "The body is too large.", "415": "The body has another content type than the route reads."}
         out |= {"422": "A field cannot be accepted; `errors` names it."}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from litestar import Request, Response
@@ -22,7 +23,16 @@ from litestar.handlers import BaseRouteHandler
 from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
-from crm.errors import ClientGone, CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
+from crm.errors import (
+    ClientGone,
+    CrmError,
+    FieldError,
+    InternalError,
+    InvalidInput,
+    Moved,
+    OperatorError,
+    UnreadableRequest,
+)
 from crm.log import place
 from crm.web.schemas import WireOut
 
@@ -102,11 +112,20 @@ def said(error: CrmError) -> str:
     )
 
 
-def handle(_request: Request[Any, Any, Any], exc: Exception) -> Response[dict[str, Any]]:
+def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[dict[str, Any]]:
     """Any exception as a problem."""
     answer = respond(settle(exc))
+    if isinstance(exc, Moved):
+        answer.headers["Location"] = _moved(request, exc)
     answer.headers.update(getattr(exc, "headers", None) or {})  # such as Allow
     return answer
+
+
+def _moved(request: Request[Any, Any, Any], error: Moved) -> str:
+    """The same resource under its new id, query included."""
+    path = quote(request.scope["path"].replace(f"/{error.old}", f"/{error.new}", 1))
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def with_headers(exc: Exception, headers: Mapping[str, str]) -> Exception:

@@ -33,14 +33,14 @@ def issued(**changes: Any) -> str:
 
 def refused(token: str, secret: bytes = SECRET) -> str:
     with pytest.raises(NotSignedIn) as caught:
-        tokens.read(token, secret)
+        tokens.read(token, [secret])
     assert caught.value.__suppress_context__  # the library's text may repeat a claim
     return caught.value.detail
 
 
 def test_a_token_names_its_user_and_nothing_else() -> None:
     token = tokens.issue("usr_1", SECRET, now=now(), seconds=60)
-    assert tokens.read(token, SECRET) == "usr_1"
+    assert tokens.read(token, [SECRET]) == "usr_1"
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims.keys() == {"iss", "sub", "iat", "exp"}
     assert claims["exp"] - claims["iat"] == 60
@@ -67,12 +67,24 @@ def test_a_token_ends() -> None:
     ids=str,
 )
 def test_a_rightly_signed_token_with_wrong_claims_is_refused(changes: dict[str, Any]) -> None:
-    assert tokens.read(issued(), SECRET) == "usr_1"
+    assert tokens.read(issued(), [SECRET]) == "usr_1"
     assert "not valid" in refused(issued(**changes))
 
 
 def test_another_secret_is_refused() -> None:
     refused(issued(), OTHER)
+
+
+def test_whichever_of_the_keys_has_signed_it_a_token_is_accepted() -> None:
+    third = b"x" * 48
+    for keys in ([SECRET], [SECRET, OTHER], [OTHER, SECRET], [OTHER, third, SECRET]):
+        assert tokens.read(issued(), keys) == "usr_1"
+        with pytest.raises(NotSignedIn, match="expired"):
+            tokens.read(issued(exp=now() - timedelta(seconds=1)), keys)
+        with pytest.raises(NotSignedIn, match="not valid"):
+            tokens.read(issued(iss="somebody"), keys)
+    with pytest.raises(NotSignedIn, match="not valid"):
+        tokens.read(issued(), [OTHER, third])
 
 
 def _unsigned(algorithm: str) -> str:

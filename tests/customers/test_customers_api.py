@@ -50,6 +50,7 @@ async def test_what_is_created_is_read_again(sales: httpx.AsyncClient) -> None:
     assert body == {
         **FULL,
         "id": body["id"],
+        "former_ids": [],
         "version": 1,
         "email": "Ann@Example.com",
         "addresses": [{**blank, **FULL["addresses"][0]}],

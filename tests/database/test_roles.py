@@ -37,6 +37,8 @@ activities         fiurdmx f     ·       fiur   ·        ·    fiumx    f     
 activity_watermarks fiurdmx ·    ·       fiur   ·        ·    fiumx    f      idmxb
 identities         fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 interactions       fiurdmx fiu   ·       ·      ·        ·    fiumx    f      idmxb
+merges             fiurdmx ·     ·       ·      ·        ·    fiumx    f      idmxb
+duplicate_pairs    fiurdmx fu    ·       ·      ·        ·    fiumx    f      idmxb
 users              fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 api_keys           fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 connections        fiurdmx ·     ·       f      ·        f    fiumx    f      idmxb

@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "indexes" / "README.md"]
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)#\s]+)")
+#: Links into Markdown pages: the page, empty for this one, and the heading.
+_ANCHOR = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)#\s]*(?:\.md)|)#([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def test_the_diagram_is_the_one_that_crm_prints() -> None:
@@ -31,6 +34,18 @@ def test_every_collection_is_described() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{target} is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_a_page_lead_to_a_heading_of_it(page: Path) -> None:
+    for target, anchor in _ANCHOR.findall(page.read_text(encoding="utf-8")):
+        headings = _HEADING.findall((page.parent / target if target else page).read_text(encoding="utf-8"))
+        assert anchor in {anchor_of(heading) for heading in headings}, f"{target}#{anchor} is not there"
+
+
+def anchor_of(heading: str) -> str:
+    """As GitHub makes them."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_the_index_lists_every_decision_by_its_title() -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ import httpx
 
 from crm.auth import service as auth
 from crm.auth.schemas import KeyTerms, UserCreate
-from crm.database.embedded import EmbeddedServer
+from crm.database.embedded import EmbeddedServer, EmbeddedTls
+from crm.database.embedded_process import write_private
 from crm.errors import EmbeddedServerError
 from crm.identity import SYSTEM
 from crm.ops.provision import administration, provision
@@ -40,6 +41,8 @@ class Site:
     Attributes:
         folder: Where everything is kept.
         workers: Of ``crm serve``.
+        secrets_dir: Folder of the API's secrets as files; None passes them on as environment variables.
+        tls: With it the API speaks to MongoDB over TLS.
         restarts: How often each had to be started again.
         failures: Starts that failed and were tried again.
     """
@@ -47,12 +50,14 @@ class Site:
     folder: Path
     workers: int
     port: int = field(default_factory=free_port)
+    secrets_dir: Path | None = None
+    tls: EmbeddedTls | None = None
     key: str = ""
     restarts: dict[str, int] = field(default_factory=lambda: {"mongod": 0, "api": 0})
     failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.server = EmbeddedServer(self.folder, port=free_port())
+        self.server = EmbeddedServer(self.folder, port=free_port(), tls=self.tls)
         self._secrets = DemoSecrets.load_or_create(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -130,10 +135,7 @@ class Site:
         return victim
 
     async def _prepare(self) -> None:
-        self._plain = (
-            f"mongodb://{self.server.address.host}:{self.server.address.port}/"
-            f"?replicaSet={self.server.address.replica_set}"
-        )
+        self._plain = self.server.address.plain()
         settings = self._secrets.settings(self._plain)
         await provision(self.server.root_uri, settings)
         async with administration(self.server.root_uri, settings):
@@ -141,12 +143,22 @@ class Site:
 
     def _serve(self) -> None:
         command = [sys.executable, "-m", "crm", "serve", "--port", str(self.port), "--workers", str(self.workers)]
-        environment = {**clean_environment(measured=False), **self._secrets.environment(self._plain)}
+        environment = {**clean_environment(measured=False), **self._settings_of_the_api()}
         environment["CRM_MONGODB_TIMEOUT_MS"] = str(TIMEOUT_MS)
         with (self.folder / "api.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=environment, cwd=ROOT, stdout=log, stderr=log, preexec_fn=dies_with_parent()
             )
+
+    def _settings_of_the_api(self) -> Mapping[str, str]:
+        environment = self._secrets.environment(self._plain)
+        if self.secrets_dir is None:
+            return environment
+        if not self.secrets_dir.exists():
+            self.secrets_dir.mkdir(mode=0o700)
+            for name, value in self._secrets.content["settings"].items():
+                write_private(self.secrets_dir / f"crm_{name}", value)
+        return {"CRM_MONGODB_URI": self._plain, "CRM_SECRETS_DIR": str(self.secrets_dir)}
 
     def _end(self) -> None:
         assert self._process is not None

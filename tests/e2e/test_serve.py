@@ -36,7 +36,7 @@ def test_from_secrets_to_a_service_that_answers(server: EmbeddedServer, tmp_path
     ours.mkdir()
     for name in ("jwt_secret", "erasure_key", *(f"mongodb_password_{role.value}" for role in API_ROLES)):
         shutil.copy(everything / f"crm_{name}", ours)
-    uri = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
+    uri = server.address.plain()
     as_root = {"CRM_MONGODB_URI": uri, "CRM_SECRETS_DIR": str(everything)}
     as_api = {"CRM_MONGODB_URI": uri, "CRM_SECRETS_DIR": str(ours)}
 

@@ -29,6 +29,7 @@ from tests.fixtures.rows import (
     connection_row,
     connection_secrets_row,
     event_row,
+    open_pair_row,
     order_version_row,
     privacy_request_row,
 )
@@ -52,6 +53,8 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/events": {"customer_id": "cus_0007"},
     "/events/rejects": {},
     "/interactions": {"customer_id": "cus_0007"},
+    "/merges": {},
+    "/duplicates": {"state": "open"},
     "/connections": {},
     "/inbox": {"state": "dead"},
     "/privacy-requests": {},
@@ -66,6 +69,12 @@ STORED: Final[Mapping[str, Callable[[], Rows]]] = {
     "event_rejects": seed.event_rejects,
     "activities": lambda: [activity_row(_id=f"cus_{i:04}", cart_at=now() - timedelta(minutes=i)) for i in range(150)],
     "interactions": seed.interactions,
+    # The service would carry on with those that are due, and change the customers.
+    "merges": lambda: [row for row in seed.merges() if "due_at" not in row],
+    "duplicate_pairs": lambda: [
+        open_pair_row(_id=f"dup_{i:026}", customer_ids=[f"cus_{i % 100:04}", f"cus_{100 + i:04}"], score=i % 50)
+        for i in range(150)
+    ],
     "inbox": seed.deliveries,
     "connections": lambda: [connection_row(_id=f"con_{i}", name=f"shop-{i}") for i in range(3)],
     "connection_secrets": lambda: [connection_secrets_row(_id=f"con_{i}") for i in range(3)],

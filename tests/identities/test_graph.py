@@ -126,8 +126,8 @@ class People:
         self.confirmed: dict[str, str] = names_of.get("confirmed", {})
         self.claimed: dict[str, str] = names_of.get("claimed", {})
 
-    def exists(self, customer_id: str) -> bool:
-        return customer_id in self.ids
+    def current(self, customer_id: str) -> str | None:
+        return customer_id if customer_id in self.ids else None
 
     def with_email(self, key: str) -> str | None:
         return self.emails.get(key)

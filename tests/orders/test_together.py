@@ -15,7 +15,7 @@ from crm.database.driver import Database, acting_as
 from crm.errors import CrmError
 from crm.identity import Role
 from crm.orders import pushing
-from crm.orders.pushing import Prepared, Pushed
+from crm.orders.pushes import Prepared, Pushed
 from tests.fixtures.answers import good, refused
 from tests.fixtures.shop import Body
 from tests.fixtures.store import Store

@@ -10,10 +10,11 @@ from litestar import Litestar
 
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
+from crm.duplicates import service as duplicates
 from crm.events import service as events
 from crm.events.messages import Message, Rejected, Sender
 from crm.identities import service as identities
-from crm.identity import Role
+from crm.identity import SYSTEM, Role
 from tests.activity.browsing import until
 from tests.connectors.fixtures import SHOP, connection_body, shopify_order
 from tests.connectors.fixtures import Sender as Shop
@@ -28,13 +29,18 @@ TRACES: Final = (
     "zoe.quill", "quillmail", "+441632960777", "1632 960777", "1632960777", "Zoë", "Quill", "Vellum Lane",
     "Inkwell",
     "ZE9 9QQ", "zoe-external", "zoe-user", "zoe-browser", "zoe-phone", "ring twice", "parchment allergy",
-    "770077007", "maiden.zoe",
+    "770077007", "maiden.zoe", "zoraida", "1632960778", "zoe-tablet", "zoe-second", "merged.zoe",
 )  # fmt: skip
 EMAIL: Final = "Zoe.Quill@Quillmail.example.com"
 OTHER_EMAIL: Final = "second-zoe.quill@example.com"
 #: One that a colleague corrected.
 EARLIER_EMAIL: Final = "maiden.zoe@example.com"
 PHONE: Final = "+44 1632 960777"
+#: Of the record that is merged into hers.
+SECOND: Final[dict[str, Any]] = {
+    "email": "merged.zoe@example.com", "phone": "+44 1632 960778", "first_name": "Zoraida", "last_name": "Quill",
+    "external_ids": [{"source": "shop", "id": "zoe-second"}],
+}  # fmt: skip
 ADDRESS: Final[Body] = {
     "name": "Zoë Quill", "line1": "7 Vellum Lane", "city": "Inkwell", "postal_code": "ZE9 9QQ", "country": "GB",
     "phone": PHONE,
@@ -80,6 +86,8 @@ class Life:
         self.database = database
         self.store = store
         self.customer_id = ""
+        self.merged_id = ""
+        self.merge_id = ""
 
     async def everything(self) -> str:
         """Traces of her in every collection that can have some; returns the customer's id."""
@@ -87,6 +95,7 @@ class Life:
         await self.orders()
         await self.browsing()
         await self.staff()
+        await self.merging()
         await self.webhooks()
         await until(
             lambda: self.store.root["activities"].find_one({"_id": self.customer_id, "cart": {"$exists": True}})
@@ -190,6 +199,27 @@ class Life:
         good(await self.admin.post("/api/v1/interactions", json=task), 201)
         consent = {"channel": "email", "status": "granted", "at": "2026-01-01T00:00:00Z", "source": "Zoe's checkout"}
         good(await self.admin.post(f"/api/v1/customers/{self.customer_id}/consents", json=consent), 201)
+
+    async def merging(self) -> None:
+        """A second record of hers, of which somebody said first that it is somebody else, is merged into the first."""
+        other = good(await self.admin.post("/api/v1/customers", json={**SECOND, "addresses": [ADDRESS]}), 201)
+        self.merged_id = other["id"]
+        named = {"version": 1, "first_name": "Zoë"}
+        other = good(await self.admin.patch(f"/api/v1/customers/{self.merged_id}", json=named))
+        note = {"customer_id": self.merged_id, "kind": "note", "body": "Zoraida, of Vellum Lane"}
+        good(await self.admin.post("/api/v1/interactions", json=note), 201)
+        event: Body = {"source": "web", "message_id": "ze-9", "type": "page", "occurred_at": "2026-02-01T00:00:00Z"}
+        event |= {"anonymous_id": "zoe-tablet", "customer": {"id": self.merged_id}}
+        good(await self.admin.post("/api/v1/events", json={"events": [event]}))
+        with acting_as(self.database, Role.ADMIN):
+            await duplicates.scan(SYSTEM, "", lambda _count, _last: None)
+        asked = {"customer_id": self.merged_id}
+        for pair in good(await self.admin.get("/api/v1/duplicates", params=asked))["items"]:
+            good(await self.admin.post(f"/api/v1/duplicates/{pair['id']}/dismiss"))
+        this = good(await self.admin.get(f"/api/v1/customers/{self.customer_id}"))
+        wanted = {"other": other["id"], "versions": {"this": this["version"], "other": other["version"]}}
+        merged = await self.admin.post(f"/api/v1/customers/{self.customer_id}/merge", json=wanted)
+        self.merge_id = good(merged)["id"]
 
     async def webhooks(self) -> None:
         """One that was carried out, and one that is dead; and what the shop was asked to pass on."""

@@ -46,13 +46,16 @@ async def test_no_byte_of_the_person_is_left(zoe: Life, store: Store) -> None:
     await zoe.everything()
     before = every_byte(store)
     told_in = {name for name, data in before.items() if any(trace.lower().encode() in data for trace in TRACES)}
-    expected = {name for part in PARTS for name in part.collections} - {"audit_log"}
+    expected = {name for part in PARTS for name in part.collections} - {"audit_log", "duplicate_pairs"}
     assert told_in == expected, "she leaves traces everywhere"
+    ids = (zoe.customer_id, zoe.merged_id)
+    assert {*traces(store, ids)} >= {f"{name}: {one}" for one in ids for name in ("duplicate_pairs", "merges")}
     await zoe.erase()
     await totals_settled(store)
     assert traces(store) == []
     # Our own id of her stays where it says that somebody was erased, and who had looked.
-    assert traces(store, (zoe.customer_id,)) == [f"erasures: {zoe.customer_id}", f"audit_log: {zoe.customer_id}"]
+    here = {f"erasures: {zoe.customer_id}", f"audit_log: {zoe.customer_id}", f"audit_log: {zoe.merged_id}"}
+    assert {*traces(store, ids)} == here
 
 
 async def test_the_books_keep_what_they_need(zoe: Life, store: Store, admin: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from crm.ledger.service import Known
 from tests.fixtures.answers import good
 from tests.fixtures.store import Store, totals_settled
 from tests.identities.speaking import at, identify
+from tests.merges.people import merge_now, settle
 from tests.people.living import ADDRESS, PHONE, Life, order_of, traces
 
 pytestmark = pytest.mark.mongo
@@ -26,15 +28,16 @@ BROWSERS = ("zoe-browser", "zoe-phone")
 BOB: dict[str, Any] = {"email": "bob@example.com", "first_name": "Bob", "external_id": "bob-1"}
 
 Step = tuple[str, int, int]
-STEPS = ("order", "identify", "page", "event", "note", "edit", "rename", "look", "reject", "refund")
+STEPS = ("order", "identify", "page", "event", "note", "edit", "rename", "look", "reject", "refund", "merge", "undo")
 histories = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=8)
 
 
 class Histories:
     """Carries steps out, whether or not they have a use."""
 
-    def __init__(self, zoe: Life) -> None:
+    def __init__(self, zoe: Life, bob: str) -> None:
         self.zoe = zoe
+        self.bob = bob
         self.count = 0
 
     async def do(self, step: Step) -> None:
@@ -70,8 +73,31 @@ class Histories:
         elif what == "look":
             for asked in ({"q": email}, {"email": email}, {"q": "quill"}):
                 good(await admin.get("/api/v1/customers", params=asked))
+        elif what in {"merge", "undo"}:
+            await self.merge(what)
         else:
             await self.staff(what)
+
+    async def merge(self, what: str) -> None:
+        """Records of hers become one, or two again; with Bob by mistake, which is seen at once."""
+        admin = self.zoe.admin
+        if what == "undo":
+            for made in good(await admin.get("/api/v1/merges"))["items"][:1]:
+                assert (await admin.post(f"/api/v1/merges/{made['id']}/undo")).status_code in {200, 409}
+            return
+        found = good(await admin.get("/api/v1/customers", params={"sort": "created_at"}))["items"]
+        hers = [one["id"] for one in found if one["id"] != self.bob]
+        for this, other in itertools.pairwise(hers[:2]):
+            await self.merge_now(this, other)
+        for other in hers[-1:] if len(hers) == 1 else ():
+            made = await self.merge_now(self.bob, other)
+            assert (await admin.post(f"/api/v1/merges/{made['id']}/undo")).status_code == 200
+
+    async def merge_now(self, this: str, other: str) -> dict[str, Any]:
+        with acting_as(self.zoe.database, Role.ADMIN):
+            await settle(self.zoe.store)
+        made: dict[str, Any] = good(await merge_now(self.zoe.admin, this, other))
+        return made
 
     async def refund(self, number: int) -> None:
         order = await self.zoe.admin.get(f"/api/v1/orders/shop/Z-{number}")
@@ -105,7 +131,7 @@ async def test_nothing_of_before_is_there(
     zoe.customer_id = ""
     nothing: dict[str, Any] = dict.fromkeys(("shipping_address", "billing_address", "note"))
     bob = good(await zoe.admin.put("/api/v1/orders/shop/B-1", json=order_of("B-1", customer=BOB, **nothing)), 201)
-    life = Histories(zoe)
+    life = Histories(zoe, bob["customer_id"])
     for step in [("order", 0, 0), *before]:
         await life.do(step)
     # Both addresses are hers by what a shop says, so that what is said later is known to be hers.

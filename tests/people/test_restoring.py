@@ -110,7 +110,8 @@ async def test_replaying_again_finds_nobody(zoe: Life, store: Store, database: D
         assert await service.replay_all(SYSTEM, known, looked_at.__setitem__) == 0
     assert dump(store) == before
     assert looked_at.keys() == {
-        "customers", "identities", "privacy_requests", "idempotency_keys", "orders", "events", "event_rejects", "inbox",
+        "customers", "identities", "merges", "privacy_requests", "idempotency_keys", "orders", "events",
+        "event_rejects", "inbox",
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.mongo
 Body = dict[str, Any]
 KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
 BACKGROUND = {
-    "activity_watermarks", "audit_log", "erasures", "forgotten", "inbox", "privacy_requests", "stats_due",
+    "activity_watermarks", "audit_log", "erasures", "forgotten", "inbox", "merges", "privacy_requests", "stats_due",
 }  # fmt: skip
 SAME = "2026-01-31T12:00:00.123Z"
 

@@ -229,6 +229,9 @@ def test_what_only_the_operator_can_mend_is_not_told_to_clients() -> None:
 
 def test_every_error_of_the_tree_can_be_answered() -> None:
     for cls in (c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, CrmError)):
-        answer = problems.respond(cls("A sentence."))
+        moved = cls is errors.Moved
+        answer = problems.respond(
+            errors.Moved("A sentence.", old="cus_1", new="cus_2") if moved else cls("A sentence.")
+        )
         assert answer.status_code == cls.status
         assert problems.Problem.model_validate(answer.content).code == cls.code

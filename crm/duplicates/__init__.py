@@ -1,0 +1,1 @@
+"""Duplicates: pairs of customers who may be one person."""
