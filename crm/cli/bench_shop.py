@@ -62,10 +62,12 @@ def load(
         with stages(console) as on_progress:
             filled = filling.fill(uri, database, plan, processes, tell, on_progress)
     if as_json:
-        sys.stdout.write(json.dumps({"documents": filled.documents, "seconds": filled.seconds}) + "\n")
+        sys.stdout.write(json.dumps({**asdict(filled), "per_second": filled.per_second()}) + "\n")
         return
-    said = f"{filled.documents:,} documents in {filled.seconds:,.0f} s, {filled.per_second():,.0f} a second."
-    Console().print(said, highlight=False)
+    said = f"{filled.documents:,} documents in {filled.seconds:,.0f} s, {filled.per_second():,.0f} a second"
+    if cpu_us := filled.cpu_us():
+        said += f", {cpu_us:,.0f} µs of processor time each"
+    Console().print(f"{said}.", highlight=False)
 
 
 def staff(
