@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crm.bench import service
 from crm.bench.shop import filling
 from crm.bench.shop import staff as bench_staff
 from crm.bench.shop.plan import Plan, whole_day
@@ -81,28 +82,24 @@ def staff(
     """What staff wait for: search, lists, overview, timeline and orders in a large shop and in a small one."""
     with stages(Console(stderr=True)) as on_progress:
         little, large, rows = bench_staff.run(data_dir, small, requests, rounds, cache_gb, on_progress)
+    sizes = {name: {"customers": p.customers, "orders": p.orders} for name, p in (("small", little), ("large", large))}
     if as_json:
         found = [{**asdict(row), "ratio": row.ratio} for row in rows]
-        sizes = {
-            name: {"customers": plan.customers, "orders": plan.orders}
-            for name, plan in (("small", little), ("large", large))
-        }
-        sys.stdout.write(json.dumps({**sizes, "rows": found}) + "\n")
-        return
-    _show(little, large, rows)
+        sys.stdout.write(json.dumps({"machine": service.machine(), **sizes, "rows": found}) + "\n")
+    else:
+        _show(little, large, rows)
 
 
 def _show(little: Plan, large: Plan, rows: Sequence[bench_staff.Row]) -> None:
-    title = f"{little.customers:,} customers, {little.orders:,} orders | {large.customers:,} and {large.orders:,}"
-    columns = ("what", "p50 ms", "p99", "examined", "p50 ms", "p99", "examined", "ratio")
-    table = Table(*columns, title=title)
+    table = Table("what", title=service.machine(), caption="p99 and documents examined are the larger shop's")
+    for heading in (f"p50 ms of {little.customers:,}", f"of {large.customers:,}", "ratio", "p99 ms", "examined"):
+        table.add_column(heading, justify="right")
     for row in rows:
         slow = row.is_search and row.large.p99_ms >= _P99_MS
         table.add_row(
-            row.name, f"{row.small.p50_ms:.1f}", f"{row.small.p99_ms:.1f}", str(row.small.examined),
-            f"{row.large.p50_ms:.1f}", _marked(f"{row.large.p99_ms:.1f}", slow),
+            row.name, f"{row.small.p50_ms:.1f}", f"{row.large.p50_ms:.1f}",
+            _marked(f"{row.ratio:.2f}", row.ratio > _RATIO), _marked(f"{row.large.p99_ms:.1f}", slow),
             _marked(str(row.large.examined), row.is_search and row.large.examined > _EXAMINED),
-            _marked(f"{row.ratio:.2f}", row.ratio > _RATIO),
         )  # fmt: skip
     Console().print(table)
 
