@@ -44,7 +44,7 @@ bench: $(STAMP)  ## measure; timings are never part of a test
 
 lock: $(STAMP)  ## renew requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --quiet --no-header --output-file requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --extra otel --universal --quiet --no-header --output-file requirements-dev.lock
 
 clean:  ## remove what the other targets made, except .crm (your data)
 	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build *.egg-info

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Router
@@ -14,13 +16,14 @@ from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
+from crm import __version__
 from crm.activity import service as activity
 from crm.activity.routes import customer_router as customer_activity_router
 from crm.activity.routes import router as carts_router
 from crm.audit.routes import router as audit_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
-from crm.config import Settings
+from crm.config import Settings, traces_wanted
 from crm.connections.routes import router as connections_router
 from crm.connectors import webhooks
 from crm.connectors.applying import Terms
@@ -46,22 +49,29 @@ from crm.inbox.routes import router as inbox_router
 from crm.inbox.schemas import Outcome, Work
 from crm.inbox.worker import Worker
 from crm.interactions.routes import router as interactions_router
+from crm.ledger import service as ledger
 from crm.log import configure as configure_log
 from crm.orders import service as orders
 from crm.orders.bulk_routes import router as orders_bulk_router
 from crm.orders.routes import changes_router as order_changes_router
 from crm.orders.routes import customer_router as customer_orders_router
 from crm.orders.routes import router as orders_router
+from crm.people import service as people
+from crm.people.routes import router as people_router
 from crm.privacy.routes import router as privacy_router
 from crm.products.bulk_routes import router as products_bulk_router
 from crm.products.routes import router as products_router
 from crm.profiles import service as profiles
 from crm.profiles.routes import router as profiles_router
+from crm.standing import Standing
+from crm.tracing import Traces
 from crm.web import access, docs, health, metrics
 from crm.web.hot_routes import WithHotRoutes
 from crm.web.idempotency import ids_of_request
 from crm.web.lists import provide_page_request
 from crm.web.middleware import ActingPrincipal, RequestLog
+from crm.web.siblings import Siblings
+from crm.web.traced import Traced
 
 API_ROUTERS: Sequence[Router] = (
     auth_router,
@@ -69,6 +79,7 @@ API_ROUTERS: Sequence[Router] = (
     custom_fields_router,
     customer_orders_router,
     profiles_router,
+    people_router,
     customer_activity_router,
     carts_router,
     orders_router,
@@ -87,15 +98,16 @@ API_ROUTERS: Sequence[Router] = (
 )
 
 
-def from_environment() -> Litestar:
-    """The application as the server starts it, once in each worker."""
+def from_environment(siblings: Path | None = None) -> Litestar:
+    """The application as the server starts it, once in each worker; ``siblings`` is a folder that workers share."""
     settings = Settings.from_environment()
     settings.require_for_serving()
     configure_log(human=False)
     # The driver works in threads. One that comes back from the database waits this long for a busy event loop to let it
     # go on, six times for each batch of orders; Python's own 5 ms were a third of an order's latency.
     sys.setswitchinterval(0.001)
-    app = create_app(settings)
+    traces = Traces.start(__version__) if traces_wanted() else None
+    app = create_app(settings, siblings=siblings, traces=traces)
     # What is there now stays: 100,000 objects that the garbage collector would look through again and again, 60 ms each
     # time. And what a request makes is gone by itself when it is answered: look for the rest less often, and not
     # because batches of events wait to be written (16 hundreds are 20,000 objects; that was a twentieth of their time).
@@ -111,6 +123,8 @@ def create_app(
     database: Database | None = None,
     extra_routes: Sequence[ControllerRouterHandler] = (),
     work_inbox: bool = True,
+    siblings: Path | None = None,
+    traces: Traces | None = None,
 ) -> Litestar:
     """Build the application. Nothing connects before its lifespan begins.
 
@@ -118,7 +132,10 @@ def create_app(
         settings: Where MongoDB is, and the secrets.
         database: Use this one in place of connecting; its clients are then the caller's to close.
         extra_routes: Further routes under ``/api/v1``, for tests.
-        work_inbox: Whether this process carries deliveries out; without it they wait for one that does.
+        work_inbox: Whether this process carries out deliveries and privacy requests and carries on erasures; without
+            it they wait for one that does.
+        siblings: A folder of the server's workers, in which they tell each other what they have counted.
+        traces: Makes spans, where it is wanted; ends with the application.
 
     Raises:
         OperatorError: A route declares no access.
@@ -126,26 +143,33 @@ def create_app(
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
-        own = database or Database.connect(settings, views=contract().views())
+        own = database or Database.connect(settings, views=contract().views(), traces=traces)
         app.state.database = own
         app.state.settings = settings
-        app.state.readiness = health.Readiness(own.ping, lambda: _drift(own))
+        app.state.readiness = readiness = health.Readiness(own.ping, lambda: _drift(own))
+        standing = Standing(own, readiness.problems)
+        app.state.metrics = exposition = metrics.Exposition(Siblings(siblings), standing.metrics)
         await own.initialise(documents())
         app.state.inbox = worker = Worker(own, carry_out)
         app.state.read_again = read_again
         app.state.search_customers = profiles.search
         try:
             async with (
+                ledger.watching(own, settings),
                 identities.watching(own),
                 custom_fields.watching(own),
                 orders.adding_up(own),
                 activity.running(own),
+                people.at_work(own, wanted=work_inbox),
                 worker.running(wanted=work_inbox),
+                exposition.listening(),
             ):
                 yield
         finally:
             if database is None:
                 own.close()
+            if traces is not None:
+                await asyncio.to_thread(traces.stop)
 
     def carry_out(work: Work) -> Awaitable[Outcome]:
         return webhooks.carry_out(work, Terms(settings.default_phone_region, settings.most_order_items))
@@ -157,8 +181,11 @@ def create_app(
         proxies = settings.trusted_proxies
         return ActingPrincipal(app, database=_database, recognise=recognise, trusted_proxies=proxies)
 
+    def traced(app: ASGIApp) -> ASGIApp:
+        return app if traces is None else Traced(app, traces)
+
     def surrounded(route: ASGIApp) -> ASGIApp:
-        return RequestLog(acting(metrics.Metrics(route)))
+        return traced(RequestLog(acting(metrics.Metrics(route))))
 
     app = WithHotRoutes(
         route_handlers=[
@@ -167,13 +194,14 @@ def create_app(
             *TRACKING_ROUTERS,
             health.live,
             health.ready,
-            metrics.Exposition,
+            metrics.exposition,
             docs.document,
             docs.page,
             docs.assets(),
         ],
         lifespan=[connected],
         middleware=[
+            traced,
             RequestLog,
             acting,
             metrics.Metrics,

@@ -10,6 +10,7 @@ from contextvars import Context
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from crm.errors import CrmError
 
@@ -19,6 +20,9 @@ _LONGEST_REST: Final = 0.5
 _BETWEEN_SWEEPS: Final = 1.0
 _AFTER_FAILURE: Final = 0.5
 _LONGEST_END: Final = 10.0
+_FAILURES: Final = Counter(
+    "crm_background_failures_total", "Work in the background that failed and is tried again", ("late",)
+)
 
 Work = Callable[[], Awaitable[None]]
 
@@ -47,6 +51,7 @@ class Background:
         self._late = late
         self._rest = rest
         self._log = structlog.get_logger(logger)
+        self._failures = _FAILURES.labels(late)
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -88,6 +93,7 @@ class Background:
         try:
             await work()
         except Exception as exc:  # noqa: BLE001  a task that ends would leave everything as it is, unseen
+            self._failures.inc()
             self._log.warning(f"{self._late} are late", error=type(exc).__name__)
             return False
         return True

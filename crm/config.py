@@ -15,6 +15,14 @@ from crm.errors import NotConfigured
 from crm.identity import API_ROLES, Role
 
 SHORTEST_JWT_SECRET: Final = 32  # bytes; RFC 7518 asks for 256 bits with HS256
+SHORTEST_ERASURE_KEY: Final = 32  # bytes, as long as what HMAC-SHA-256 makes of them
+
+
+def traces_wanted() -> bool:
+    """Whether OpenTelemetry's own variables, which its library reads by itself, say where traces go."""
+    ends = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
+    return not off and any(os.environ.get(name) for name in ends)
 
 
 class Settings(BaseSettings):
@@ -56,6 +64,14 @@ class Settings(BaseSettings):
     )
     cart_abandoned_after_minutes: Annotated[int, Field(ge=1, le=43_200)] = Field(
         60, description="Minutes without a change after which a cart counts as abandoned; 30 days at most."
+    )
+    erasure_key: SecretStr | None = Field(
+        None,
+        description="Makes the hashes of the erasure ledger; at least 32 bytes. Never change it: who was erased before "
+        "would not be recognised any more.",
+    )
+    erasure_file: Path | None = Field(
+        None, description="A file that each erasure is also written to, to be copied apart from the backups."
     )
     jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
     token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
@@ -136,6 +152,20 @@ class Settings(BaseSettings):
             )
         return secret
 
+    def secret_for_erasures(self) -> bytes:
+        """The key of the erasure ledger's hashes.
+
+        Raises:
+            NotConfigured: It is missing or too short.
+        """
+        secret = self.erasure_key.get_secret_value().encode() if self.erasure_key else b""
+        if len(secret) < SHORTEST_ERASURE_KEY:
+            raise NotConfigured(
+                f"Set CRM_ERASURE_KEY to at least {SHORTEST_ERASURE_KEY} random bytes, the same for ever: without it "
+                "nobody can be erased for good (`crm secrets DIR` writes one)."
+            )
+        return secret
+
     def require_for_serving(self) -> None:
         """Refuse to start with anything missing.
 
@@ -145,12 +175,14 @@ class Settings(BaseSettings):
         missing = ["CRM_MONGODB_URI"] if self.mongodb_uri is None else []
         missing += [f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES if self.password(r) is None]
         missing += ["CRM_JWT_SECRET"] if self.jwt_secret is None else []
+        missing += ["CRM_ERASURE_KEY"] if self.erasure_key is None else []
         if missing:
             raise NotConfigured(
                 f"Not set: {', '.join(missing)}. Set them in the environment, or as files in CRM_SECRETS_DIR "
                 "(`crm secrets DIR` writes a full set)."
             )
         self.secret_for_tokens()
+        self.secret_for_erasures()
 
 
 def _signed(uri: str, user: str, password: str, source: str) -> str:

@@ -98,6 +98,16 @@ def name_key(name: str) -> str:
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
 
 
+def is_named_in(text: str, *names: str | None) -> bool:
+    """Whether a text has one of the words of some names, without regard to accents and case.
+
+    Names in other letters are found within words, too: Chinese is written without spaces, and Russian bends names.
+    """
+    words = {word for name in names if name for word in name_key(name).split()}
+    key = name_key(text)
+    return not words.isdisjoint(re.findall(r"\w+", key)) or any(word in key for word in words if not word.isascii())
+
+
 @cache
 def countries() -> tuple[str, ...]:
     """Country codes, ISO 3166-1 alpha-2, sorted; XK (Kosovo) is not in the standard, but in use."""

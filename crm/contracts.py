@@ -21,7 +21,9 @@ from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
 from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
 from crm.interactions.contract import CONTRACT as INTERACTIONS
+from crm.ledger.contract import CONTRACT as LEDGER
 from crm.orders.contract import CONTRACTS as ORDERS
+from crm.people.contract import CONTRACT as ERASURES
 from crm.privacy.contract import CONTRACT as PRIVACY
 from crm.products.contract import CONTRACT as PRODUCTS
 from crm.rate_limits.contract import CONTRACT as RATE_LIMITS
@@ -38,6 +40,7 @@ _COLLECTIONS = (
     *CONNECTIONS,
     INBOX,
     PRIVACY,
+    ERASURES,
     *AUTH,
     RATE_LIMITS,
     IDEMPOTENCY,
@@ -57,7 +60,7 @@ def contract() -> Contract:
     unknown = files.keys() - {c.name for c in _COLLECTIONS}
     if unknown:
         raise ContractError(f"indexes/ has files for unknown collections: {', '.join(sorted(unknown))}.")
-    return Contract(_COLLECTIONS, files)
+    return Contract(_COLLECTIONS, files, apart=Contract((LEDGER,)))
 
 
 async def declared() -> Contract:
@@ -67,4 +70,4 @@ async def declared() -> Contract:
 
 def documents() -> list[type[CrmDocument]]:
     """Every document class, for Beanie."""
-    return [c.document for c in _COLLECTIONS]
+    return [c.document for c in (*_COLLECTIONS, LEDGER)]

@@ -14,6 +14,7 @@ CrmError
 ├── NotFound                    404
 ├── Conflict                    409
 │   ├── AlreadyExists           409  a unique index refused it
+│   ├── Erased                  409  this person was erased, and what is older than that does not bring them back
 │   └── RequestInProgress       409  the first request with this key has no answer yet; with ``retry_after``
 ├── StaleVersion                412  If-Match names an older version
 ├── VersionRequired             428  a change without If-Match or "version"
@@ -184,6 +185,18 @@ class AlreadyExists(Conflict):
     def __init__(self, detail: str, *, index: str = "", errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail, errors=errors)
         self.index = index
+
+
+class Erased(Conflict):
+    """Whom this names was erased; what is older than that, or does not say how old it is, cannot bring them back."""
+
+    code = "erased"
+    title = "Erased"
+
+    def __init__(
+        self, detail: str = "This person was erased at their request; this is older, and cannot bring them back."
+    ) -> None:
+        super().__init__(detail)
 
 
 class RequestInProgress(Conflict):

@@ -18,7 +18,8 @@ ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 FEATURES = {
     "activity", "audit", "auth", "changes", "connections", "custom_fields", "customers", "events", "exports",
-    "idempotency", "identities", "inbox", "interactions", "orders", "privacy", "products", "profiles", "rate_limits",
+    "idempotency", "identities", "inbox", "interactions", "ledger", "orders", "people", "privacy", "products",
+    "profiles", "rate_limits",
 }  # fmt: skip
 #: They join the parts: whole features are theirs to see.
 COMPOSITION = {"app", "bench", "cli", "connectors", "contracts", "ops", "sample"}

@@ -95,24 +95,30 @@ def test_a_folder_of_secrets_that_is_not_there_is_said(monkeypatch: pytest.Monke
 def test_all_that_is_missing_for_serving_is_named_at_once() -> None:
     with pytest.raises(NotConfigured) as caught:
         Settings.from_environment().require_for_serving()
-    for name in ("MONGODB_URI", "JWT_SECRET", *(f"MONGODB_PASSWORD_{role.value.upper()}" for role in API_ROLES)):
+    for name in (
+        "MONGODB_URI",
+        "JWT_SECRET",
+        "ERASURE_KEY",
+        *(f"MONGODB_PASSWORD_{role.value.upper()}" for role in API_ROLES),
+    ):
         assert f"CRM_{name}" in caught.value.detail
     # The API does not sign in as these.
     assert "MIGRATOR" not in caught.value.detail
     assert "RESTORE" not in caught.value.detail
 
 
-@pytest.mark.parametrize("missing", ["mongodb_uri", "jwt_secret", "mongodb_password_tracking"])
+@pytest.mark.parametrize("missing", ["mongodb_uri", "jwt_secret", "erasure_key", "mongodb_password_tracking"])
 def test_one_missing_setting_is_named_alone(missing: str) -> None:
     full().require_for_serving()
     with pytest.raises(NotConfigured, match=rf"^Not set: CRM_{missing.upper()}\. "):
         full(**{missing: None}).require_for_serving()
 
 
+@pytest.mark.parametrize("name", ["jwt_secret", "erasure_key"])
 @pytest.mark.parametrize("secret", ["short", "x" * (SHORTEST_JWT_SECRET - 1)])
-def test_a_secret_that_is_too_short_is_refused_without_being_shown(secret: str) -> None:
-    with pytest.raises(NotConfigured, match="CRM_JWT_SECRET to at least 32") as caught:
-        full(jwt_secret=secret).require_for_serving()
+def test_a_secret_that_is_too_short_is_refused_without_being_shown(name: str, secret: str) -> None:
+    with pytest.raises(NotConfigured, match=f"CRM_{name.upper()} to at least 32") as caught:
+        full(**{name: secret}).require_for_serving()
     assert secret not in caught.value.detail
 
 

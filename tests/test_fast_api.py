@@ -39,7 +39,11 @@ async def mock() -> Database:
 
 @pytest_asyncio.fixture(scope="module")
 async def api(mock: Database) -> AsyncIterator[Litestar]:
-    settings = Settings(mongodb_uri="mongodb://nowhere.test", jwt_secret=secrets.token_urlsafe(48))
+    settings = Settings(
+        mongodb_uri="mongodb://nowhere.test",
+        jwt_secret=secrets.token_urlsafe(48),
+        erasure_key=secrets.token_urlsafe(48),
+    )
     async with running(create_app(settings, database=mock)) as app:
         yield app
 

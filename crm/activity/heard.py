@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from crm.gauges import LiveGauge
+
 #: Beyond these, who it was is forgotten, and looked up by the time at which it came.
 MOST_HEARD: Final = 100_000
+_WAITING: Final = LiveGauge("crm_activity_identities_due", "Identities whose activity this process has to tell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Heard:
         self._most = most
         self._new: Due | None = None
         self._taken: Due | None = None
+        _WAITING.ask(self.waiting)
 
     def add(self, identity_ids: Collection[str], received_at: datetime) -> None:
         """Something was received of some identities. Costs nothing but adding to a set: senders wait for it."""
@@ -46,6 +50,11 @@ class Heard:
         if known is not None:
             known.update(identity_ids)
             self._new = self._bounded(self._new)
+
+    def waiting(self) -> int:
+        """How many identities are to be told; where they are forgotten, as many as are remembered at most."""
+        due = [self._most if it.identity_ids is None else len(it.identity_ids) for it in self._untold()]
+        return min(sum(due), self._most)
 
     def take(self) -> Due | None:
         """All that is due, what was taken before and not settled included; None where nothing is."""
@@ -64,7 +73,10 @@ class Heard:
 
     def clean_up_to(self, now: datetime) -> datetime:
         """A time before which nothing that was heard of is left to tell."""
-        return min(now, *(due.since for due in (self._new, self._taken) if due is not None), now)
+        return min(now, *(due.since for due in self._untold()), now)
+
+    def _untold(self) -> list[Due]:
+        return [due for due in (self._new, self._taken) if due is not None]
 
     def _bounded(self, due: Due) -> Due:
         return due if due.identity_ids is None or len(due.identity_ids) <= self._most else Due(None, due.since)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from crm import masking
-from crm.activity import checking, mapping, projection, projector, queries
+from crm.activity import checking, mapping, projection, projector, queries, watermarks
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
 from crm.activity.checking import Compared
 from crm.activity.documents import Activity
+from crm.activity.forgetting import disclose, forget
 from crm.activity.schemas import ActivityOut, CartOut, CartState
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -25,8 +26,9 @@ from crm.database.driver import Database
 from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest, Position, beyond, cursor_position, page_of
 from crm.identity import Principal, Role
 
-__all__ = ["Compared"]  # what callers get
+__all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
+told_up_to = watermarks.told_up_to
 
 _TICK: Final = timedelta(milliseconds=1)
 
@@ -114,11 +116,6 @@ async def carts(
         page = replace(page, count=await Activity.stored().count(filter_, at_most=COUNT_CAP + 1))
     await audit.seen(principal, Action.CART_LIST, (cart.customer_id for cart in page.items), {"state": state})
     return page.map(lambda cart: masking.shown(principal, cart))
-
-
-async def forget(customer_id: str, *, session: Any = None) -> None:
-    """Remove what is stored of a customer's activity."""
-    await Activity.stored().delete_many(queries.of_customers([customer_id]).filter, session=session)
 
 
 async def catch_up() -> None:

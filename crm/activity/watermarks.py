@@ -68,3 +68,9 @@ class Watermarks:
 
     async def _tell_left(self, clean_up_to: datetime, beat_at: datetime) -> None:
         await self._tell_received(clean_up_to - self.late, min(beat_at + self.late, now()))
+
+
+async def told_up_to() -> datetime | None:
+    """Of everything that any process received before, activity is told; None where none has said so."""
+    everybody = queries.unheard_since(now() + _LATE, _MOST_PROCESSES)
+    return min((row["clean_up_to"] for row in await Watermark.stored().find(everybody)), default=None)

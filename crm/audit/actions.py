@@ -36,7 +36,9 @@ class Action(StrEnum):
     CUSTOMER_CREATE = "customer.create", "A customer was created."
     CUSTOMER_UPDATE = "customer.update", "A customer was changed: `fields`, of `version`."
     CUSTOMER_CONSENT = "customer.consent", "A consent was added: `channel` and `status`."
-    CUSTOMER_DELETE = "customer.delete", "A customer was deleted for good."
+    CUSTOMER_DELETE = "customer.delete", "A customer was deleted: erased, without a reason."
+    CUSTOMER_ERASE = "customer.erase", "A customer was erased; `erasure` says more."
+    CUSTOMER_EXPORT = "customer.export", "All that is stored of a customer was fetched."
     CUSTOMER_BULK = "customer.bulk", "Customers were sent as one file."
     ORDER_LIST = "order.list", "Orders were listed; `filters` names by what."
     ORDER_READ = "order.read", "An order was read."
@@ -68,6 +70,8 @@ class Action(StrEnum):
     DELIVERY_REPLAY = "delivery.replay", "Dead webhooks were carried out again."
     DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
+    PRIVACY_READ = "privacy.read", "A privacy request was read."
+    LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
     EXPORT_BEGIN = (
         "export.begin",
         "A whole list was asked for: `list`, `format`; its pages follow as the list records them.",

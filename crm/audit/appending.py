@@ -38,7 +38,7 @@ class Appender:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._commit = GroupCommit(self._write)
+        self._commit = GroupCommit("audit", self._write, traces=database.traces)
         self._head: Head | None = None
         self._alone = True
 

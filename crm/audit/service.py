@@ -14,6 +14,7 @@ from crm.audit import queries
 from crm.audit.actions import Action
 from crm.audit.appending import appender
 from crm.audit.chain import seq_of
+from crm.audit.disclosing import disclose
 from crm.audit.documents import MOST_TARGETS, AuditEntry
 from crm.audit.schemas import ActorOut, AuditEntryOut
 from crm.clock import now
@@ -27,7 +28,7 @@ log = structlog.get_logger("crm.audit")
 _THE_SERVICE: Final = frozenset({SYSTEM.id, INBOX.id})
 _LARGEST: Final = 2**53
 _LONGEST: Final = 1_000
-__all__ = ["Action"]  # what callers give
+__all__ = ["Action", "disclose"]  # what callers give; of people who ask
 LISTINGS: Final = queries.LISTINGS
 
 

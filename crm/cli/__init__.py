@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from crm import __version__
-from crm.cli import audit, bench, connections, database, doctor, exports, imports, run, sign_in, staff
+from crm.cli import audit, bench, connections, database, doctor, exports, imports, ledger, run, sign_in, staff
 from crm.errors import CrmError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(staff.order_app, name="order")
 app.add_typer(connections.connections, name="connection")
 app.add_typer(connections.inbox, name="inbox")
 app.add_typer(imports.app, name="import")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
 app.command("export")(exports.export)

@@ -29,6 +29,11 @@ def by_name(name: str) -> Query:
     return Query({"name": name}, limit=1)
 
 
+def all_sources() -> Query:
+    """Every connection, with its source only."""
+    return Query({}, sort=(("_id", 1),), projection=("source",))
+
+
 def everything() -> Filter:
     """All connections."""
     return {}

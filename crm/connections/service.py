@@ -106,6 +106,11 @@ async def named(name: str) -> ConnectionOut:
     return await _shown(found)
 
 
+async def sources() -> dict[str, str]:
+    """The name under which each connection's orders and customers are stored, by the connection's id."""
+    return {row["_id"]: row["source"] for row in await Connection.stored().find(queries.all_sources())}
+
+
 async def update(principal: Principal, connection_id: str, change: ConnectionUpdate, version: int) -> ConnectionOut:
     """Change the shop's address or currency; disable or enable.
 

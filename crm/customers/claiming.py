@@ -22,7 +22,8 @@ from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.history import noted
 from crm.customers.mapping import blank, with_keys
-from crm.customers.resolving import External, Naming, resolve_many
+from crm.customers.naming import External, Naming
+from crm.customers.resolving import resolve_many
 from crm.customers.schemas import CustomerRef
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id

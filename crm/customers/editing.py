@@ -11,6 +11,7 @@ from crm.clock import now
 from crm.custom_fields import service as custom_fields
 from crm.customers import address_rules, claims, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
 from crm.customers.mapping import merge_attributes, shape, with_keys
 from crm.customers.schemas import Consent, CustomerCreate, CustomerOut, CustomerUpdate
@@ -39,9 +40,12 @@ async def create(
 
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
+        Erased: A system sends somebody who was erased. Staff may take them in again: they speak with them now.
         InvalidInput: An attribute is not what its custom field holds, or staff leave out what is required, of the
             attributes or in an address's country.
     """
+    if principal.kind == "key":
+        await refuse_erased(new, phone_region)
     customer_id = customer_id or new_id("cus")
     restored(principal, new.model_dump(), {})
     if _by_hand(principal):

@@ -10,6 +10,7 @@ from crm.clock import now
 from crm.custom_fields import service as custom_fields
 from crm.customers import claims, editing, keys, queries, recording
 from crm.customers.documents import Customer
+from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
 from crm.customers.mapping import with_keys
 from crm.customers.schemas import Claimable, CustomerCreate
@@ -40,6 +41,7 @@ async def create_or_fill_in(
 
     Raises:
         InvalidInput: It has neither an external id nor an e-mail, or an attribute is not what its custom field holds.
+        Erased: It is somebody who was erased; a list that is imported does not say how old it is.
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
@@ -49,6 +51,7 @@ async def create_or_fill_in(
     for _ in range(_ROUNDS):
         found = await _find(principal, new, phone_region)
         if found is None:
+            await refuse_erased(new, phone_region)
             try:
                 return (await editing.insert(new, phone_region)).id, "created"
             except AlreadyExists:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from crm import contact
 from crm.database.collection import Row
 from crm.database.ids import derived_id
 from crm.identity import Principal
+from crm.person import Named, Person
 
 #: The fields whose changes are told; keys follow from them, and totals are no change of the customer.
 TOLD: Final = (
@@ -62,9 +64,30 @@ def archived(row: Mapping[str, Any]) -> Row | None:
     return {"_id": change_id(row["_id"], change["version"]), "customer_id": row["_id"], **change}
 
 
+def names_in(changes: Iterable[Mapping[str, Any]]) -> Person:
+    """The names that somebody had before or after some changes; they can be others' since."""
+    emails: set[str] = set()
+    phones: set[str] = set()
+    users: set[Named] = set()
+    for name, value in _sides(changes):
+        if name == "email":
+            emails.add(contact.email_key(value))
+        elif name == "phone" and (key := contact.phone_key(value)):
+            phones.add(key)
+        elif name == "external_ids":
+            users |= {(external["source"], external["id"]) for external in value}
+    return Person(emails=frozenset(emails), phones=frozenset(phones), users=frozenset(users))
+
+
 def change_id(customer_id: str, version: int) -> str:
     """The id of the change that made a version of a customer."""
     return derived_id("chg", customer_id, str(version))
+
+
+def _sides(changes: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Any]]:
+    for change in changes:
+        for field in change["changes"]:
+            yield from ((field["field"], field[side]) for side in ("before", "after") if side in field)
 
 
 def _of_field(name: str, before: Any, after: Any) -> Iterable[Row]:

@@ -49,6 +49,11 @@ def by_ids(customer_ids: list[str]) -> Query:
     return Query({"_id": {"$in": customer_ids}}, projection=("_id",))
 
 
+def behind(after: str, limit: int) -> Query:
+    """The customers whose ids come next, with their names."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, (*_NAMES, "created_at"))
+
+
 #: What deciding who is meant, and what is lacking, needs to know.
 _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
@@ -79,6 +84,16 @@ def named_by_phone_keys(keys: list[str]) -> Query:
     return Query(
         {"phone_key": {"$in": keys}}, sort=(("phone_key", 1), ("created_at", 1), ("_id", 1)), projection=_NAMES
     )
+
+
+def without_system(customer_id: str, source: str, now: datetime) -> tuple[Filter, Update]:
+    """A customer, to whom a system's ids are no longer known."""
+    return {"_id": customer_id}, {
+        "$pull": {"external_ids": {"source": source}},
+        "$unset": {"last_change": ""},
+        "$set": {"updated_at": now},
+        "$inc": {"version": 1},
+    }
 
 
 def named_by_any(

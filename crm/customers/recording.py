@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -15,6 +15,9 @@ from crm.database.paging import COUNT_CAP, Page, PageRequest, Position, after, p
 from crm.errors import NotFound
 from crm.identity import Principal
 from crm.masking import shown
+from crm.person import Person, Tell
+
+_TOGETHER: Final = 500
 
 
 async def keep(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -58,9 +61,31 @@ async def behind(customer_id: str, position: Position | None, limit: int) -> lis
     return [shape(change) for change in found]
 
 
-async def forget(customer_id: str, *, session: Any = None) -> None:
+async def names_had(row: Mapping[str, Any]) -> Person:
+    """The names that a stored customer ever had, as far as changes tell."""
+    latest = history.archived(row)
+    found = history.names_in([latest] if latest else [])
+    async for changes in _each(row["_id"]):
+        found = found.with_all(history.names_in(changes))
+    return found
+
+
+async def forget(customer_id: str) -> None:
     """Remove what was changed of a customer; the latest change goes with the customer."""
-    await CustomerChange.stored().delete_many(queries.changes_of(customer_id), session=session)
+    await CustomerChange.stored().delete_many(queries.changes_of(customer_id))
+
+
+async def disclose(customer_id: str, tell: Tell) -> None:
+    """Tell what was changed of a customer, the latest first; the latest change is told with the customer."""
+    async for changes in _each(customer_id):
+        await tell("customer_changes", changes)
+
+
+async def _each(customer_id: str) -> AsyncIterator[list[Row]]:
+    position: Position | None = None
+    while rows := await CustomerChange.stored().find(queries.customer_behind(customer_id, position, _TOGETHER)):
+        yield rows
+        position = (rows[-1]["at"], rows[-1]["_id"])
 
 
 def shape(row: Row) -> CustomerChangeOut:

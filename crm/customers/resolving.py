@@ -16,57 +16,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from crm import contact
 from crm.clock import now
 from crm.customers import addresses, claims, keys, queries, recording
 from crm.customers.documents import MOST_EXTERNAL_IDS, Customer
 from crm.customers.history import noted
 from crm.customers.mapping import blank, with_keys
-from crm.customers.schemas import CustomerRef
+from crm.customers.naming import External, Naming, Wanted, wanted_of
 from crm.database.collection import Row, Write
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, CrmError, InvalidInput, Unavailable
-from crm.identity import Principal
+from crm.errors import AlreadyExists, CrmError, Erased, InvalidInput, Unavailable
+from crm.ledger import service as ledger
+from crm.ledger.service import Known
 
 #: Each round loses only to somebody who made progress, so a few are enough.
 _ROUNDS: Final = 20
 _FILLED_IN: Final = ("phone", "first_name", "last_name")
-External = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """Whom somebody means.
-
-    Attributes:
-        source: The sending system, whose ids external ids are.
-        ref: How it names the customer.
-        by: Who says so, for the history.
-        addresses: What it knows of where the customer lives: fields of ``customers.schemas.Address``.
-        nameless_id: Id of a new customer of whom nothing unique is known (a telephone at most), the same whenever this
-            is asked again; None is a new one each time.
-    """
-
-    source: str
-    ref: CustomerRef
-    by: Principal = field(kw_only=True)
-    addresses: tuple[Mapping[str, Any], ...] = ()
-    nameless_id: str | None = None
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """A naming with its keys."""
-
-    naming: Naming
-    external: External | None
-    email_key: str | None
-    phone_key: str | None
-
-    @property
-    def nameless_id(self) -> str | None:
-        """The naming's, where nothing unique is known."""
-        return None if self.external or self.email_key else self.naming.nameless_id
 
 
 @dataclass(slots=True)
@@ -141,7 +105,7 @@ class _Known:
         if (phone_key := row.get("phone_key")) and person.leads("phone"):
             self.by_phone.setdefault(phone_key, person)
 
-    def find(self, wanted: _Wanted) -> _Person | None:
+    def find(self, wanted: Wanted) -> _Person | None:
         """Whom it means, among those who are known.
 
         Raises:
@@ -162,7 +126,7 @@ class _Known:
             return person
         return self.by_id.get(wanted.nameless_id) if wanted.nameless_id else None
 
-    def found_or_new(self, wanted: _Wanted) -> _Person:
+    def found_or_new(self, wanted: Wanted) -> _Person:
         """Whom it means, with all that it tells of them filled in where it was lacking."""
         person = self.find(wanted)
         if person is None:
@@ -171,7 +135,7 @@ class _Known:
         self._learn(person, wanted)
         return person
 
-    def _learn(self, person: _Person, wanted: _Wanted) -> None:
+    def _learn(self, person: _Person, wanted: Wanted) -> None:
         ref, before = wanted.naming.ref, person.extent()
         self._learn_external(person, wanted)
         if not person.has("email") and self._is_free("email", wanted.email_key, person, wanted):
@@ -189,7 +153,7 @@ class _Known:
         if person.extent() != before:
             person.naming = wanted.naming
 
-    def _learn_external(self, person: _Person, wanted: _Wanted) -> None:
+    def _learn_external(self, person: _Person, wanted: Wanted) -> None:
         external = wanted.external
         if person.claims("external_ids"):
             if external and self.by_external.get(external) is person:
@@ -204,7 +168,7 @@ class _Known:
                 person.external_ids.append({"source": external[0], "id": external[1]})
             self.by_external[external] = person
 
-    def _is_free(self, name: str, key: Any, person: _Person, wanted: _Wanted) -> bool:
+    def _is_free(self, name: str, key: Any, person: _Person, wanted: Wanted) -> bool:
         """Whether nobody else has it; who only claims it has it taken away, if something else tells who they are."""
         known: Mapping[Any, _Person] = self.by_email if name == "email" else self.by_external
         other = known.get(key)
@@ -238,7 +202,7 @@ async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = 
         phone_region: Country of phone numbers without a country code.
     """
     answers: dict[int, str | CrmError] = {}
-    open_ = {index: _wanted(naming, phone_region) for index, naming in enumerate(namings)}
+    open_ = {index: wanted_of(naming, phone_region) for index, naming in enumerate(namings)}
     for attempt in range(_ROUNDS):
         if attempt > 1:
             await asyncio.sleep(random.uniform(0, 0.002 * attempt))
@@ -251,13 +215,16 @@ async def resolve_many(namings: Sequence[Naming], *, phone_region: str | None = 
     return [answers.get(index, lost) for index in range(len(namings))]
 
 
-async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
+async def _round(open_: Mapping[int, Wanted], phone_region: str | None) -> dict[int, str | CrmError]:
     """Look up, decide, write; what is missing from the answer has to be done again."""
     known = await _look_up(list(open_.values()))
+    gone = await ledger.known()
     answers: dict[int, str | CrmError] = {}
     chosen: dict[int, _Person] = {}
     for index, wanted in open_.items():
         try:
+            if gone is not None:
+                _refuse_erased(gone, wanted, known)
             chosen[index] = known.found_or_new(wanted)
         except CrmError as exc:
             answers[index] = exc
@@ -268,6 +235,17 @@ async def _round(open_: Mapping[int, _Wanted], phone_region: str | None) -> dict
         if not isinstance(outcome, AlreadyExists | _Lost):
             answers[index] = outcome or person.id
     return answers
+
+
+def _refuse_erased(gone: Known, wanted: Wanted, known: _Known) -> None:
+    """Refuse to bring somebody back.
+
+    Raises:
+        Erased: Whom it names was erased later than it happened; or where it has no time, and is nobody here.
+    """
+    at = wanted.naming.at
+    if gone.covers(wanted.person(), at) and (at is not None or wanted.naming.ref.id or known.find(wanted) is None):
+        raise Erased
 
 
 class _Lost(CrmError):
@@ -324,7 +302,7 @@ def _row(person: _Person, phone_region: str | None) -> Row:
     return {"_id": person.id, **blank(), **fields, "external_ids": person.external_ids}
 
 
-async def _look_up(wanted: Sequence[_Wanted]) -> _Known:
+async def _look_up(wanted: Sequence[Wanted]) -> _Known:
     """Everybody who may be meant. Orders of known customers with an id of the sender's need one read."""
     known = _Known()
     asked = (w.naming.ref.id or w.nameless_id for w in wanted)
@@ -349,7 +327,7 @@ async def _add(known: _Known, query: Any, keys: set[str]) -> None:
             known.add(row)
 
 
-def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
+def _email_is_open(known: _Known, wanted: Wanted) -> bool:
     """Whether the e-mail decides who is meant, or may be filled in."""
     if wanted.naming.ref.id is not None:
         person = known.by_id.get(wanted.naming.ref.id)
@@ -359,20 +337,10 @@ def _email_is_open(known: _Known, wanted: _Wanted) -> bool:
     return person is None or not person.has("email")
 
 
-def _contradict(wanted: _Wanted, person: _Person) -> bool:
+def _contradict(wanted: Wanted, person: _Person) -> bool:
     """Whether a customer with the same telephone must be somebody else: by e-mail, or by the sender's own id."""
     if wanted.email_key and person.has("email"):
         return True
     if wanted.external is None:
         return False
     return any(external["source"] == wanted.external[0] for external in person.own_ids())
-
-
-def _wanted(naming: Naming, phone_region: str | None) -> _Wanted:
-    ref = naming.ref
-    return _Wanted(
-        naming,
-        (naming.source, ref.external_id) if ref.external_id else None,
-        contact.email_key(ref.email) if ref.email else None,
-        contact.phone_key(ref.phone, phone_region) if ref.phone else None,
-    )

@@ -14,8 +14,19 @@ from crm.custom_fields import service as custom_fields
 from crm.customers import checking, claiming, editing, queries, recording, searching
 from crm.customers.claiming import Found, Learnt, Told
 from crm.customers.documents import Customer
+from crm.customers.forgetting import (
+    disclose,
+    forget,
+    is_named_in,
+    leave,
+    of_system_behind,
+    person_of,
+    remains,
+    with_phone,
+)
 from crm.customers.mapping import shape
-from crm.customers.resolving import Naming, resolve_many
+from crm.customers.naming import Naming
+from crm.customers.resolving import resolve_many
 from crm.customers.schemas import (
     REVEALABLE,
     CustomerOut,
@@ -41,7 +52,10 @@ log = structlog.get_logger("crm.customers")
 LISTINGS: Final = queries.LISTINGS
 CHANGES: Final = queries.CHANGES
 
-__all__ = ["Found", "Learnt", "Naming", "Told", "resolve_many"]  # for the features that push
+__all__ = [  # of the other files: for the features that push, and for people who are forgotten
+    "Found", "Learnt", "Naming", "Told", "disclose", "forget", "is_named_in", "leave", "of_system_behind",
+    "person_of", "remains", "resolve_many", "with_phone",
+]  # fmt: skip
 MOST_FOUND: Final = searching.MOST_FOUND
 create = editing.create
 update = editing.update
@@ -75,10 +89,10 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
     found = await editing.whole(customer_id)
-    names = contact.name_key(f"{found.first_name or ''} {found.last_name or ''}").split()
-    if set(names) & set(contact.name_key(wanted.reason).split()):
+    reason = masked(wanted.reason)
+    if contact.is_named_in(reason, found.first_name, found.last_name):
         raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
-    details = {"fields": ", ".join(sorted(set(wanted.fields))), **masked({"reason": wanted.reason})}
+    details = {"fields": ", ".join(sorted(set(wanted.fields))), "reason": reason}
     await audit.record(principal, Action.PII_REVEAL, customer_id, details)
     known = shape(found)
     return RevealedOut.model_validate(
@@ -244,17 +258,6 @@ async def seen(latest: Mapping[str, Any]) -> None:
             raise error
         # A rule refuses the document as it is: it must not keep the others waiting.
         log.error("last_seen_at was refused", customer_id=list(latest)[place])
-
-
-async def remove(customer_id: str, *, session: Any = None) -> None:
-    """Remove the customer's own document; what belongs to it is the caller's part.
-
-    Raises:
-        NotFound: There is none of that id.
-    """
-    if await Customer.stored().delete_one(queries.by_id(customer_id).filter, session=session) == 0:
-        raise NotFound("There is no such customer.")
-    await recording.forget(customer_id, session=session)
 
 
 def _field_value(fields: custom_fields.Fields, name: str, text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crm import __version__
@@ -10,8 +11,9 @@ from crm.database.apply_collections import collection_steps, view_steps
 from crm.database.apply_indexes import index_steps
 from crm.database.apply_rights import role_steps, user_steps
 from crm.database.contract import CollectionContract, Contract
+from crm.database.driver import name_apart
 from crm.database.failures import driver_errors
-from crm.database.roles import role_definitions, user_definitions
+from crm.database.roles import RoleDefinition, UserDefinition, role_definitions, roles_apart, user_definitions
 from crm.database.steps import Change, Live, Step
 from crm.errors import CrmError
 
@@ -55,18 +57,48 @@ async def plan(
         widen: Collections that have to take for some time yet what they take now: their validators are widened first.
         release: By which it is decided whether a retired index is kept for longer.
     """
+    # What lies beside comes first: our users are given its roles.
+    steps = await _steps_apart(db, contract.apart, widen, release) if contract.apart else []
+    roles, users = role_definitions(contract, db.name), user_definitions(contract, db.name)
     live = await look(db)
+    steps += _data_steps(contract, live, widen, release)
+    for collection in contract.collections:
+        steps += view_steps(collection, live)
+    for role in roles:
+        steps += role_steps(role, live, db.name)
+    for user in users:
+        steps += user_steps(user, live, passwords or {})
+    steps += _foreign_steps(contract, live, roles, users)
+    return steps
+
+
+async def _steps_apart(db: DB, contract: Contract, widen: Collection[str], release: str) -> list[Step]:
+    """The steps for the database beside ours; it has no users of its own."""
+    beside: DB = db.client[name_apart(db.name)]
+    roles = roles_apart(contract)
+    live = await look(beside)
+    steps = _data_steps(contract, live, widen, release)
+    for role in roles:
+        steps += role_steps(role, live, beside.name)
+    steps += _foreign_steps(contract, live, roles, [])
+    return [_made_in(beside, step) for step in steps]
+
+
+def _made_in(beside: DB, step: Step) -> Step:
+    run = step.run
+
+    async def make(_db: DB) -> None:
+        if run is not None:
+            await run(beside)
+
+    return replace(step, what=f"{step.what} of {beside.name}", run=make if run else None)
+
+
+def _data_steps(contract: Contract, live: Live, widen: Collection[str], release: str) -> list[Step]:
     steps: list[Step] = []
     for collection in contract.collections:
         steps += collection_steps(collection, live, widen=collection.name in widen)
         steps += index_steps(collection.name, contract, live, release)
-    for collection in contract.collections:
-        steps += view_steps(collection, live)
-    for role in role_definitions(contract, db.name):
-        steps += role_steps(role, live, db.name)
-    for user in user_definitions(db.name):
-        steps += user_steps(user, live, passwords or {})
-    steps += _foreign_steps(contract, live, db.name)
     return steps
 
 
@@ -111,14 +143,16 @@ async def check(db: DB, contract: Contract) -> list[Step]:
     return [step for step in await plan(db, contract) if step.differs]
 
 
-def _foreign_steps(contract: Contract, live: Live, database: str) -> Iterator[Step]:
+def _foreign_steps(
+    contract: Contract, live: Live, roles: Sequence[RoleDefinition], users: Sequence[UserDefinition]
+) -> Iterator[Step]:
     """What somebody else made: it may be meant, but nobody should overlook it."""
     ours = {c.name for c in contract.collections} | {c.view.name for c in contract.collections if c.view}
     for name in sorted(live.collections.keys() - ours):
         if not name.startswith("system."):
             yield Step(Change.FOREIGN, f"{live.collections[name]['type']} {name}", "not declared")
-    for name in sorted(live.roles.keys() - {r.name for r in role_definitions(contract, database)}):
+    for name in sorted(live.roles.keys() - {r.name for r in roles}):
         yield Step(Change.FOREIGN, f"role {name}", "not declared")
-    for name in sorted(live.users.keys() - {u.name for u in user_definitions(database)}):
-        roles = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
-        yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {roles or 'no role'}")
+    for name in sorted(live.users.keys() - {u.name for u in users}):
+        granted = ", ".join(f"{r['role']}@{r['db']}" for r in live.users[name]["roles"])
+        yield Step(Change.FOREIGN, f"user {name}", f"not declared; has {granted or 'no role'}")

@@ -8,12 +8,18 @@ reached 650 a second on two cores, coalesced ones 2,576 (docs/decisions/0021).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from prometheus_client import Counter, Histogram
 
 from crm.errors import CrmError, Unavailable
+from crm.gauges import LiveGauge
+from crm.tracing import Traces
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,11 +30,32 @@ ENOUGH: Final = 16
 #: Beyond these the service says so at once, rather than let memory and waiting times grow.
 MOST_WAITING: Final = 5_000
 
+_OF: Final = ("of",)
+_ITEMS: Final = Histogram(
+    "crm_group_commit_items", "Items written in one batch", _OF, buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+)
+_WAITED: Final = Histogram(
+    "crm_group_commit_wait_seconds", "Of each batch, how long the first of its items had waited for it to begin", _OF
+)
+_WRITING: Final = Histogram("crm_group_commit_write_seconds", "Time from the begin of a batch to its last answer", _OF)
+_REFUSED: Final = Counter("crm_group_commit_refused_total", "Items refused because too many waited", _OF)
+_WAITING: Final = LiveGauge("crm_group_commit_waiting", "Items that wait for a batch", "of")
+
+
+class _Waiting(NamedTuple, Generic[T, R]):
+    """An item, who waits for its result, since when (monotonic), and in which span."""
+
+    item: T
+    future: asyncio.Future[R]
+    since: float
+    span: Any
+
 
 class GroupCommit(Generic[T, R]):
     """Collects what callers submit and writes it in batches.
 
     Args:
+        of: What is written, for the metrics.
         write: Writes a batch; returns for each item its result, or an error of ours for that item alone. Raises where
             the batch as a whole failed: a batch is then tried item by item, unless the database is away.
         key: Items with the same key are never in two batches at the same time.
@@ -37,10 +64,12 @@ class GroupCommit(Generic[T, R]):
         weight: How many an item counts for, where it is itself a list. One that is heavier than a batch goes alone.
         largest: Items of one batch.
         most_waiting: Items that may wait.
+        traces: Makes a span of each batch, where it is wanted.
     """
 
     def __init__(
         self,
+        of: str,
         write: Callable[[Sequence[T]], Awaitable[Sequence[R | CrmError]]],
         *,
         key: Callable[[T], Hashable] = id,
@@ -48,6 +77,7 @@ class GroupCommit(Generic[T, R]):
         weight: Callable[[T], int] = lambda _: 1,
         largest: int = LARGEST_BATCH,
         most_waiting: int = MOST_WAITING,
+        traces: Traces | None = None,
     ) -> None:
         self._write = write
         self._key = key
@@ -55,10 +85,19 @@ class GroupCommit(Generic[T, R]):
         self._weight = weight
         self._largest = largest
         self._most_waiting = most_waiting
+        self._of = of
+        self._traces = traces
         self._weight_waiting = 0
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[_Waiting[T, R]] = deque()
         self._runners: set[asyncio.Task[None]] = set()
         self._at_work: set[Hashable] = set()
+        self._items, self._waited, self._writing = _ITEMS.labels(of), _WAITED.labels(of), _WRITING.labels(of)
+        self._refused = _REFUSED.labels(of)
+        _WAITING.ask(self.waiting, of)
+
+    def waiting(self) -> int:
+        """How many items wait for a batch."""
+        return self._weight_waiting
 
     async def submit(self, item: T) -> R:
         """Return the item's result once its batch is written.
@@ -70,9 +109,11 @@ class GroupCommit(Generic[T, R]):
             CrmError: What ``write`` gave for this item.
         """
         if self._weight_waiting >= self._most_waiting:
+            self._refused.inc()
             raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        span = None if self._traces is None else self._traces.here()
+        self._waiting.append(_Waiting(item, future, time.monotonic(), span))
         self._weight_waiting += self._weight(item)
         if not self._runners or (len(self._runners) < self._at_once and self._weight_waiting >= ENOUGH):
             self._start()
@@ -87,27 +128,31 @@ class GroupCommit(Generic[T, R]):
     def _ended(self, runner: asyncio.Task[None]) -> None:
         self._runners.discard(runner)
         # Who came while it ended, or after it was ended from outside, must not wait for a submission that never comes.
-        if not self._runners and any(not future.done() for _, future in self._waiting):
+        if not self._runners and any(not one.future.done() for one in self._waiting):
             self._start()
 
     async def _run(self) -> None:
         while batch := self._next():
-            keys = {self._key(item) for item, _ in batch}
+            keys = {self._key(one.item) for one in batch}
             self._at_work |= keys
+            began = time.monotonic()
+            self._items.observe(sum(self._weight(one.item) for one in batch))
+            self._waited.observe(began - batch[0].since)
             try:
                 await self._settle(batch)
             finally:
                 self._at_work -= keys
+                self._writing.observe(time.monotonic() - began)
 
-    def _next(self) -> list[tuple[T, asyncio.Future[R]]]:
+    def _next(self) -> list[_Waiting[T, R]]:
         """What has come meanwhile; nothing where so few wait that the batch beside this one can take them along."""
         if len(self._runners) > 1 and self._weight_waiting < ENOUGH:
             return []
-        batch: list[tuple[T, asyncio.Future[R]]] = []
-        later: list[tuple[T, asyncio.Future[R]]] = []
+        batch: list[_Waiting[T, R]] = []
+        later: list[_Waiting[T, R]] = []
         weight = 0
         while self._waiting:
-            item, _ = self._waiting[0]
+            item = self._waiting[0].item
             blocked = self._key(item) in self._at_work
             if not blocked and batch and weight + self._weight(item) > self._largest:
                 break
@@ -117,10 +162,11 @@ class GroupCommit(Generic[T, R]):
         self._weight_waiting -= weight
         return batch
 
-    async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _settle(self, batch: Sequence[_Waiting[T, R]]) -> None:
         """Write a batch and answer everybody in it, whatever happens."""
         try:
-            results: Sequence[R | CrmError] = await self._write([item for item, _ in batch])
+            with self._span(batch):
+                results: Sequence[R | CrmError] = await self._write([one.item for one in batch])
             if len(results) != len(batch):
                 raise ValueError("A batch was answered with fewer or more results than it has items.")
         except Exception as exc:  # noqa: BLE001  handed to whoever waits
@@ -130,11 +176,16 @@ class GroupCommit(Generic[T, R]):
                 return
             results = [exc if isinstance(exc, CrmError) else _Failed(exc)] * len(batch)
         except BaseException:
-            for _, future in batch:
-                future.cancel()
+            for one in batch:
+                one.future.cancel()
             raise
-        for (_, future), result in zip(batch, results, strict=True):
-            _answer(future, result)
+        for one, result in zip(batch, results, strict=True):
+            _answer(one.future, result)
+
+    def _span(self, batch: Sequence[_Waiting[T, R]]) -> AbstractContextManager[Any]:
+        if self._traces is None:
+            return nullcontext()
+        return self._traces.batch(self._of, len(batch), [one.span for one in batch])
 
 
 class _Failed(CrmError):

@@ -186,7 +186,7 @@ class Collection:
             result = await self.raw.update_one(filter_, update, upsert=upsert, **_optional(session))
         return Outcome(matched=result.matched_count, created=result.upserted_id is not None)
 
-    async def update_many(self, filter_: Filter, update: Update, *, session: Any = None) -> int:
+    async def update_many(self, filter_: Filter, update: Update | UpdatePipeline, *, session: Any = None) -> int:
         """Change all that match; returns how many matched."""
         with driver_errors():
             return int((await self.raw.update_many(filter_, update, **_optional(session))).matched_count)

@@ -114,10 +114,13 @@ class Contract:
     Attributes:
         collections: Each collection's contract.
         indexes: Each collection's indexes, by its name.
+        apart: What lies in the database beside it (``driver.name_apart``): the same MongoDB users have roles of that
+            one, too. None where this is what lies there.
     """
 
     collections: tuple[CollectionContract, ...]
     indexes: Mapping[str, IndexFile] = field(default_factory=dict)
+    apart: Contract | None = None
 
     def views(self) -> dict[Role, dict[str, str]]:
         """Role → collection → the view that it reads instead."""

@@ -47,15 +47,20 @@ class CrmDocument(Document):
         return str(cls.Settings.name)
 
     @classmethod
+    def is_apart(cls) -> bool:
+        """Whether it lies in the database beside ours (``driver.name_apart``)."""
+        return bool(getattr(cls.Settings, "apart", False))
+
+    @classmethod
     def get_motor_collection(cls) -> AsyncIOMotorCollection[dict[str, Any]]:
         """Beanie asks this before each operation: the collection on the client of whoever acts."""
         acting = driver.present()
-        return acting.database.motor_collection(acting.role, cls.collection_name())
+        return acting.database.motor_collection(acting.role, cls.collection_name(), apart=cls.is_apart())
 
     @classmethod
     def stored(cls) -> Collection:
         """The collection itself, for updates by name and for hot paths that skip the ODM."""
-        return driver.collection(cls.collection_name())
+        return driver.collection(cls.collection_name(), apart=cls.is_apart())
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:

@@ -24,7 +24,9 @@ from pymongo.server_api import ServerApi
 from pymongo.uri_parser import parse_uri
 
 from crm.database.collection import Collection, Row
+from crm.database.command_spans import CommandSpans
 from crm.database.failures import driver_errors
+from crm.database.pools import PoolFigures
 from crm.errors import CrmError, NotConfigured, OperatorError
 from crm.identity import API_ROLES, Role
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from crm.config import Settings
     from crm.database.documents import CrmDocument
+    from crm.tracing import Traces
 
 T = TypeVar("T")
 
@@ -57,6 +60,7 @@ class Database:
         administration: The admin's client outside the Stable API, for ``buildInfo`` and the comparison of roles.
         timeout_ms: Longest time for one operation.
         group_commit: Whether single writes that come at the same time are written together.
+        traces: Makes spans of batches, where it is wanted.
 
     Attributes:
         kept: What features keep in this process for as long as the connection lives, by a key of theirs.
@@ -71,22 +75,26 @@ class Database:
         administration: AsyncIOMotorClient[Row] | None = None,
         timeout_ms: int = 10_000,
         group_commit: bool = True,
+        traces: Traces | None = None,
     ) -> None:
         self.clients = dict(clients)
         self.name = name
         self.views = views or {}
         self.timeout_ms = timeout_ms
         self.group_commit = group_commit
+        self.traces = traces
         self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
         self._acting = {role: Acting(self, role) for role in Role}
-        self._collections: dict[tuple[Role, str], AsyncIOMotorCollection[Row]] = {}
+        self._collections: dict[tuple[Role, str, bool], AsyncIOMotorCollection[Row]] = {}
 
     @classmethod
-    def connect(cls, settings: Settings, *, views: Mapping[Role, Mapping[str, str]]) -> Database:
+    def connect(
+        cls, settings: Settings, *, views: Mapping[Role, Mapping[str, str]], traces: Traces | None = None
+    ) -> Database:
         """One client for each role of the API, each signed in as its own MongoDB user. Connects on first use."""
 
-        def client(role: Role, **options: Any) -> AsyncIOMotorClient[Row]:
+        def client(role: Role, called: str, **options: Any) -> AsyncIOMotorClient[Row]:
             password = settings.password(role)
             if password is None:
                 raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
@@ -96,19 +104,22 @@ class Database:
                 username=role.value,
                 password=password,
                 authSource=settings.mongodb_database,
+                event_listeners=[PoolFigures(called), *spans],
                 **options,
             )
 
+        spans = [] if traces is None else [CommandSpans(traces)]
         # Version 1, strict: what works on the bundled 6.0 then works on 8.x alike.
         stable = ServerApi("1", strict=True, deprecation_errors=True)
-        clients = {role: client(role, server_api=stable) for role in API_ROLES}
+        clients = {role: client(role, role.value, server_api=stable) for role in API_ROLES}
         return cls(
             clients,
             settings.mongodb_database,
             views=views,
-            administration=client(Role.ADMIN),
+            administration=client(Role.ADMIN, "administration"),
             timeout_ms=settings.mongodb_timeout_ms,
             group_commit=settings.group_commit,
+            traces=traces,
         )
 
     @classmethod
@@ -124,17 +135,17 @@ class Database:
         """What ``act`` sets: made once, since it is set twice for each request."""
         return self._acting[role]
 
-    def raw(self, role: Role) -> AsyncIOMotorDatabase[Row]:
-        """Motor's database of a role."""
-        return self.clients[role][self.name]
+    def raw(self, role: Role, *, apart: bool = False) -> AsyncIOMotorDatabase[Row]:
+        """Motor's database of a role; ``apart`` is the one beside ours, which is not dumped with it."""
+        return self.clients[role][name_apart(self.name) if apart else self.name]
 
-    def motor_collection(self, role: Role, name: str) -> AsyncIOMotorCollection[Row]:
+    def motor_collection(self, role: Role, name: str, *, apart: bool = False) -> AsyncIOMotorCollection[Row]:
         """Motor's collection as a role sees it: a view where the role reads one."""
-        key = (role, name)
+        key = (role, name, apart)
         found = self._collections.get(key)
         if found is None:
             seen_as = self.views.get(role, {}).get(name, name)
-            found = self._collections[key] = self.raw(role)[seen_as]
+            found = self._collections[key] = self.raw(role, apart=apart)[seen_as]
         return found
 
     async def ping(self) -> None:
@@ -161,6 +172,11 @@ class Database:
         # By identity: to PyMongo, clients of one server are equal, whoever is signed in.
         for client in {id(client): client for client in (self.administration, *self.clients.values())}.values():
             client.close()
+
+
+def name_apart(database: str) -> str:
+    """The database beside ours, for what must not be dumped and restored with it (the erasure ledger)."""
+    return f"{database}_ledger"
 
 
 def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> AsyncIOMotorClient[Row]:
@@ -221,10 +237,10 @@ def present() -> Acting:
         raise OperatorError("Nobody acts: wrap the call in acting_as(database, role).") from None
 
 
-def collection(name: str) -> Collection:
+def collection(name: str, *, apart: bool = False) -> Collection:
     """A collection on the client of whoever acts."""
     acting = present()
-    return Collection(acting.database.motor_collection(acting.role, name))
+    return Collection(acting.database.motor_collection(acting.role, name, apart=apart))
 
 
 async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -101,6 +102,20 @@ StoredSum = Annotated[
     Decimal, Field(ge=-_LARGEST_SUM, le=_LARGEST_SUM, allow_inf_nan=False), BeforeValidator(from_bson)
 ]
 """A sum of amounts, or a balance, which may be negative."""
+
+
+def plain(value: Any) -> Any:
+    """What is stored as plain Python data: decimals, times, and bytes as text (base64 where they are none)."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return _moment(from_bson(value))
 
 
 #: In a field of a new document: the server puts its own time in its place before it validates the document.

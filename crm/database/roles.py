@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crm.database.contract import Contract
+from crm.database.driver import name_apart
 from crm.identity import Role
 
 _DDL: Final = (
     "collMod", "collStats", "createCollection", "createIndex", "dropIndex", "indexStats", "listCollections",
     "listIndexes", "validate",
 )  # fmt: skip
+_SEE_COLLECTIONS: Final = ("collStats", "indexStats", "listCollections", "listIndexes")
 _SEE_ROLES: Final = ("viewRole", "viewUser")
 
 #: MongoDB's own roles, for those whose rights are not ours to describe.
@@ -60,6 +62,19 @@ class UserDefinition:
     roles: tuple[tuple[str, str], ...]
 
 
+def roles_apart(contract: Contract) -> list[RoleDefinition]:
+    """The roles of the database beside ours: what its collections grant. There only root issues DDL or removes."""
+    out = []
+    for role in Role:
+        granted = [(c.name, frozenset(c.grants[role].split())) for c in contract.collections if role in c.grants]
+        privileges = [Privilege(name, actions) for name, actions in granted]
+        if role in {Role.ADMIN, Role.MIGRATOR}:  # who plans and checks
+            privileges.append(Privilege("", frozenset((*_SEE_COLLECTIONS, *_SEE_ROLES))))
+        if privileges:
+            out.append(RoleDefinition(role.value, tuple(privileges)))
+    return out
+
+
 def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
     """The roles of the contract: what each collection grants, and the few rights that span collections.
 
@@ -91,10 +106,18 @@ def _database_wide(role: Role) -> list[Privilege]:
     return []
 
 
-def user_definitions(database: str) -> list[UserDefinition]:
-    """One user for each role."""
+def user_definitions(contract: Contract, database: str) -> list[UserDefinition]:
+    """One user for each role, who has that role in the database beside ours too, where there is one of that name."""
+    beside = name_apart(database)
+    apart = {role.name for role in roles_apart(contract.apart)} if contract.apart else set()
     return [
-        UserDefinition(role.value, ((_BUILT_IN.get(role, role.value), "admin" if role in _BUILT_IN else database),))
+        UserDefinition(
+            role.value,
+            (
+                (_BUILT_IN.get(role, role.value), "admin" if role in _BUILT_IN else database),
+                *(((role.value, beside),) if role.value in apart else ()),
+            ),
+        )
         for role in Role
     ]
 

@@ -43,6 +43,16 @@ def latest_of(identity_ids: Sequence[str], position: Position | None, limit: int
     return beyond(of_identities(identity_ids), "-occurred_at", position, limit)
 
 
+def latest_about(identity_ids: Sequence[str], position: Position | None, limit: int) -> Query:
+    """The latest messages that say who some identities are, behind a position in time."""
+    return beyond(about_identities(identity_ids), "-occurred_at", position, limit)
+
+
+def identities_behind(after: str, limit: int) -> Query:
+    """Whose the events are whose identities' ids come next; the index alone answers it."""
+    return Query({"identity_id": {"$gt": after}}, (("identity_id", 1),), limit, ("identity_id",))
+
+
 def commerce_of(identity_ids: Sequence[str], since: datetime, limit: int) -> Query:
     """The latest that some identities did with carts and orders, from a time on."""
     filter_ = {"identity_id": _one_of(identity_ids), "retention": "commerce", "occurred_at": {"$gte": since}}
@@ -93,9 +103,19 @@ def rejects_by_ids(reject_ids: Sequence[str]) -> Filter:
     return {"_id": {"$in": list(reject_ids)}}
 
 
+def rejects_behind_id(after: str, limit: int) -> Query:
+    """Whom the rejected messages name whose ids come next."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("identity_ids",))
+
+
 def rejects_naming(identity_ids: Sequence[str]) -> Filter:
     """The rejected messages that name one of some identities."""
     return {"identity_ids": _one_of(identity_ids)}
+
+
+def rejects_of(identity_ids: Sequence[str]) -> Query:
+    """The same, to read."""
+    return Query(rejects_naming(identity_ids))
 
 
 def rejects_behind(code: str | None, position: Position | None, limit: int) -> Query:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -35,6 +36,9 @@ MOST_OF_A_REQUEST: Final = 100
 MOST_KEPT: Final = 50_000
 _COUNT_HOLDS: Final = 5.0  # seconds
 _TOGETHER: Final = 200
+_REJECTED: Final = Counter(
+    "crm_messages_rejected_total", "Messages of tracking clients that could not be taken", ("code",)
+)
 
 ReadAgain = Callable[[str, MessageType | None, datetime, frozenset[str]], Message | Rejected]
 """How a connector reads one message: JSON text, type where the route gave it, when it was received, allowed types."""
@@ -56,6 +60,8 @@ async def keep_rejects(sender: Sender, rejected: Sequence[Rejected]) -> int:
     refuse their neighbours: it never fails.
     """
     database = driver.present().database
+    for one in rejected:
+        _REJECTED.labels(one.code).inc()
     moment = now()
     kept = 0
     gone = 0

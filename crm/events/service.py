@@ -14,10 +14,10 @@ from crm.customers import service as customers
 from crm.database.collection import Row
 from crm.database.ids import derived_id
 from crm.database.paging import Page, PageRequest, Position
-from crm.errors import CrmError, Forbidden, InvalidInput
+from crm.errors import CrmError, Erased, Forbidden, InvalidInput
 from crm.events import queries, reading, rows, storing, terms
 from crm.events.commerce import RETENTION
-from crm.events.documents import Event, EventReject
+from crm.events.forgetting import disclose, forget, rejects_that_remain, remains
 from crm.events.messages import Message, Sender
 from crm.events.reading import commerce_of, identities_received_between, latest_of, latest_of_each
 from crm.events.rejecting import ReadAgain, keep_rejects, page_of_rejects, replay, replay_all
@@ -33,8 +33,9 @@ REJECT_LISTINGS: Final = queries.REJECT_LISTINGS
 _ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
 __all__ = [  # of this feature's other files, for routes and other features
-    "Listener", "ReadAgain", "Tracked", "commerce_of", "heard", "identities_received_between", "keep_rejects",
-    "latest_of", "latest_of_each", "page_of_rejects", "replay", "replay_all", "track",
+    "Listener", "ReadAgain", "Tracked", "commerce_of", "disclose", "forget", "heard", "identities_received_between",
+    "keep_rejects", "latest_of", "latest_of_each", "page_of_rejects", "rejects_that_remain", "remains", "replay",
+    "replay_all", "track",
 ]  # fmt: skip
 
 
@@ -60,9 +61,9 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
     await terms.heed(principal, batch.events)
     await _require_named(batch)
     found = await _owners_of_each(principal, batch.events, phone_region)
-    owners: dict[tuple[str, str], str] = {}
+    owners: dict[tuple[str, str], str | Erased] = {}
     for key, owner in found.items():
-        if isinstance(owner, CrmError):
+        if isinstance(owner, CrmError) and not isinstance(owner, Erased):
             raise owner
         owners[key] = owner
     named = [owners[_key(event)] if event.customer else None for event in batch.events]
@@ -88,12 +89,12 @@ async def store_each(
     moment = now()
     owners = await _owners_of_each(principal, events, phone_region)
     answers: dict[int, tuple[str, bool] | CrmError] = {}
-    named: dict[int, str | None] = {}
+    named: dict[int, str | Erased | None] = {}
     for index, event in enumerate(events):
         owner = owners[_key(event)] if event.customer else None
         if event.occurred_at > moment + _ALLOWED_SKEW:
             answers[index] = InvalidInput.at("/occurred_at", "An event cannot happen in the future.")
-        elif isinstance(owner, CrmError):
+        elif isinstance(owner, CrmError) and not isinstance(owner, Erased):
             answers[index] = owner
         else:
             named[index] = owner
@@ -137,30 +138,27 @@ async def behind(
     return [rows.shape(row, customer_id) for row in await reading.latest_of(identity_ids, limit, position)]
 
 
-async def forget(identity_ids: Sequence[str]) -> None:
-    """Remove what some identities did, what was said of them, and rejected messages that name them."""
-    await Event.stored().delete_many(queries.of_identities(identity_ids))
-    await Event.stored().delete_many(queries.about_identities(identity_ids))
-    await EventReject.stored().delete_many(queries.rejects_naming(identity_ids))
-
-
 async def _store(
-    principal: Principal, events: Sequence[EventIn], named: Sequence[str | None], moment: datetime
+    principal: Principal, events: Sequence[EventIn], named: Sequence[str | Erased | None], moment: datetime
 ) -> list[storing.Outcome]:
-    """Store events of which it is known whose they are."""
+    """Store events of which it is known whose they are; those of erased people are taken for new and not stored."""
     trusted = principal.role is not Role.TRACKING
     senders = {event.source: Sender(principal.id, event.source, trusted) for event in events}
-    made: list[Row] = []
-    for event, customer_id in zip(events, named, strict=True):
-        made.append(rows.of_message(senders[event.source], _message(event), moment, customer_id))
-    outcomes = await storing.store(made)
-    stored = [place for place, outcome in enumerate(outcomes) if not isinstance(outcome, CrmError)]
+    made: dict[int, Row] = {}
+    for place, (event, owner) in enumerate(zip(events, named, strict=True)):
+        if not isinstance(owner, Erased):
+            made[place] = rows.of_message(senders[event.source], _message(event), moment, owner)
+    gone = await identities.erased({rows.whose(row) for row in made.values()})
+    made = {place: row for place, row in made.items() if rows.whose(row) not in gone}
+    told = dict(zip(made, await storing.store(list(made.values())), strict=True))
+    outcomes = [told.get(place, True) for place in range(len(events))]
+    stored = [place for place, outcome in told.items() if not isinstance(outcome, CrmError)]
     tell({made[place]["identity_id"] for place in stored}, moment)
     for source, sender in senders.items():
         sightings = [
-            identities.Sighting(None, events[place].anonymous_id, made[place]["occurred_at"], named[place])
+            identities.Sighting(None, events[place].anonymous_id, made[place]["occurred_at"], owner)
             for place in stored
-            if named[place] and events[place].anonymous_id and events[place].source == source
+            if isinstance(owner := named[place], str) and events[place].anonymous_id and events[place].source == source
         ]
         if sightings:
             tell(await identities.observe(sender, sightings), moment)
@@ -207,7 +205,11 @@ def _exact(commerce: CommerceIn | None) -> dict[str, Any] | None:
 async def _owners_of_each(
     principal: Principal, events: Sequence[EventIn], phone_region: str | None
 ) -> Mapping[tuple[str, str], str | CrmError]:
-    """Customer ids by the way they are named: a batch names few people, often."""
+    """Customer ids by the way they are named: a batch names few people, often.
+
+    Nothing that an event tells brings an erased person back, however new it is: a shop that has not forgotten them goes
+    on sending.
+    """
     refs: dict[tuple[str, str], EventCustomer] = {_key(event): event.customer for event in events if event.customer}
     namings = [customers.Naming(source, ref, by=principal) for (source, _), ref in refs.items()]
     found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []

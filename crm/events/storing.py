@@ -49,7 +49,13 @@ async def store(rows: Rows) -> list[Outcome]:
     commit: GroupCommit[Rows, list[Outcome]] | None = acting.database.kept.get(key)
     if commit is None:
         commit = acting.database.kept[key] = GroupCommit(
-            partial(_write, acting), weight=len, largest=MOST_TOGETHER, most_waiting=MOST_WAITING, at_once=AT_ONCE
+            "events",
+            partial(_write, acting),
+            weight=len,
+            largest=MOST_TOGETHER,
+            most_waiting=MOST_WAITING,
+            at_once=AT_ONCE,
+            traces=acting.database.traces,
         )
     return await commit.submit(rows)
 

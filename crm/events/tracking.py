@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from crm.clock import now
 from crm.database import driver
 from crm.database.collection import Row
@@ -13,6 +15,7 @@ from crm.database.driver import Database
 from crm.errors import CrmError, InvalidInput
 from crm.events import rows, storing
 from crm.events.messages import Message, Sender
+from crm.identities import names
 from crm.identities import service as identities
 
 Listener = Callable[[Collection[str], datetime], None]
@@ -71,8 +74,7 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
         except InvalidInput as exc:
             refused[place] = exc
     whose = {place: rows.whose(row) for place, row in made.items()}
-    gone = await identities.erased(whose.values())
-    kept = [place for place in made if whose[place] not in gone] if gone else list(made)
+    messages, kept = await _of_living(sender, messages, made, whose)
     outcomes = await storing.store([made[place] for place in kept])
     refused |= {place: outcome for place, outcome in zip(kept, outcomes, strict=True) if isinstance(outcome, CrmError)}
     stored = [place for place in kept if place not in refused]
@@ -80,6 +82,37 @@ async def track(sender: Sender, messages: Sequence[Message]) -> Tracked:
     tell(await _tell_identities(sender, [messages[place] for place in stored]), received_at)
     duplicates = outcomes.count(False)
     return Tracked(len(messages) - len(refused) - duplicates, duplicates, refused, dropped=len(made) - len(kept))
+
+
+async def _of_living(
+    sender: Sender, messages: Sequence[Message], made: Mapping[int, Row], whose: Mapping[int, str]
+) -> tuple[Sequence[Message], list[int]]:
+    """The messages of people who were not erased, and their places; none of them names a browser of one who was."""
+    if await identities.nobody_erased():  # until the first erasure, other names need not be made
+        return messages, list(made)
+    ids = {place: {whose[place], *_others(sender, messages[place])} for place in made}
+    gone = await identities.erased(set().union(*ids.values()))
+    if not gone:
+        return messages, list(made)
+    living, kept = list(messages), []
+    for place, row in made.items():
+        message = messages[place]
+        if whose[place] in gone or (message.type in rows.SAYS_WHO and ids[place] & gone):
+            continue
+        kept.append(place)
+        if ids[place] & gone:  # somebody else at the same browser
+            row.pop("anonymous_id", None)
+            living[place] = replace(message, anonymous_id=None)
+    return living, kept
+
+
+def _others(sender: Sender, message: Message) -> Collection[str]:
+    """Whom a message names beside whose it is."""
+    if message.type in rows.SAYS_WHO:
+        return identities.named(sender.source, message)
+    if message.user_id and message.anonymous_id:
+        return (names.of_visitor(sender.source, message.anonymous_id),)
+    return ()
 
 
 async def _tell_identities(sender: Sender, messages: Sequence[Message]) -> Collection[str]:

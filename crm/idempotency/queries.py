@@ -24,9 +24,19 @@ def of_customer(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
+def answers_for(customer_id: str) -> Query:
+    """The same, to read."""
+    return Query(of_customer(customer_id))
+
+
 def of_resource(customer_id: str, location: str) -> Filter:
     """The answers to who created a customer's interaction; by the customer's index, who has few."""
     return {"customer_id": customer_id, "location": location}
+
+
+def behind(after: str, limit: int) -> Query:
+    """The requests whose ids come next: only whom their answers speak of."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("customer_id",))
 
 
 def begun(fingerprint: str, lease: str, until: datetime, now: datetime) -> Update:

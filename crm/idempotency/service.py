@@ -12,7 +12,10 @@ from crm.database.ids import new_id
 from crm.errors import AlreadyExists, IdempotencyKeyReused, RequestInProgress
 from crm.idempotency import queries
 from crm.idempotency.documents import LARGEST_BODY, KeyedRequest
+from crm.idempotency.forgetting import disclose, forget, remains
 from crm.identity import Role
+
+__all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
 
 #: A run that has not answered for so long is taken for dead. Should it live all the same, or two hosts' clocks differ
 #: by as much, both runs create the same id: the lease saves work, the ids keep it one.
@@ -96,11 +99,6 @@ async def free(run: Run) -> None:
 async def give_up(run: Run) -> None:
     """A run ended without an answer that can be kept; the same request runs again when it comes again."""
     await _change(run, queries.given_up(now()))
-
-
-async def forget(customer_id: str, *, session: Any = None) -> int:
-    """Remove the answers that speak of a customer, as who acts; returns how many there were."""
-    return await KeyedRequest.stored().delete_many(queries.of_customer(customer_id), session=session)
 
 
 async def forget_created(customer_id: str, location: str) -> int:

@@ -31,6 +31,11 @@ def names_of(identity_ids: Sequence[str]) -> Query:
     return Query({"_id": {"$in": list(identity_ids)}}, projection=_NAMES)
 
 
+def behind(after: str, limit: int) -> Query:
+    """The identities whose ids come next: only whether they were erased."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, ("erased_at",))
+
+
 def leading_to(ids: Sequence[str], limit: int) -> Query:
     """The identities whose first link leads to one of these identities or customers, the last to be linked first."""
     latest = beyond({"first": {"$in": list(ids)}}, "-linked_at", None, limit)

@@ -36,6 +36,21 @@ def in_state(state: str) -> Filter:
     return {"state": state}
 
 
+def bodies_behind(after: str, limit: int) -> Query:
+    """The deliveries whose ids come next, with what was sent."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit)
+
+
+def done_one(delivery_id: str) -> Filter:
+    """A delivery, if it was carried out."""
+    return {"_id": delivery_id, "state": "done"}
+
+
+def emptied(*, of_a_customer: bool) -> Update:
+    """Nothing is left of what was sent; a customer's own id, which stands in ``resource``, goes, too."""
+    return {"$set": {"body": b""}, **({"$unset": {"resource": ""}} if of_a_customer else {})}
+
+
 def of_connection(connection_id: str, state: str) -> Filter:
     """A connection's deliveries in a state."""
     return {"connection_id": connection_id, "state": state}
@@ -44,6 +59,11 @@ def of_connection(connection_id: str, state: str) -> Filter:
 def due(now: datetime, limit: int) -> Query:
     """Deliveries that wait, or whose claim has ended, the longest first. Those that are settled have no ``due_at``."""
     return Query({"due_at": {"$lte": now}}, (("due_at", 1),), limit, _ORDERED_BY)
+
+
+def due_longest(now: datetime) -> Query:
+    """Since when the delivery has been due that has waited longest; the index alone answers it."""
+    return replace(due(now, 1), projection=("due_at",))
 
 
 def still_due(delivery_id: str, now: datetime) -> Filter:

@@ -20,6 +20,19 @@ Topic = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r
 Note = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do.
+
+    Attributes:
+        counts: Deliveries by state, those that are done left out.
+        due_since: When the one that has waited longest was to be carried out; None where none is due.
+    """
+
+    counts: dict[str, int]
+    due_since: datetime | None
+
+
 class DeliveryOut(WireOut):
     """A delivery: what arrived, and what became of it. ``reason`` and ``detail`` say why it is dead."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from prometheus_client import Counter
 
 from crm.audit import service as audit
 from crm.audit.service import Action
@@ -19,8 +21,10 @@ from crm.errors import AlreadyExists, Conflict, NotFound
 from crm.identity import Principal
 from crm.inbox import queries
 from crm.inbox.documents import Delivery
-from crm.inbox.schemas import Arrival, DeliveryFull, DeliveryOut, Outcome, State, Work
+from crm.inbox.forgetting import disclose, empty, forget, names_somebody_erased, remains
+from crm.inbox.schemas import Arrival, Backlog, DeliveryFull, DeliveryOut, Outcome, State, Work
 
+__all__ = ["disclose", "forget", "remains"]  # of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 #: How long a claim holds: a product with 2,000 variants takes some seconds.
 CLAIM: Final = timedelta(minutes=2)
@@ -28,6 +32,9 @@ CLAIM: Final = timedelta(minutes=2)
 _IN_LINE: Final = timedelta(seconds=1)
 _FORGOTTEN_AFTER: Final = timedelta(days=7)
 _LONGEST_DETAIL: Final = 1000
+#: Deliveries of a state that are counted; beyond these it does not matter how many there are.
+_MOST_COUNTED: Final = 10_000
+_TRIES: Final = Counter("crm_deliveries_total", "Tries to carry out what a shop delivered, by their end", ("outcome",))
 
 
 async def put_down(connection_id: str, arrival: Arrival) -> bool:
@@ -151,6 +158,16 @@ async def claim(delivery_id: str) -> Work | None:
     return None if found is None else _work(row, found)
 
 
+async def backlog() -> Backlog:
+    """What is not carried out yet, or dead: reads indexes only."""
+    unsettled = [state for state in get_args(State) if state != "done"]
+    counts = {
+        state: await Delivery.stored().count(queries.in_state(state), at_most=_MOST_COUNTED) for state in unsettled
+    }
+    longest = await Delivery.stored().find_one(queries.due_longest(now()))
+    return Backlog(counts, None if longest is None else longest["due_at"])
+
+
 async def is_superseded(work: Work) -> bool:
     """Whether a later state of the same resource has been carried out already."""
     if work.resource is None or work.version is None or work.overrides:
@@ -161,10 +178,16 @@ async def is_superseded(work: Work) -> bool:
 
 
 async def settle(work: Work, outcome: Outcome) -> None:
-    """Note that a delivery is carried out, and that earlier ones of the same resource need not be any more."""
+    """Note that a delivery is carried out, and that earlier ones of the same resource need not be any more.
+
+    Of one that tells of somebody who was erased nothing is kept.
+    """
+    _TRIES.labels(outcome).inc()
     expires = now() + _FORGOTTEN_AFTER
     ours = queries.claimed_by_us(work.id, work.attempt)
     found = await Delivery.stored().update_one(ours, queries.done(outcome, expires))
+    if await names_somebody_erased(work):
+        await empty(work.id, work.resource)
     if found.matched and outcome == "applied" and work.resource is not None and work.version is not None:
         sent, came = work.triggered_at, work.received_at
         older = queries.older_dead(work.shop.connection_id, work.resource, work.version, sent, came)
@@ -173,11 +196,19 @@ async def settle(work: Work, outcome: Outcome) -> None:
 
 async def put_off(work: Work, wait: timedelta) -> None:
     """Try a delivery again later."""
+    _TRIES.labels("put_off").inc()
     await Delivery.stored().update_one(queries.claimed_by_us(work.id, work.attempt), queries.put_off(now() + wait))
 
 
 async def bury(work: Work, reason: str, detail: str) -> None:
-    """Keep a delivery that cannot be carried out, with the reason, until somebody looks."""
+    """Keep a delivery that cannot be carried out, with the reason, until somebody looks.
+
+    One that tells of somebody who was erased is not kept: it is older, so it is no new sale.
+    """
+    if await names_somebody_erased(work):
+        await settle(work, "ignored")
+        return
+    _TRIES.labels("dead").inc()
     ours = queries.claimed_by_us(work.id, work.attempt)
     await Delivery.stored().update_one(ours, queries.dead(reason, detail[:_LONGEST_DETAIL]))
 

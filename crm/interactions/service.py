@@ -19,6 +19,7 @@ from crm.idempotency import service as idempotency
 from crm.identity import Principal
 from crm.interactions import mentions, queries
 from crm.interactions.documents import Interaction
+from crm.interactions.forgetting import disclose, forget
 from crm.interactions.schemas import InteractionCreate, InteractionFilter, InteractionOut, InteractionUpdate, Mention
 from crm.masking import restored, shown
 from crm.orders import service as orders
@@ -27,6 +28,7 @@ from crm.products import service as products
 PATH = "/api/v1/interactions"
 _OF_TASKS = ("status", "due_at", "assignee")
 
+__all__ = ["disclose", "forget"]  # of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 
 
@@ -174,11 +176,6 @@ async def at_a_glance(
     tasks = [row for row in rows if "urgent" in row]
     shaped = [_shape(Interaction.from_row(row)) for row in rows]
     return shaped[: len(tasks)], shaped[len(tasks) :]
-
-
-async def remove_all(customer_id: str, *, session: Any) -> int:
-    """Remove all interactions with a customer; returns how many there were."""
-    return await Interaction.stored().delete_many(queries.of_customer(customer_id), session=session)
 
 
 def _filter(given: dict[str, Any]) -> Filter:

@@ -20,7 +20,7 @@ _FILE: Final = "secrets.json"
 def random_settings() -> dict[str, str]:
     """Every secret that ``crm serve`` and ``crm db apply`` need, by the name of its setting."""
     passwords = {f"mongodb_password_{role.value}": secrets.token_urlsafe(32) for role in Role}
-    return {**passwords, "jwt_secret": secrets.token_urlsafe(48)}
+    return {**passwords, "jwt_secret": secrets.token_urlsafe(48), "erasure_key": secrets.token_urlsafe(48)}
 
 
 def write_files(folder: Path) -> list[Path]:
@@ -56,12 +56,21 @@ class DemoSecrets:
         if path.exists():
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
-                return cls(folder, {part: dict(content[part]) for part in ("settings", "passwords", "api_keys")})
+                known = cls(folder, {part: dict(content[part]) for part in ("settings", "passwords", "api_keys")})
             except (ValueError, KeyError, TypeError):
                 raise NotConfigured(f"{path} cannot be read; restore it, or start with a new directory.") from None
+            known.complete()
+            return known
         made = cls(folder, {"settings": random_settings(), "passwords": {}, "api_keys": {}})
         made.save()
         return made
+
+    def complete(self) -> None:
+        """Make those that a later version needs."""
+        settings = self.content["settings"]
+        if lacking := {name: value for name, value in random_settings().items() if name not in settings}:
+            settings |= lacking
+            self.save()
 
     def save(self) -> None:
         """Write them to the data directory."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import tempfile
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from granian import Granian
@@ -27,9 +30,8 @@ def serve(host: str, port: int, workers: int) -> None:
     # of each worker (measured).
     gc.collect()
     gc.freeze()
-    Granian(
+    server = Granian(
         "crm.ops.server:application",
-        factory=True,
         interface=Interfaces.ASGI,
         address=host,
         port=port,
@@ -40,11 +42,16 @@ def serve(host: str, port: int, workers: int) -> None:
         log_level=LogLevels.warning,
         log_access=False,
         websockets=False,
-    ).serve()
+    )
+    with tempfile.TemporaryDirectory(prefix="crm-workers-") as folder:
+        server.serve(target_loader=partial(application, Path(folder)), wrap_loader=False)
 
 
-def application() -> Litestar:
+def application(siblings: Path) -> Litestar:
     """The application in a worker, which must not outlive the main process.
+
+    Args:
+        siblings: A folder that the workers share; only this user may look into it.
 
     Granian ends its workers only where it can: after kill -9 of the main process they went on serving, unwatched,
     beside those of the next start.
@@ -52,4 +59,4 @@ def application() -> Litestar:
     main = multiprocessing.parent_process()
     if main is not None and main.pid is not None:
         die_with_parent(main.pid)
-    return from_environment()
+    return from_environment(siblings)

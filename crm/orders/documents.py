@@ -66,6 +66,7 @@ class OrderContent(BaseModel):
         refunded: Sum of the refunds; absent where there are none.
         test: Made to try out the shop: no part of any total. Absent is false.
         source_updated_at: The source's own version: an older push never replaces a newer one.
+        anonymous: Whoever's it was, was erased: it is kept for the books, and nothing that is sent later tells whose.
         changed_by: The principal that made this version; absent in orders of release 0.1.0.
     """
 
@@ -86,6 +87,7 @@ class OrderContent(BaseModel):
     billing_address: PostalAddress | None = None
     source_updated_at: Moment | None = None
     note: LongText | None = None
+    anonymous: bool | None = None
     changed_by: Line | None = None
 
 

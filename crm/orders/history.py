@@ -10,7 +10,7 @@ from crm.orders import mapping
 from crm.orders.documents import OrderContent
 from crm.orders.schemas import FieldChange, OrderChange
 
-_SHOWN: Final = tuple(name for name in OrderContent.model_fields if name != "changed_by")
+_SHOWN: Final = tuple(name for name in OrderContent.model_fields if name not in {"anonymous", "changed_by"})
 #: What ``mapping.wire`` needs and a record of an earlier version does not have.
 _BLANK: Final = {"source": "", "external_id": "", "content_hash": "", "created_at": None, "updated_at": None}
 

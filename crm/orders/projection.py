@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -90,6 +90,12 @@ async def settled(customer_id: str) -> None:
             _log_refused(await refresh_each([customer_id]))
 
 
+async def due_since() -> datetime | None:
+    """When the totals became due that have waited longest, for whichever process; None where none are."""
+    row = await StatsDue.stored().find_one(queries.due_longest())
+    return None if row is None else row["at"]
+
+
 async def refresh(customer_ids: Iterable[str]) -> None:
     """Add up the totals of customers from the orders that are stored now."""
     wanted = sorted(set(customer_ids))
@@ -134,14 +140,10 @@ async def _add_up(customer_ids: list[str]) -> None:
     raise Unavailable("The totals of a customer are being changed by too many at once; try again.", retry_after=1)
 
 
-async def detach(customer_id: str, *, session: Any = None) -> int:
+async def detach(customer_id: str) -> int:
     """Leave a deleted customer's orders to the books; returns how many there were."""
-    orders = Order.stored()
-    await orders.update_many(queries.with_refunds(customer_id), queries.reasons_removed(), session=session)
-    await OrderVersion.stored().update_many(
-        queries.versions_of_customer(customer_id), queries.versions_detached(), session=session
-    )
-    return await orders.update_many(queries.detach_all(customer_id), queries.detached(now()), session=session)
+    await OrderVersion.stored().update_many(queries.versions_of_customer(customer_id), queries.versions_detached())
+    return await Order.stored().update_many(queries.detach_all(customer_id), queries.detached(now()))
 
 
 def by_customer(rows: Iterable[Row]) -> dict[str, list[Row]]:

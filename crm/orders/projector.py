@@ -9,6 +9,7 @@ from typing import Final
 
 from crm.background import Background
 from crm.errors import Unavailable
+from crm.gauges import LiveGauge
 
 #: From the beginning of a turn to that of the next: with its work, lists lag behind by no more than a second. The
 #: longer, the more orders of a customer are added up at once.
@@ -17,6 +18,7 @@ _LONGEST_REST: Final = 0.5
 _LONGEST_WAIT: Final = 10.0
 #: Marks settled at a time, so that their removal is one small command.
 _MARKS_TOGETHER: Final = 1_000
+_BEHIND: Final = LiveGauge("crm_totals_customers_due", "Customers whose totals this process has to add up again")
 
 Settle = Callable[[list[str], list[str]], Awaitable[None]]
 
@@ -37,6 +39,7 @@ class Projector:
         self._behind = 0
         self._caught_up = asyncio.Event()
         self._caught_up.set()
+        _BEHIND.ask(self.behind)
         # Where it fails, marks stay: in memory for the next turn, in the database for another process.
         self._background = Background(self._settle_some, take_over, late="totals", logger="crm.orders", rest=_rest)
 
@@ -47,6 +50,10 @@ class Projector:
         if self._behind >= self._most_behind:
             self._caught_up.clear()
         self._background.wake()
+
+    def behind(self) -> int:
+        """How many customers are due."""
+        return self._behind
 
     async def room(self) -> None:
         """Wait while too much is due.

@@ -17,10 +17,13 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row, Write
 from crm.database.ids import SERVER_TIME, derived_id, for_storage, from_bson, new_id
-from crm.errors import Conflict, CrmError, FieldError, InvalidInput, Unavailable
+from crm.errors import Conflict, CrmError, Erased, FieldError, InvalidInput, Unavailable
 from crm.identity import Principal
+from crm.ledger import names
+from crm.ledger import service as ledger
 from crm.orders import mapping, projection, queries
 from crm.orders.documents import Order, OrderContent, OrderVersion
+from crm.orders.forgetting import without_person
 from crm.orders.schemas import OrderPut, Result
 from crm.orders.states import after_refunds
 
@@ -123,13 +126,14 @@ async def put_many(pushes: Sequence[Prepared], *, phone_region: str | None = Non
 
 @dataclass(slots=True)
 class _Change:
-    """An order that a round writes: what is stored now, and what is to be."""
+    """An order that a round writes: what is stored now, and what is to be; ``erased`` is for the books alone."""
 
     index: int
     push: Prepared
     present: Row | None
     customer_id: str | None = None
     row: Row | None = None
+    erased: bool = False
 
     def touched(self) -> set[str]:
         """Whose totals it changes."""
@@ -235,19 +239,32 @@ def _conflict(pointer: str, detail: str) -> Conflict:
 async def _with_customers(
     changes: list[_Change], answers: dict[int, Pushed | CrmError], phone_region: str | None
 ) -> list[_Change]:
-    named = [change for change in changes if change.push.naming]
+    await _leave_out_erased(changes)
+    named = [change for change in changes if change.push.naming and not change.erased]
     namings = [change.push.naming for change in named if change.push.naming]
     found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
     for change, customer in zip(named, found, strict=True):
-        if isinstance(customer, CrmError):
+        if isinstance(customer, Erased):
+            change.erased = True
+        elif isinstance(customer, CrmError):
             answers[change.index] = customer
         else:
             change.customer_id = customer
     for change in changes:
-        if change.push.naming is None and change.present is not None:
+        if change.push.naming is None and change.present is not None and not change.erased:
             # Attached by hand: a push that names nobody keeps it.
             change.customer_id = change.present.get("customer_id")
     return [change for change in changes if change.index not in answers]
+
+
+async def _leave_out_erased(changes: list[_Change]) -> None:
+    """Know the orders of people who were erased, whomever they name now: the books get them without the person."""
+    known = await ledger.known()
+    for change in changes:
+        if change.present is not None and change.present.get("anonymous"):
+            change.erased = True
+        elif known and known.latest and change.push.fields["placed_at"] <= known.latest:  # no new order costs more
+            change.erased = known.when(names.of_order(*change.push.key)) is not None
 
 
 def _next_row(change: _Change, moment: datetime) -> Row:
@@ -255,7 +272,7 @@ def _next_row(change: _Change, moment: datetime) -> Row:
     push, present = change.push, change.present
     head = {"_id": new_id("ord"), "version": 1, "created_at": moment}
     row = {
-        **push.fields,
+        **(without_person(push.fields) if change.erased else push.fields),
         "source": push.key[0],
         "external_id": push.key[1],
         "updated_at": moment,
@@ -374,4 +391,4 @@ def _naming(principal: Principal, push: Push, fields: Row) -> customers.Naming |
     ref = push.order.customer
     # Of whom only a telephone is known is the customer of this order, however often it is pushed.
     nameless = None if ref.external_id or ref.email else derived_id("cus", push.source, push.external_id)
-    return customers.Naming(push.source, ref, addresses, nameless, by=principal)
+    return customers.Naming(push.source, ref, addresses, nameless, by=principal, at=push.order.placed_at)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from crm.database.ids import for_storage
 from crm.database.paging import Listing, Listings, Position, beyond
-from crm.database.query import Filter, Pipeline, Query, Update
+from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
+from crm.orders.documents import Refund
 from crm.orders.states import NOT_COUNTED
 
 LISTINGS: Final = Listings(
@@ -66,6 +67,43 @@ def everything() -> Filter:
 def of_customer(customer_id: str) -> Filter:
     """A customer's orders."""
     return {"customer_id": customer_id}
+
+
+def names_of_customer(customer_id: str) -> Query:
+    """What a customer's orders are called."""
+    return Query(of_customer(customer_id), projection=("source", "external_id"))
+
+
+def of_source_behind(source: str, after: str, limit: int) -> Query:
+    """A system's orders whose ids, as that system calls them, come next: what they are called, and whose they are."""
+    filter_ = {"source": source, "external_id": {"$gt": after}}
+    return Query(filter_, (("external_id", 1),), limit, ("source", "external_id", "customer_id"))
+
+
+#: What of an order tells of a person, and what the order is called.
+_TRACES: Final = (
+    "source", "external_id", "customer_id", "note", "shipping_address", "billing_address", "refunds.reason",
+)  # fmt: skip
+
+
+def traces_of(order_ids: list[str]) -> Query:
+    """What some orders tell of a person."""
+    return Query({"_id": {"$in": order_ids}}, projection=_TRACES)
+
+
+def traces_behind(after: str, limit: int) -> Query:
+    """What the orders whose ids come next tell of a person."""
+    return Query({"_id": {"$gt": after}}, (("_id", 1),), limit, _TRACES)
+
+
+def whole(order_ids: list[str]) -> Query:
+    """Several orders."""
+    return Query({"_id": {"$in": order_ids}})
+
+
+def whole_versions(order_ids: list[str]) -> Query:
+    """All that several orders were before."""
+    return Query({"order_id": {"$in": order_ids}})
 
 
 def in_status(status: str) -> Filter:
@@ -178,9 +216,25 @@ def versions_of_customer(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
-def versions_detached() -> Update:
-    """The books keep what the order was; the customer and the addresses go."""
-    return {"$unset": {"customer_id": "", "shipping_address": "", "billing_address": "", "note": ""}}
+def versions_of_orders(order_ids: list[str]) -> Filter:
+    """What some orders were before."""
+    return {"order_id": {"$in": order_ids}}
+
+
+def versions_detached() -> UpdatePipeline:
+    """The books keep what the order was, and to which country it went; the customer and the addresses go."""
+    return [_without_person()]
+
+
+def _without_person() -> Update:
+    # A field that is missing in the end is left out: $cond with $$REMOVE.
+    addresses = {
+        name: {
+            "$cond": [{"$gt": [f"${name}.country", None]}, {"country": f"${name}.country"}, "$$REMOVE"],
+        }
+        for name in ("shipping_address", "billing_address")
+    }
+    return {"$set": {**addresses, "customer_id": "$$REMOVE", "note": "$$REMOVE", "anonymous": True}}
 
 
 def detach_all(customer_id: str) -> Filter:
@@ -188,23 +242,21 @@ def detach_all(customer_id: str) -> Filter:
     return {"customer_id": customer_id}
 
 
-def detached(now: datetime) -> Update:
-    """The books keep the order; the customer and the addresses go."""
-    return {
-        "$unset": {"customer_id": "", "shipping_address": "", "billing_address": "", "note": ""},
-        "$set": {"updated_at": now},
-        "$inc": {"version": 1},
-    }
-
-
-def with_refunds(customer_id: str) -> Filter:
-    """A customer's orders of which something was given back."""
-    return {"customer_id": customer_id, "refunds": {"$exists": True}}
-
-
-def reasons_removed() -> Update:
-    """Take out why money was given back: free text about a person."""
-    return {"$unset": {"refunds.$[].reason": ""}}
+def detached(now: datetime) -> UpdatePipeline:
+    """The books keep the order, and to which country it went; the customer, addresses and free texts go."""
+    # A field that a refund does not have is left out. (``$unsetField`` is not in the Stable API.)
+    without_reason = {name: f"$$refund.{name}" for name in Refund.model_fields if name != "reason"}
+    refunds = {"$map": {"input": "$refunds", "as": "refund", "in": without_reason}}
+    return [
+        _without_person(),
+        {
+            "$set": {
+                "refunds": {"$cond": [{"$isArray": "$refunds"}, refunds, "$$REMOVE"]},
+                "updated_at": now,
+                "version": {"$add": ["$version", 1]},
+            }
+        },
+    ]
 
 
 def counted(customer_ids: list[str]) -> Filter:
@@ -249,6 +301,11 @@ def due_behind(after: str, limit: int) -> Query:
 def orphaned(before: datetime, now: datetime) -> Filter:
     """Totals that should have been added up by now, and that no process is at."""
     return {"at": {"$lt": before}, "$or": [{"claimed_until": {"$exists": False}}, {"claimed_until": {"$lt": now}}]}
+
+
+def due_longest() -> Query:
+    """Since when the totals have been due that have waited longest."""
+    return Query({}, (("at", 1),), 1, ("at",))
 
 
 def claimed(until: datetime) -> Update:

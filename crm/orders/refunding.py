@@ -83,6 +83,8 @@ async def record(
         if present is not None:
             return Refunded(order, present, new=False)
         refunds.check(order, wanted)
+        if order.anonymous:
+            wanted = {**wanted, "reason": None}
         changed = await _add(principal, order, refunds.row(refund_id, wanted, principal.id, moment))
         if changed is not None and changed.refunds:
             return Refunded(changed, changed.refunds[-1], new=True)

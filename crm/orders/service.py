@@ -22,16 +22,21 @@ from crm.masking import shown
 from crm.orders import checking, mapping, projection, pushing, queries, refunding, together
 from crm.orders.checking import Compared, Ownerless
 from crm.orders.documents import Order, OrderVersion
+from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
 from crm.orders.history import changes
 from crm.orders.pushing import DEFAULT_MOST_ITEMS, Prepared, Push, Pushed, prepare, version_row
 from crm.orders.refunding import Refunded
 from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, OrderUpdate, Reconciled, RefundIn
 from crm.orders.states import Status, after_refunds, may_move
 
-__all__ = ["Compared", "Ownerless", "Push", "Pushed", "Refunded"]  # what callers give and get
+__all__ = [  # what callers give and get, and of people who are forgotten
+    "Compared", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind", "person_of",
+    "pushed_as", "remains",
+]  # fmt: skip
 #: Totals of customers, as their orders add up.
 settled = projection.settled
 adding_up = projection.running
+totals_due_since = projection.due_since
 add_up_due = checking.add_up_due
 compare_totals = checking.compare
 repair_totals = checking.repair
@@ -333,11 +338,6 @@ async def refunds_behind(customer_id: str, position: Position | None, limit: int
     refunds = [refund for order in orders for refund in mapping.refunds_of(order)]
     behind = [refund for refund in refunds if position is None or (refund.refund.at, refund.id) < position]
     return sorted(behind, key=lambda refund: (refund.refund.at, refund.id), reverse=True)[:limit]
-
-
-async def detach_all(customer_id: str, *, session: Any) -> int:
-    """Detach a customer's orders and strip addresses and notes; returns how many there were."""
-    return await projection.detach(customer_id, session=session)
 
 
 def _moved(present: Order, status: Status) -> dict[str, Any]:

@@ -37,7 +37,9 @@ async def submit(push: Prepared, phone_region: str | None) -> Pushed:
     commit: GroupCommit[Prepared, Pushed] | None = acting.database.kept.get(key)
     if commit is None:
         write = partial(_write, acting, phone_region)
-        commit = acting.database.kept[key] = GroupCommit(write, key=attrgetter("key"), at_once=_AT_ONCE)
+        commit = acting.database.kept[key] = GroupCommit(
+            "orders", write, key=attrgetter("key"), at_once=_AT_ONCE, traces=acting.database.traces
+        )
     return await commit.submit(push)
 
 

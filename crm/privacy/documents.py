@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from crm.database.documents import CrmDocument
 from crm.fields import ExternalId, Identifier, Moment, Phone, SourceName
-from crm.privacy.schemas import MOST_ORDERS, PrivacyKind
+from crm.privacy.schemas import MOST_CUSTOMERS, MOST_ORDERS, PrivacyKind, PrivacyOutcome, PrivacyState
 
 
 class PrivacyRequest(CrmDocument):
-    """What a shop asked on a person's behalf. Carried out by a later version; until then it waits.
+    """What a shop asked on a person's behalf.
 
     Attributes:
         email: Normalised. With the telephone the only way to find somebody who is known here by no id of the shop's.
         phone: As the shop has it.
         orders: External ids of the orders it reaches.
+        state: ``queued`` until it is carried out; ``ready`` where an export waits to be fetched; ``done``.
+        outcome: What came of it; ``nobody`` was found where nobody here goes by these names.
+        customer_ids: Whom it means.
+        claimed_until: A process is at it.
         due_at: The law's limit.
     """
 
@@ -30,9 +34,13 @@ class PrivacyRequest(CrmDocument):
     email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
     phone: Phone | None = None
     orders: Annotated[list[ExternalId], Field(max_length=MOST_ORDERS)] = []
-    state: Literal["queued"]
+    state: PrivacyState
+    outcome: PrivacyOutcome | None = None
+    customer_ids: Annotated[list[Identifier], Field(max_length=MOST_CUSTOMERS)] | None = None
+    claimed_until: Moment | None = None
     received_at: Moment
     due_at: Moment
+    done_at: Moment | None = None
 
     class Settings:
         """Beanie's settings."""

@@ -10,11 +10,18 @@ from crm.fields import Moment
 from crm.web.schemas import WireOut
 
 MOST_ORDERS: Final = 10_000
+MOST_CUSTOMERS: Final = 100
+PrivacyState = Literal["queued", "ready", "done"]
+PrivacyOutcome = Literal["erased", "disclosed", "nobody"]
 PrivacyKind = Literal["data_request", "redact_customer", "redact_shop"]
 
 
 class PrivacyRequestOut(WireOut):
-    """What a shop asked on a person's behalf; queued, and to be carried out by ``due_at``."""
+    """What a shop asked on a person's behalf, to be carried out by ``due_at``.
+
+    An erasure is carried out within seconds, and then names nobody any more. What is told about a person is ``ready``
+    for an admin to fetch at ``/privacy-requests/{id}/export``.
+    """
 
     id: str
     connection_id: str
@@ -25,9 +32,12 @@ class PrivacyRequestOut(WireOut):
     email: str | None
     phone: str | None
     orders: list[str]
-    state: Literal["queued"]
+    state: PrivacyState
+    outcome: PrivacyOutcome | None
+    customer_ids: list[str]
     received_at: Moment
     due_at: Moment
+    done_at: Moment | None
 
 
 @dataclass(frozen=True, slots=True)

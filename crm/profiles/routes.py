@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from litestar import Request, Response, Router, delete, get
+from litestar import Request, Response, Router, get
 from litestar.params import FromPath, QueryParameter
 
 from crm.customers.schemas import CustomerOut
 from crm.profiles import service
 from crm.profiles.schemas import OverviewOut, TimelineEntry, TimelineKind
-from crm.web.access import ADMIN_ONLY, READERS, STAFF
+from crm.web.access import READERS, STAFF
 from crm.web.dependencies import AskedPage, Caller, Configured
 from crm.web.lists import Listed, listed, lists
 from crm.web.versions import with_etag
@@ -54,12 +54,4 @@ async def get_timeline(
     return listed(request, await service.read_timeline(principal, customer_id, kinds, page_request))
 
 
-@delete("/{customer_id:str}", operation_id="DeleteCustomer", summary="Delete a customer", opt=ADMIN_ONLY)
-async def delete_customer(principal: Caller, customer_id: FromPath[str]) -> None:
-    """Orders stay for the books, detached and without addresses; interactions and events go."""
-    await service.delete(principal, customer_id)
-
-
-router = Router(
-    "/customers", route_handlers=[get_customer, get_overview, get_timeline, delete_customer], tags=["customers"]
-)
+router = Router("/customers", route_handlers=[get_customer, get_overview, get_timeline], tags=["customers"])

@@ -1,4 +1,4 @@
-"""What concerns the whole customer: the timeline, and the end."""
+"""What concerns the whole customer: totals that are settled, and the timeline."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from itertools import chain
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
-from crm.database import driver
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
 from crm.events import service as events
-from crm.idempotency import service as idempotency
 from crm.identities import service as identities
 from crm.identity import Principal
 from crm.interactions import service as interactions
@@ -119,35 +117,6 @@ async def read_timeline(
     rest = timeline.latest(chain.from_iterable(found))[: request.limit + 1]
     page = page_of(rest, sort, request, lambda e: (e.at, timeline.sort_key(e)))
     return page.map(lambda entry: shown(principal, entry))
-
-
-async def delete(principal: Principal, customer_id: str) -> None:
-    """Remove a customer for good: the record, interactions, events, rejected messages and answers kept for repeats.
-
-    Orders stay for the books: detached, without addresses and notes. Events and identities go first and outside the
-    transaction, for which there may be too many; interrupted, the call can be made again. Identities are marked as
-    erased, so that a browser that goes on sending leaves no trace.
-
-    Raises:
-        NotFound: There is no such customer.
-        Forbidden: MongoDB refuses the role, whatever route let it through.
-    """
-    await customers.require(customer_id)
-    async with audit.around(principal, Action.CUSTOMER_DELETE, customer_id):
-        await _delete(customer_id)
-
-
-async def _delete(customer_id: str) -> None:
-    await events.forget([customer_id, *await identities.forget(customer_id)])
-
-    async def together(session: Any) -> None:
-        await customers.remove(customer_id, session=session)
-        await orders.detach_all(customer_id, session=session)
-        await interactions.remove_all(customer_id, session=session)
-        await activity.forget(customer_id, session=session)
-        await idempotency.forget(customer_id, session=session)
-
-    await driver.run_transaction(together)
 
 
 async def _read(kind: TimelineKind, customer_id: str, position: Position | None, limit: int) -> list[TimelineEntry]:

@@ -347,7 +347,8 @@ async def test_an_email_belongs_to_one_user(user: User, database: Database) -> N
 
 
 def test_nothing_is_served_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["CRM_MONGODB_URI", "CRM_JWT_SECRET", *(f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES)]
+    names = ["CRM_MONGODB_URI", "CRM_JWT_SECRET", "CRM_ERASURE_KEY"]
+    names += [f"CRM_MONGODB_PASSWORD_{r.value.upper()}" for r in API_ROLES]
     for name in names:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(NotConfigured) as nothing:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from crm.clock import now
 from tests.fixtures.answers import counts, good, refused
 from tests.fixtures.store import KEPT, Store, totals_settled
 
@@ -284,13 +285,17 @@ async def test_deleting_keeps_the_books_and_nothing_of_the_person(
     answer = await admin.delete(f"{URL}/{customer_id}")
 
     assert (answer.status_code, answer.content) == (204, b"")
-    kept_ones = {name: count for name, count in counts(store).items() if count and name not in KEPT}
+    # Activity of whoever stays is told when there is time; failed sign-ins of other tests are counted when they end.
+    not_looked_at = {*KEPT, "activities", "sign_in_failures"}
+    kept_ones = {name: count for name, count in counts(store).items() if count and name not in not_looked_at}
     # Of the identities, that they were erased: nothing is to be taken up of them again.
-    assert kept_ones == {"customers": 1, "orders": 2, "events": 1, "interactions": 1, "identities": 2}
+    expected = {"customers": 1, "orders": 2, "events": 1, "interactions": 1, "identities": 2, "erasures": 1}
+    assert kept_ones == expected
     for identity in store.root["identities"].find():
         assert identity.keys() == {"_id", "kind", "links", "traits", "erased_at", "created_at"}
     left = good(await admin.get(f"/api/v1/orders/{order['id']}"))
-    gone = dict.fromkeys(("customer_id", "shipping_address", "billing_address", "note"))
+    gone = dict.fromkeys(("customer_id", "billing_address", "note"))
+    gone["shipping_address"] = dict.fromkeys(order["shipping_address"]) | {"country": "GB"}
     assert left == {**order_without_result(order), **gone, "version": 2, "updated_at": left["updated_at"]}
     assert good(await admin.get(f"/api/v1/orders/{kept['id']}"))["note"] == "Bob's"
     for gone_url in (f"{URL}/{customer_id}", f"{URL}/{customer_id}/timeline", f"{URL}/{customer_id}/orders"):
@@ -316,7 +321,8 @@ async def test_orders_that_arrive_while_a_customer_is_deleted_belong_to_somebody
     admin: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: dict[str, Any], store: Store
 ) -> None:
     async def push(number: int) -> httpx.Response:
-        return await ingest.put(f"/api/v1/orders/shop/{number}", json=order_body)
+        # Placed when it is sent: what is older than the erasure would be nobody's.
+        return await ingest.put(f"/api/v1/orders/shop/{number}", json={**order_body, "placed_at": now().isoformat()})
 
     for first in range(0, 40, 10):
         customer_id = good(await push(first), 201)["customer_id"]

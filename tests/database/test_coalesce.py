@@ -71,7 +71,7 @@ async def outcomes(tasks: list[asyncio.Task[str]]) -> list[str | BaseException]:
 
 async def test_an_idle_service_writes_at_once() -> None:
     writer = Writer(gate=True)
-    task = submit(GroupCommit(writer), "a")
+    task = submit(GroupCommit("tests", writer), "a")
     # One turn for the caller, one for the runner: no timer is waited for.
     await turns(2)
     assert writer.batches == [["a"]]
@@ -81,7 +81,7 @@ async def test_an_idle_service_writes_at_once() -> None:
 
 async def test_what_comes_while_a_batch_is_written_is_the_next_one() -> None:
     writer = Writer(gate=True)
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     first = submit(commit, "a")
     await turns()
     later = submit(commit, *"bcdefg")
@@ -94,7 +94,7 @@ async def test_what_comes_while_a_batch_is_written_is_the_next_one() -> None:
 
 async def test_another_batch_begins_beside_one_when_enough_wait() -> None:
     writer = Writer(most=2, gate=True)
-    commit = GroupCommit(writer, at_once=2)
+    commit = GroupCommit("tests", writer, at_once=2)
     tasks = submit(commit, "first")
     await turns()
     few, last = [f"a{n}" for n in range(ENOUGH - 1)], "enough"
@@ -115,7 +115,7 @@ async def test_another_batch_begins_beside_one_when_enough_wait() -> None:
 
 async def test_what_has_the_same_key_is_never_in_two_batches_at_once() -> None:
     writer = Writer(most=2, gate=True)
-    commit = GroupCommit(writer, key=lambda item: item[0], at_once=2)
+    commit = GroupCommit("tests", writer, key=lambda item: item[0], at_once=2)
     tasks = submit(commit, "x1")
     await turns()
     others = [chr(ord("a") + n) for n in range(ENOUGH)]
@@ -144,7 +144,7 @@ async def test_everybody_is_answered_once_and_no_key_overlaps(keys: list[int], a
         return [number for _, number in batch]
 
     commit: GroupCommit[tuple[int, int], int] = GroupCommit(
-        write, key=lambda item: item[0], at_once=at_once, largest=largest
+        "tests", write, key=lambda item: item[0], at_once=at_once, largest=largest
     )
 
     async def come(number: int, key: int) -> int:
@@ -160,7 +160,7 @@ async def test_everybody_is_answered_once_and_no_key_overlaps(keys: list[int], a
 
 async def test_a_batch_has_a_largest_size() -> None:
     writer = Writer()
-    tasks = submit(GroupCommit(writer, largest=3), *"abcdefgh")
+    tasks = submit(GroupCommit("tests", writer, largest=3), *"abcdefgh")
     assert await outcomes(tasks) == list("ABCDEFGH")
     assert writer.batches == [list("abc"), list("def"), list("gh")]
 
@@ -168,7 +168,7 @@ async def test_a_batch_has_a_largest_size() -> None:
 async def test_an_error_for_one_item_is_its_callers_alone() -> None:
     conflict = Conflict("no")
     writer = Writer(answer=lambda batch: [conflict if item == "b" else item.upper() for item in batch])
-    assert await outcomes(submit(GroupCommit(writer), *"abc")) == ["A", conflict, "C"]
+    assert await outcomes(submit(GroupCommit("tests", writer), *"abc")) == ["A", conflict, "C"]
     assert writer.batches == [list("abc")], "nothing is written twice"
 
 
@@ -180,7 +180,7 @@ async def test_a_batch_that_fails_is_tried_item_by_item(error: Exception) -> Non
         return [item.upper() for item in batch]
 
     writer = Writer(answer=answer)
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     assert await outcomes(submit(commit, *"abc")) == ["A", error, "C"]
     assert writer.batches == [list("abc"), ["a"], ["b"], ["c"]]
     assert await outcomes(submit(commit, "d")) == ["D"]
@@ -188,7 +188,7 @@ async def test_a_batch_that_fails_is_tried_item_by_item(error: Exception) -> Non
 
 async def test_a_batch_with_too_few_answers_leaves_nobody_waiting() -> None:
     writer = Writer(answer=lambda batch: [item.upper() for item in batch[:1]])
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     assert await outcomes(submit(commit, *"abc")) == ["A", "B", "C"], "one by one there are enough"
     writer.answer = lambda batch: batch[1:]
     (found,) = await outcomes(submit(commit, "a"))
@@ -202,7 +202,7 @@ async def test_a_database_that_is_away_is_told_to_all_and_asked_once() -> None:
         raise away
 
     writer = Writer(answer=answer)
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     found = await outcomes(submit(commit, *"abc"))
     assert [type(outcome) for outcome in found] == [Unavailable] * 3
     assert writer.batches == [list("abc")], "item by item each would wait for the timeout"
@@ -212,7 +212,7 @@ async def test_a_database_that_is_away_is_told_to_all_and_asked_once() -> None:
 
 async def test_only_so_many_wait() -> None:
     writer = Writer(gate=True)
-    commit = GroupCommit(writer, most_waiting=3)
+    commit = GroupCommit("tests", writer, most_waiting=3)
     first = submit(commit, "a")
     await turns()
     waiting = submit(commit, *"bcd")
@@ -229,7 +229,7 @@ async def test_only_so_many_wait() -> None:
 async def test_who_is_cancelled_stops_waiting_and_harms_nobody() -> None:
     conflict = Conflict("no")
     writer = Writer(gate=True, answer=lambda batch: [conflict if item == "d" else item.upper() for item in batch])
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     tasks = submit(commit, "a")
     await turns()
     tasks += submit(commit, *"bcd")
@@ -251,7 +251,7 @@ async def test_a_runner_that_is_ended_leaves_nobody_waiting() -> None:
         return [item.upper() for item in batch]
 
     writer = Writer(gate=True, answer=answer)
-    commit = GroupCommit(writer)
+    commit = GroupCommit("tests", writer)
     ended = submit(commit, "a")
     await turns()
     waiting = submit(commit, "b", "c")
@@ -269,7 +269,7 @@ async def test_a_batch_belongs_to_no_request() -> None:
         heard.append(SPEAKER.get())
         return list(batch)
 
-    commit = GroupCommit(Writer(answer=answer))
+    commit = GroupCommit("tests", Writer(answer=answer))
 
     async def speak(item: str) -> str:
         SPEAKER.set(item)
@@ -281,7 +281,7 @@ async def test_a_batch_belongs_to_no_request() -> None:
 
 async def test_what_is_a_list_itself_counts_for_as_much_as_it_holds() -> None:
     writer = Writer(gate=True)
-    commit = GroupCommit(writer, weight=len, largest=4, most_waiting=7)
+    commit = GroupCommit("tests", writer, weight=len, largest=4, most_waiting=7)
     tasks = submit(commit, "a")
     await turns()
     tasks += submit(commit, "bb", "cc", "d", "eeeeee")

@@ -43,6 +43,7 @@ connections        fiurdmx ·     ·       f      ·        f    fiumx    f     
 connection_secrets fiurdmx ·     ·       ·      ·        f    fiumx    f      idmxb
 inbox              fiurdmx ·     ·       fu     ·        i    fiumx    f      idmxb
 privacy_requests   fiurdmx ·     ·       i      ·        ·    fiumx    f      idmxb
+erasures           fiudmx  ·     ·       ·      ·        ·    fiumx    f      idmxb
 rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb

@@ -73,7 +73,7 @@ def test_each_service_gets_the_secrets_it_needs_and_no_more(compose: dict[str, A
     wanted = {
         "mongo": {"crm_mongodb_keyfile", "crm_mongodb_root_password"},
         "db-apply": {"crm_mongodb_root_password", *(f"crm_mongodb_password_{role.value}" for role in Role)},
-        "api": {"crm_jwt_secret", *(f"crm_mongodb_password_{role.value}" for role in API_ROLES)},
+        "api": {"crm_jwt_secret", "crm_erasure_key", *(f"crm_mongodb_password_{role.value}" for role in API_ROLES)},
     }
     assert {name: set(service["secrets"]) for name, service in compose["services"].items()} == wanted
 

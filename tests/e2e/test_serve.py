@@ -34,7 +34,7 @@ def test_from_secrets_to_a_service_that_answers(server: EmbeddedServer, tmp_path
     assert write_files(everything) == [], "nothing that is there is written again"
     (everything / "crm_mongodb_root_password").write_text(urlsplit(server.root_uri).password or "")
     ours.mkdir()
-    for name in ("jwt_secret", *(f"mongodb_password_{role.value}" for role in API_ROLES)):
+    for name in ("jwt_secret", "erasure_key", *(f"mongodb_password_{role.value}" for role in API_ROLES)):
         shutil.copy(everything / f"crm_{name}", ours)
     uri = f"mongodb://{server.address.host}:{server.address.port}/?replicaSet={server.address.replica_set}"
     as_root = {"CRM_MONGODB_URI": uri, "CRM_SECRETS_DIR": str(everything)}

@@ -299,6 +299,9 @@ class Identities:
         self.said: list[str] = []
         self.away = False
 
+    async def nobody_erased(self) -> bool:
+        return not self.gone
+
     async def erased(self, ids: Collection[str]) -> set[str]:
         return self.gone & set(ids)
 
@@ -316,7 +319,7 @@ class Identities:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Identities:
     made = Identities()
-    for name in ("erased", "observe", "identify"):
+    for name in ("nobody_erased", "erased", "observe", "identify"):
         monkeypatch.setattr(identities, name, getattr(made, name))
     return made
 

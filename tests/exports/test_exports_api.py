@@ -55,6 +55,7 @@ LISTS: Final[Mapping[str, dict[str, Any]]] = {
     "/connections": {},
     "/inbox": {"state": "dead"},
     "/privacy-requests": {},
+    "/erasures": {},
     "/audit": {"action": "customer.list"},
 }
 STORED: Final[Mapping[str, Callable[[], Rows]]] = {
@@ -70,6 +71,7 @@ STORED: Final[Mapping[str, Callable[[], Rows]]] = {
     "connection_secrets": lambda: [connection_secrets_row(_id=f"con_{i}") for i in range(3)],
     "audit_log": lambda: [audit_row(action="session.sign_in") for _ in range(3)],
     "privacy_requests": lambda: [privacy_request_row() for _ in range(3)],
+    "erasures": lambda: [row for row in seed.erasures() if row["state"] == "done"],
     "order_versions": lambda: [order_version_row(_id=f"orv_{i}", order_id="ord_0007", version=i + 1) for i in range(3)],
 }
 

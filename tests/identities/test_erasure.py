@@ -68,8 +68,13 @@ async def test_a_process_that_has_not_heard_yet_takes_nothing_up_either(
 ) -> None:
     customer_id = await known(store, database)
     with acting_as(database, Role.ADMIN):
-        assert set(await service.forget(customer_id)) == EVERYTHING
-        assert set(await service.forget(customer_id)) <= EVERYTHING  # interrupted, it can be made again
+        person = await service.person_of(customer_id)
+        assert person.identities == EVERYTHING
+        assert person.emails == {"ann@example.com", "second@example.com"}
+        assert person.visitors == {("web", "a-1"), ("web", "u-old")}
+        assert person.users == {("web", "u-1"), ("web", "u-old")}
+        await service.forget(person)
+        await service.forget(person)  # interrupted, it can be made again
     store.root["customers"].delete_many({})
     unaware = database.kept.get("identities.erased")
     ids = set(unaware.ids) if unaware else set()
@@ -94,7 +99,7 @@ async def test_others_keep_what_is_theirs(
     customer = {"external_id": "u-2", "email": "second@example.com"}
     other = good(await ingest.put("/api/v1/orders/web/1", json={**order_body, "customer": customer}), 201)
     with acting_as(database, Role.ADMIN):
-        await service.forget(customer_id)
+        await service.forget(await service.person_of(customer_id))
         assert await service.owners([SECOND, names.of_user("web", "u-1")]) == {SECOND: other["customer_id"]}
 
 
@@ -103,7 +108,7 @@ async def test_another_process_hears_of_it(store: Store, database: Database) -> 
     first, second = (Database(database.clients, database.name) for _ in range(2))
     async with service.watching(first):
         with acting_as(database, Role.ADMIN):
-            await service.forget(customer_id)
+            await service.forget(await service.person_of(customer_id))
         with acting_as(first, Role.TRACKING):
             for _ in range(200):
                 if await service.erased(EVERYTHING) == EVERYTHING:
@@ -124,7 +129,7 @@ async def test_as_long_as_the_set_is_not_there_the_store_is_asked(
     customer_id = await known(store, database)
     process = Database(database.clients, database.name)
     with acting_as(database, Role.ADMIN):
-        await service.forget(customer_id)
+        await service.forget(await service.person_of(customer_id))
     with monkeypatch.context() as patched:
         patched.setattr(erasure._Known, "_refresh", away)
         async with service.watching(process):

@@ -172,7 +172,7 @@ async def test_nobody_is_made_of_a_name_beside_somebody_elses_address(store: Sto
     with tracking(database):
         await service.identify(BROWSER, [identify(None, "a-1", at(0), email="gone@example.com")])
         (customer,) = store.root["customers"].find()
-        await service.forget(customer["_id"])
+        await service.forget(await service.person_of(customer["_id"]))
         store.root["customers"].delete_many({})
         await service.identify(BROWSER, [identify("u-2", None, email="ann@example.com")])
         for _ in range(2):

@@ -72,7 +72,7 @@ async def test_one_too_many_is_asked_to_come_again(
             return await pushing.put_many(batch)
 
     key = ("orders.together", Role.INGEST, store.settings.default_phone_region)
-    monkeypatch.setitem(database.kept, key, GroupCommit(slow, most_waiting=2))
+    monkeypatch.setitem(database.kept, key, GroupCommit("orders", slow, most_waiting=2))
     tasks = [asyncio.create_task(send(ingest, order_body, 0))]
     await at_work.wait()
     tasks += [asyncio.create_task(send(ingest, order_body, n)) for n in range(1, 6)]

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.mongo
 
 Body = dict[str, Any]
 KINDS = ("order", "interaction", "event")  # in this order when they happen at the same time
-BACKGROUND = {"activity_watermarks", "audit_log", "inbox", "stats_due"}
+BACKGROUND = {
+    "activity_watermarks", "audit_log", "erasures", "forgotten", "inbox", "privacy_requests", "stats_due",
+}  # fmt: skip
 SAME = "2026-01-31T12:00:00.123Z"
 
 

@@ -15,7 +15,8 @@ from crm.customers import service as customers
 from crm.database.driver import Database
 from crm.errors import OperatorError
 from crm.identity import KEY_KINDS, STAFF_ROLES, Role
-from crm.profiles import service as profiles
+from crm.people import service as people
+from crm.person import Person
 from crm.web.access import allow
 from crm.web.dependencies import Caller
 from tests.fixtures.answers import good, refused
@@ -42,6 +43,10 @@ ALLOWED: Final[dict[str, str]] = {
     "PATCH /api/v1/customers/{customer_id}": "admin sales ingest",
     "DELETE /api/v1/customers/{customer_id}": "admin",
     "POST /api/v1/customers/{customer_id}/consents": "admin sales",
+    "POST /api/v1/customers/{customer_id}/export": "admin",
+    "POST /api/v1/customers/{customer_id}/erase": "admin",
+    "GET /api/v1/erasures": "admin",
+    "GET /api/v1/erasures/{erasure_id}": "admin",
     "GET /api/v1/customers/{customer_id}/changes": "admin sales",
     "POST /api/v1/customers/{customer_id}/reveal": "admin sales",
     "GET /api/v1/customers/{customer_id}/orders": "admin sales analyst ingest",
@@ -90,6 +95,8 @@ ALLOWED: Final[dict[str, str]] = {
     "POST /api/v1/inbox/{delivery_id}/replay": "admin",
     "POST /api/v1/inbox/replay": "admin",
     "GET /api/v1/privacy-requests": "admin",
+    "GET /api/v1/privacy-requests/{request_id}": "admin",
+    "GET /api/v1/privacy-requests/{request_id}/export": "admin",
     "GET /api/v1/exports/customers": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/timeline": "admin sales",
@@ -106,6 +113,7 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/exports/inbox": "admin",
     "GET /api/v1/exports/privacy-requests": "admin",
     "GET /api/v1/exports/audit": "admin",
+    "GET /api/v1/exports/erasures": "admin",
     "GET /api/v1/audit": "admin",
     "POST /webhooks/shopify/{connection}": SIGNED,
     "POST /webhooks/woocommerce/{connection}": SIGNED,
@@ -186,16 +194,16 @@ def test_an_app_with_a_route_that_declares_no_access_does_not_start(store: Store
         create_app(store.settings, database=database, extra_routes=[silent])
 
 
-@delete("/careless/profiles/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
-async def careless_profile(principal: Caller, customer_id: FromPath[str]) -> None:
+@delete("/careless/people/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
+async def careless_person(principal: Caller, customer_id: FromPath[str]) -> None:
     """Open to sales by mistake."""
-    await profiles.delete(principal, customer_id)
+    await people.erase(principal, customer_id, "carelessness")
 
 
 @delete("/careless/customers/{customer_id:str}", opt=allow(Role.ADMIN, Role.SALES))
 async def careless_customer(customer_id: FromPath[str]) -> None:
     """Open to sales by mistake."""
-    await customers.remove(customer_id)
+    await customers.forget(Person(customers=frozenset([customer_id])))
 
 
 def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
@@ -204,7 +212,7 @@ def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.goes_around
-@pytest.mark.parametrize("route", ["profiles", "customers"])
+@pytest.mark.parametrize("route", ["people", "customers"])
 async def test_mongodb_refuses_what_a_careless_route_lets_through(
     route: str,
     store: Store,
@@ -220,7 +228,7 @@ async def test_mongodb_refuses_what_a_careless_route_lets_through(
     await totals_settled(store)
     before = everything(store)
     assert all(len(rows) == 1 for rows in before.values())
-    careless = create_app(store.settings, database=database, extra_routes=[careless_profile, careless_customer])
+    careless = create_app(store.settings, database=database, extra_routes=[careless_person, careless_customer])
     url = f"/api/v1/careless/{route}/{customer_id}"
     async with running(careless):
         async with client_of(careless, Authorization=f"Bearer {credentials['sales']}") as sales:

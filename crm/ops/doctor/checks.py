@@ -16,6 +16,7 @@ from crm.database.steps import Change
 from crm.errors import CrmError
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
 from crm.orders import service as orders
+from crm.person import Person
 
 #: Documents that are held in memory at a time.
 TOGETHER: Final = 1_000
@@ -121,8 +122,8 @@ async def activities(visit: Visit) -> Checked:
     after: str | None = ""
     while after is not None:
         found = await activity.orphans(after, visit.together)
-        for customer_id in found.wrong if visit.fix else ():
-            await activity.forget(customer_id)
+        if visit.fix:
+            await activity.forget(Person(customers=frozenset(found.wrong)))
         orphaned.add(found.wrong, fixed=len(found.wrong) if visit.fix else 0)
         after = found.last
     differing = Finding("The activity of these customers is not what their events tell.", _FIX)
@@ -144,7 +145,7 @@ async def activities(visit: Visit) -> Checked:
 
 async def _detached(customer_id: str) -> bool:
     try:
-        await orders.detach_all(customer_id, session=None)
+        await orders.forget(Person(customers=frozenset([customer_id])))
     except CrmError:
         return False  # one of them breaks the contract, which is a finding of its own
     return True

@@ -1,0 +1,108 @@
+"""A person's orders: whose they are, what is told of them, and what the books keep when the person is forgotten.
+
+Amounts, items, currency, dates and numbers stay, and of an address its country, for taxes. The customer, the rest of
+the addresses, notes and the reasons of refunds go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from crm.clock import now
+from crm.database.collection import Row
+from crm.ledger import names
+from crm.ledger.service import Known
+from crm.orders import projection, queries
+from crm.orders.documents import Order, OrderVersion
+from crm.person import Person, Remains, Tell
+
+_TOGETHER: Final = 500
+_ADDRESSES: Final = ("shipping_address", "billing_address")
+
+
+async def person_of(customer_ids: Iterable[str]) -> Person:
+    """The orders of customers, by our ids and by their sources'."""
+    rows: list[Row] = []
+    for customer_id in sorted(customer_ids):
+        rows += await Order.stored().find(queries.names_of_customer(customer_id))
+    return _named(rows)
+
+
+async def pushed_as(named: Iterable[tuple[str, str]]) -> Person:
+    """Those of some orders that are here, by their sources' ids."""
+    rows: list[Row] = []
+    for source, external_id in sorted(named):
+        row = await Order.stored().find_one(queries.by_external_id(source, external_id))
+        rows += [row] if row else []
+    return _named(rows)
+
+
+async def of_source_behind(source: str, after: str, limit: int) -> list[Row]:
+    """A system's orders whose ids as that system calls them come next: whose they are, and what they are called."""
+    return await Order.stored().find(queries.of_source_behind(source, after, limit))
+
+
+async def forget(person: Person) -> None:
+    """Leave the orders to the books, and what they were before."""
+    for customer_id in sorted(person.customers):
+        await projection.detach(customer_id)
+    for ids in _parts(sorted(person.orders)):
+        rows = await Order.stored().find(queries.traces_of(ids))
+        traced = {row["_id"]: row.get("customer_id") for row in rows if has_traces(row)}
+        if traced:
+            # Of somebody who stays, totals follow.
+            async with projection.changing({owner for owner in traced.values() if owner}):
+                await Order.stored().update_many(queries.by_ids(list(traced)).filter, queries.detached(now()))
+        await OrderVersion.stored().update_many(queries.versions_of_orders(ids), queries.versions_detached())
+
+
+async def disclose(person: Person, tell: Tell) -> None:
+    """Tell the orders, and what they were before."""
+    for ids in _parts(sorted(person.orders)):
+        await tell("orders", await Order.stored().find(queries.whole(ids)))
+    for ids in _parts(sorted(person.orders)):
+        await tell("order_versions", await OrderVersion.stored().find(queries.whole_versions(ids)))
+
+
+async def remains(known: Known, after: str, limit: int) -> Remains:
+    """Orders of people who were erased that still, or again, tell of them."""
+    rows = await Order.stored().find(queries.traces_behind(after, limit))
+    found = Remains(count=len(rows), last=rows[-1]["_id"] if len(rows) == limit else None)
+    gone = [row for row in rows if has_traces(row) and known.when(names.of_order(row["source"], row["external_id"]))]
+    found.people = [_named(gone)] if gone else []
+    return found
+
+
+def has_traces(row: Mapping[str, Any]) -> bool:
+    """Whether a stored order, or one to be stored, tells of a person."""
+    addresses = (row.get(name) or {} for name in _ADDRESSES)
+    refunds = row.get("refunds") or ()
+    return bool(
+        row.get("customer_id")
+        or row.get("note")
+        or any(address.keys() - {"country"} for address in addresses)
+        or any(refund.get("reason") for refund in refunds)
+    )
+
+
+def without_person(fields: Mapping[str, Any]) -> Row:
+    """The fields of a pushed order that the books keep."""
+    kept = {name: value for name, value in fields.items() if name not in {"note", "customer_id", *_ADDRESSES}}
+    kept["anonymous"] = True
+    for name in _ADDRESSES:
+        country = (fields.get(name) or {}).get("country")
+        kept |= {name: {"country": country}} if country else {}
+    return kept
+
+
+def _named(rows: Iterable[Row]) -> Person:
+    found = list(rows)
+    return Person(
+        orders=frozenset(row["_id"] for row in found),
+        pushed=frozenset((row["source"], row["external_id"]) for row in found),
+    )
+
+
+def _parts(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + _TOGETHER] for start in range(0, len(ids), _TOGETHER))

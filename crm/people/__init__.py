@@ -1,0 +1,1 @@
+"""People: all that is stored of one, told, or forgotten for good."""
