@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast sdks bench clean lock
+.PHONY: help install run check test test-fast sdks tools fuzz bench clean lock
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ test-fast: $(STAMP)  ## the tests that need no server
 
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install
+
+tools: $(STAMP)  ## build MongoDB's mongodump and mongorestore with Go, into .tools/bin
+	@$(BIN)/python -m tests.build_tools
+
+fuzz: $(STAMP)  ## look long for answers that are not as the API's description says: make fuzz EXAMPLES=200 SEED=7
+	CRM_SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),50) CRM_SCHEMATHESIS_SEED=$(or $(SEED),1) \
+	  $(BIN)/pytest -q tests/e2e/fuzzing $(ARGS)
 
 bench: $(STAMP)  ## measure; timings are never part of a test
 	@$(BIN)/crm bench orders $(ARGS)

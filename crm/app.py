@@ -8,12 +8,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 from crm import __version__
@@ -23,6 +23,7 @@ from crm.activity.routes import router as carts_router
 from crm.audit.routes import router as audit_router
 from crm.auth import service as auth
 from crm.auth.routes import router as auth_router
+from crm.changes import service as changes
 from crm.config import Settings, traces_wanted
 from crm.connections.routes import router as connections_router
 from crm.connectors import webhooks
@@ -236,24 +237,26 @@ def _database(scope: Scope) -> Database:
 async def _drift(database: Database) -> list[str]:
     """What differs from the contract.
 
-    An index that somebody added does no harm to a request, nor does a custom field that is being defined just now.
+    An index that somebody added does no harm to a request, nor does a custom field that is being defined just now, nor
+    what the version before still needs while it runs beside this one.
     """
     with acting_as(database, Role.ADMIN):
         defined = await custom_fields.definitions()
         found = await apply.check(database.administration[database.name], custom_fields.extended(contract(), defined))
         in_the_making = custom_fields.in_the_making(defined, await custom_fields.definitions())
-    steps = [step for step in found if step.change is not Change.FOREIGN]
+        beside = await changes.versions_beside()
+    steps = [step for step in found if step.change is not Change.FOREIGN and not (beside and step.tightens)]
     return [f"{step.change} {step.what}" for step in steps if not step.what.startswith(in_the_making)]
 
 
 def _close_routes(app: Litestar) -> None:
     """Deny by default: refuse to start with a route that says nothing of who may call it."""
     for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if access.declared_access(handler) is None and not _automatic(handler):
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            if handler.http_methods == {"OPTIONS"}:
+                access.name_methods(route, handler)
+            elif access.declared_access(handler) is None:
                 raise OperatorError(f"The route {route.path} declares no access.")
-            handler.opt["query_parameters"] = access.query_parameters(handler)
-
-
-def _automatic(handler: Any) -> bool:
-    return getattr(handler, "http_methods", set()) == {"OPTIONS"}
+            handler.opt.update(access.query_parameters(handler))

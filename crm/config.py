@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     erasure_file: Path | None = Field(
         None, description="A file that each erasure is also written to, to be copied apart from the backups."
     )
+    backup_target: str | None = Field(
+        None, description="Where backups lie: a directory, or `s3://bucket/prefix`; see docs/backups.md."
+    )
+    backup_recipients: str = Field(
+        "", description="Comma-separated public keys (age) of those who can read backups; see `crm backup key`."
+    )
+    backup_identity: Path | None = Field(
+        None, description="File of the secret key (age) that opens backups; not on the machine that makes them."
+    )
     jwt_secret: SecretStr | None = Field(None, description="Signs staff tokens; at least 32 bytes.")
     token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(1800, description="How long a staff token is valid.")
     default_phone_region: str | None = Field(
@@ -137,6 +146,19 @@ class Settings(BaseSettings):
         """A URI with the credentials of a role's MongoDB user, unless it has some or the password is not set."""
         password = self.password(role)
         return uri if password is None else _signed(uri, role.value, password, self.mongodb_database)
+
+    def as_user(self, role: Role) -> str:
+        """The URI with the credentials of a role's MongoDB user, whatever credentials it has.
+
+        Raises:
+            NotConfigured: There is no URI, or no password for that user.
+        """
+        password = self.password(role)
+        if password is None:
+            raise NotConfigured(f"Set CRM_MONGODB_PASSWORD_{role.value.upper()}.")
+        parts = urlsplit(self.uri())
+        anybody = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return _signed(anybody, role.value, password, self.mongodb_database)
 
     def secret_for_tokens(self) -> bytes:
         """The key that signs staff tokens.

@@ -28,6 +28,7 @@ CrmError
 └── OperatorError               500  for whoever runs the service; never caused by a request
     ├── NotConfigured
     ├── EmbeddedServerError
+    ├── BackupFailed            a backup, a restore, or a check of one did not go well
     ├── ContractError           indexes/*.toml or a contract cannot be read
     ├── ContractDrift           the live database differs in a way that apply will not mend
     ├── ApplyInProgress         another run changes the database at this moment
@@ -297,6 +298,12 @@ class ContractDrift(OperatorError):
     """The live database differs from the contract."""
 
     code = "contract_drift"
+
+
+class BackupFailed(OperatorError):
+    """A backup, a restore, or a check of one did not go well."""
+
+    code = "backup_failed"
 
 
 class ApplyInProgress(OperatorError):

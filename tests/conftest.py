@@ -12,7 +12,13 @@ from hypothesis import HealthCheck, settings
 
 from crm.database.embedded import EmbeddedServer
 
-pytest_plugins = ["tests.fixtures.store", "tests.fixtures.api", "tests.fixtures.fake", "tests.fixtures.well"]
+pytest_plugins = [
+    "tests.fixtures.store",
+    "tests.fixtures.api",
+    "tests.fixtures.fake",
+    "tests.fixtures.well",
+    "tests.fixtures.tools",
+]
 
 ROOT_URI = "CRM_TEST_ROOT_URI"
 _server: EmbeddedServer | None = None

@@ -12,7 +12,7 @@ from crm.audit.schemas import AuditEntryOut
 from crm.audit.service import Action, AuditFilter
 from crm.web.access import ADMIN_ONLY
 from crm.web.dependencies import AskedPage, Caller
-from crm.web.lists import Listed, listed, lists, moment
+from crm.web.lists import Listed, listed, lists, moment, time
 
 _Id = Annotated[str | None, QueryParameter(min_length=1, max_length=200)]
 
@@ -27,12 +27,12 @@ async def list_audit_entries(
     actor: _Id = None,
     target: _Id = None,
     action: FromQuery[Action | None] = None,
-    after: FromQuery[str | None] = None,
-    before: FromQuery[str | None] = None,
+    after: Annotated[str | None, time("At this time or later")] = None,
+    before: Annotated[str | None, time("Before this time")] = None,
 ) -> Response[Listed[AuditEntryOut]]:
     """The latest first: by ``actor`` (a user or key), ``target`` (a customer, or another thing) or ``action``.
 
-    ``after`` and ``before`` are times. Reading this is an entry, too.
+    Reading this is an entry, too.
     """
     wanted = AuditFilter(actor, target, action, moment("after", after), moment("before", before))
     return listed(request, await service.page(principal, wanted, page_request))

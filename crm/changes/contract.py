@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from crm.changes.documents import SchemaLock
+from crm.changes.documents import SchemaChange, SchemaLock
 from crm.database.contract import CollectionContract
 from crm.identity import Role
 
 LOCKS = CollectionContract(document=SchemaLock, grants={Role.ADMIN: "find insert update"}, droppable=False)
-CONTRACTS = (LOCKS,)
+CHANGES = CollectionContract(document=SchemaChange, grants={Role.ADMIN: "find insert update"}, droppable=False)
+CONTRACTS = (LOCKS, CHANGES)

@@ -9,7 +9,21 @@ import typer
 from rich.console import Console
 
 from crm import __version__
-from crm.cli import audit, bench, connections, database, doctor, exports, imports, ledger, run, sign_in, staff
+from crm.cli import (
+    audit,
+    backups,
+    bench,
+    connections,
+    database,
+    doctor,
+    exports,
+    imports,
+    ledger,
+    restore,
+    run,
+    sign_in,
+    staff,
+)
 from crm.errors import CrmError
 
 app = typer.Typer(
@@ -29,9 +43,11 @@ app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
 app.add_typer(audit.app, name="audit")
+app.add_typer(backups.app, name="backup")
 app.command("export")(exports.export)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(run.demo)
+app.command("restore")(restore.restore)
 app.command("serve")(run.serve)
 app.command("secrets")(run.secrets_)
 

@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 
 from crm.cli.connection import DataDir, MongodbUri, operator, target
-from crm.errors import Conflict
 from crm.ledger import service as ledger
 from crm.ops.progress import stages
 from crm.ops.provision import administration
-from crm.people import service as people
+from crm.ops.replaying import replay as replay_all
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="The erasure ledger: who must not come back.")
@@ -48,20 +47,10 @@ def import_(
 def replay(mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Look through the whole store for people who were erased, and erase them again. Run it after every restore."""
     with stages(Console(stderr=True)) as on_progress:
-        found = _run(mongodb_uri, data_dir, lambda: _replayed(lambda what, done: on_progress(what, done, done)))
-    _console.print("Nobody was there who had been erased." if not found else f"Erased what was left of {found:,}.")
-
-
-async def _replayed(on_progress: Callable[[str, int], None]) -> int:
-    known = await ledger.known()
-    if known is None:
-        return 0
-    if known.foreign:
-        raise Conflict(
-            f"{known.foreign:,} entries of the ledger were made with another CRM_ERASURE_KEY: set that one, for whom "
-            "they mean cannot be told."
+        found = _run(
+            mongodb_uri, data_dir, lambda: replay_all(operator(), lambda what, done: on_progress(what, done, done))
         )
-    return await people.replay_all(operator(), known, on_progress)
+    _console.print("Nobody was there who had been erased." if not found else f"Erased what was left of {found:,}.")
 
 
 def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:

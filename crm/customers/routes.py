@@ -22,6 +22,7 @@ from crm.web.access import READERS, STAFF, STAFF_AND_INGEST, further_filters
 from crm.web.dependencies import AskedPage, Caller, Configured, Ids
 from crm.web.idempotency import creates
 from crm.web.lists import Listed, listed, lists
+from crm.web.problems import refuses
 from crm.web.versions import expected_version, with_etag
 
 _SEARCHED = (
@@ -37,7 +38,11 @@ _Text = Annotated[str | None, QueryParameter(min_length=1, max_length=254)]
     "/",
     operation_id="ListCustomers",
     summary="List or find customers",
-    opt={**lists(READERS, service.LISTINGS), "further_filters": FIELD},
+    opt={
+        **lists(READERS, service.LISTINGS),
+        "further_filters": FIELD,
+        **refuses(s422="What is looked for is no e-mail address, telephone number or name."),
+    },
 )
 async def list_customers(
     request: Request[Any, Any, Any],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crm import __version__
+from crm.database import backup_role
 from crm.database.apply_collections import collection_steps, view_steps
 from crm.database.apply_indexes import index_steps
 from crm.database.apply_rights import role_steps, user_steps
@@ -63,9 +64,10 @@ async def plan(
     live = await look(db)
     steps += _data_steps(contract, live, widen, release)
     for collection in contract.collections:
-        steps += view_steps(collection, live)
+        steps += view_steps(collection, live, widen=collection.name in widen)
     for role in roles:
         steps += role_steps(role, live, db.name)
+    steps += await backup_role.steps(db)
     for user in users:
         steps += user_steps(user, live, passwords or {})
     steps += _foreign_steps(contract, live, roles, users)

@@ -1,12 +1,13 @@
 """The steps that bring collections, validators and views to what is declared, on a store that is being written to.
 
-While two versions run, a validator is wide: it takes what it took before or what is declared now. It is tightened once
-there is no document that the declared one refuses.
+While two versions run, a validator is wide: it takes what it took before, or what is declared now, or the former with
+the fields of the latter. It is tightened once there is no document that the declared one refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bson import MinKey
@@ -52,26 +53,30 @@ def collection_steps(contract: CollectionContract, live: Live, *, widen: bool) -
     if widen and branches and not is_wide:
 
         async def open_up(db: DB) -> None:
-            await db.command("collMod", name, **{**options, "validator": {_EITHER: [*branches, validator]}})
+            both = {_EITHER: [*branches, *_mixed(branches[0], validator), validator]}
+            await db.command("collMod", name, **{**options, "validator": both})
 
         why = "take what is declared beside what is taken now, for as long as both are written"
         yield Step(Change.ALTER, f"validator of {name}", why, open_up)
 
     async def tighten(db: DB) -> None:
         await _refuse_violators(db, name, validator)
+        (former,) = [c async for c in await db.list_collections(filter={"name": name})]
         await db.command("collMod", name, **options)
         try:
             # Between the look and the change, another may have come in.
             await _refuse_violators(db, name, validator)
         except ContractDrift:
-            await db.command("collMod", name, **{key: now.get(key, {}) for key in options})
+            back = {"validator": {}, **_DEFAULTS, **former["options"]}
+            await db.command("collMod", name, **{key: back[key] for key in options})
             raise
 
-    if is_wide:
+    later = is_wide or (widen and bool(branches))
+    if later:
         why = "take nothing but what is declared"
     else:
         why = "; ".join(_difference(now, options, key) for key in differing)
-    yield Step(Change.ALTER, f"validator of {name}", why, tighten, tightens=is_wide or (widen and bool(branches)))
+    yield Step(Change.ALTER, f"validator of {name}", why, tighten, tightens=later)
 
 
 def branches_of(validator: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -82,6 +87,28 @@ def branches_of(validator: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def validator_among(branches: Sequence[Mapping[str, Any]], validator: Mapping[str, Any]) -> bool:
     """Whether a validator is one of them."""
     return any(same(branch, validator) for branch in branches)
+
+
+def _mixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the version before makes of a document that has the new fields already, when it changes the old ones."""
+    match before:
+        case {"$and": [{"$jsonSchema": schema}, *rules]}:
+            added = _with_added(schema, after["$and"][0]["$jsonSchema"])
+            yield {"$and": [{"$jsonSchema": added}, *rules]}
+
+
+def _with_added(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that takes besides its own fields those that another one has, at any depth."""
+    out = dict(before)
+    if "properties" in before and "properties" in after:
+        own, others = before["properties"], after["properties"]
+        out["properties"] = {
+            **{name: _with_added(field, others.get(name, {})) for name, field in own.items()},
+            **{name: field for name, field in others.items() if name not in own},
+        }
+    if "items" in before and "items" in after:
+        out["items"] = _with_added(before["items"], after["items"])
+    return out
 
 
 def _difference(now: Mapping[str, Any], options: Mapping[str, Any], key: str) -> str:
@@ -119,8 +146,14 @@ async def _refuse_violators(db: DB, name: str, validator: dict[str, Any]) -> Non
             )
 
 
-def view_steps(contract: CollectionContract, live: Live) -> Iterator[Step]:
-    """Whether to create a collection's view, or to have it hide something else."""
+def view_steps(contract: CollectionContract, live: Live, *, widen: bool) -> Iterator[Step]:
+    """Whether to create a collection's view, or to have it hide something else.
+
+    Args:
+        contract: What is declared.
+        live: What there is.
+        widen: Whether documents of two versions are seen through it: then it hides what either of them hides.
+    """
     view = contract.view
     if view is None:
         return
@@ -132,9 +165,32 @@ def view_steps(contract: CollectionContract, live: Live) -> Iterator[Step]:
             await db.create_collection(view.name, viewOn=contract.name, pipeline=pipeline)
 
         yield Step(Change.ADD, f"view {view.name}", f"{contract.name} without {', '.join(view.hides)}", create)
-    elif present["options"].get("viewOn") != contract.name or not same(present["options"].get("pipeline"), pipeline):
+        return
+    options = {"viewOn": contract.name, "pipeline": pipeline}
+    if all(same(present["options"].get(key), value) for key, value in options.items()):
+        return
+    hidden = _hidden(present["options"], contract.name)
+    why = f"hide {', '.join(view.hides)}"
+    if hidden.issuperset(view.hides):
+        yield Step(Change.ALTER, f"view {view.name}", why, _redefine(view.name, options), tightens=True)
+        return
+    more = sorted(hidden - set(view.hides)) if widen else []
+    both = {**options, "pipeline": replace(view, hides=(*view.hides, *more)).pipeline()}
+    yield Step(Change.ALTER, f"view {view.name}", ", ".join([why, *more]), _redefine(view.name, both))
+    if more:
+        yield Step(Change.ALTER, f"view {view.name}", why, _redefine(view.name, options), tightens=True)
 
-        async def redefine(db: DB) -> None:
-            await db.command("collMod", view.name, viewOn=contract.name, pipeline=pipeline)
 
-        yield Step(Change.ALTER, f"view {view.name}", f"hide {', '.join(view.hides)}", redefine)
+def _hidden(options: Mapping[str, Any], collection: str) -> set[str]:
+    """What a view hides, if it is one of ours."""
+    match options:
+        case {"viewOn": name, "pipeline": [{"$unset": list(hides)}]} if name == collection:
+            return set(hides)
+    return set()
+
+
+def _redefine(name: str, options: Mapping[str, Any]) -> Callable[[DB], Awaitable[None]]:
+    async def redefine(db: DB) -> None:
+        await db.command("collMod", name, **options)
+
+    return redefine

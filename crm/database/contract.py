@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from crm.database.documents import CrmDocument
@@ -130,3 +132,22 @@ class Contract:
                 for role in collection.view.roles:
                     out.setdefault(role, {})[collection.name] = collection.view.name
         return out
+
+
+def digest(contract: Contract) -> str:
+    """SHA-256 of all that is declared, in hexadecimal: the same for two versions that declare the same."""
+    said = {
+        collection.name: {
+            "validator": collection.validator(),
+            "grants": {role.value: sorted(actions.split()) for role, actions in collection.grants.items()},
+            "view": asdict(collection.view) if collection.view else None,
+            "indexes": _indexes_of(contract, collection.name),
+        }
+        for collection in contract.collections
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _indexes_of(contract: Contract, name: str) -> list[tuple[object, ...]]:
+    declared = contract.indexes[name].index if name in contract.indexes else []
+    return [(index.name, index.key_pattern(), index.options()) for index in declared]

@@ -96,8 +96,19 @@ class CrmDocument(Document):
 
     @classmethod
     async def change(cls, filter_: Filter, update: Update) -> Self | None:
-        """Change one document by named fields and return it as it is afterwards; None where none matched."""
-        row = await cls.stored().find_and_update(filter_, update)
+        """Change one document by named fields and return it as it is afterwards; None where none matched.
+
+        Not by one command: of a findAndModify that a unique index or a rule refuses, MongoDB writes what was sent into
+        its log, e-mail addresses included.
+
+        Args:
+            filter_: Names the document's ``_id``.
+            update: What to change.
+        """
+        stored = cls.stored()
+        if not (await stored.update_one(filter_, update)).matched:
+            return None
+        row = await stored.find_one(Query({"_id": filter_["_id"]}, limit=1))
         return None if row is None else cls.from_row(row)
 
     async def add(self) -> None:

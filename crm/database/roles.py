@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crm.database import backup_role
 from crm.database.contract import Contract
 from crm.database.driver import name_apart
 from crm.identity import Role
@@ -17,8 +18,8 @@ _DDL: Final = (
 _SEE_COLLECTIONS: Final = ("collStats", "indexStats", "listCollections", "listIndexes")
 _SEE_ROLES: Final = ("viewRole", "viewUser")
 
-#: MongoDB's own roles, for those whose rights are not ours to describe.
-_BUILT_IN: Final = {Role.BACKUP: "backup", Role.RESTORE: "restore"}
+#: Whose roles lie in ``admin``: MongoDB's own, whose rights are not ours to describe, and one that spans databases.
+_OF_ADMIN: Final = frozenset({Role.BACKUP, Role.RESTORE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
     """
     out = []
     for role in Role:
-        if role in _BUILT_IN:
+        if role in _OF_ADMIN:
             continue
         privileges = []
         for collection in contract.collections:
@@ -114,12 +115,16 @@ def user_definitions(contract: Contract, database: str) -> list[UserDefinition]:
         UserDefinition(
             role.value,
             (
-                (_BUILT_IN.get(role, role.value), "admin" if role in _BUILT_IN else database),
+                (_name_of_role(role, database), "admin" if role in _OF_ADMIN else database),
                 *(((role.value, beside),) if role.value in apart else ()),
             ),
         )
         for role in Role
     ]
+
+
+def _name_of_role(role: Role, database: str) -> str:
+    return backup_role.name(database) if role is Role.BACKUP else role.value
 
 
 def beyond(one: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> list[str]:

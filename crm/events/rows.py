@@ -11,13 +11,13 @@ from crm.database.collection import Row
 from crm.database.ids import derived_id, from_bson, to_bson
 from crm.errors import InvalidInput
 from crm.events.messages import Message, Sender
-from crm.events.schemas import CommerceOut, EventOut, ProductOut
+from crm.events.schemas import CommerceOut, EventOut, EventProductOut
 from crm.identities import names
 
 #: Messages that say who somebody is, and not what they do.
 SAYS_WHO: Final = frozenset({"identify", "alias", "group"})
 _COMMERCE: Final = tuple(CommerceOut.model_fields)
-_PRODUCT: Final = tuple(ProductOut.model_fields)
+_PRODUCT: Final = tuple(EventProductOut.model_fields)
 
 
 def of_message(sender: Sender, message: Message, received_at: datetime, customer_id: str | None = None) -> Row:
@@ -134,7 +134,7 @@ def _commerce(stored: Mapping[str, Any] | None) -> CommerceOut | None:
     if stored is None:
         return None
     products = stored.get("products")
-    shown = products and [ProductOut(**_shown(product, _PRODUCT)) for product in products]
+    shown = products and [EventProductOut(**_shown(product, _PRODUCT)) for product in products]
     return CommerceOut(**{**_shown(stored, _COMMERCE), "products": shown})
 
 

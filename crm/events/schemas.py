@@ -88,11 +88,11 @@ class CommerceIn(CommerceFields[AmountText, ProductIn], WireIn):
     """What a shop's event is about; amounts are decimal strings such as ``"12.50"``."""
 
 
-class ProductOut(ProductFields[str], WireOut):
+class EventProductOut(ProductFields[str], WireOut):
     """A product that an event is about."""
 
 
-class CommerceOut(CommerceFields[str, ProductOut], WireOut):
+class CommerceOut(CommerceFields[str, EventProductOut], WireOut):
     """What a shop's event is about; amounts have as many decimals as were sent."""
 
 

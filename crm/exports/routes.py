@@ -67,7 +67,7 @@ def _export_of(path: str, handler: HTTPRouteHandler, item: type[BaseModel]) -> H
 
     async def export(
         format: Annotated[Format, QueryParameter(description="A table, or a JSON object a line.")],
-        sort: Annotated[str | None, QueryParameter(max_length=40, description="As of the list.")] = None,
+        sort: Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="As of the list.")] = None,
         byte_order_mark: Annotated[bool, QueryParameter(description=_ABOUT_THE_MARK)] = False,
         **given: Any,
     ) -> Response[None]:

@@ -19,6 +19,7 @@ from crm.errors import CrmError, Forbidden, NotFound, OperatorError, Unavailable
 from crm.identity import Role
 from crm.inbox import service
 from crm.inbox.schemas import Outcome, Work
+from crm.log import place
 
 log = structlog.get_logger("crm.inbox")
 Apply = Callable[[Work], Awaitable[Outcome]]
@@ -140,11 +141,3 @@ def explain(exc: CrmError) -> str:
     """An error as one text; ours never repeat a value."""
     fields = "; ".join(f"{error.pointer} {error.detail}".strip() for error in exc.errors)
     return f"{exc.detail} {fields}".strip()
-
-
-def place(exc: BaseException) -> dict[str, object]:
-    """Where an exception was raised; its text may hold what a person sent."""
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return {} if trace is None else {"file": trace.tb_frame.f_code.co_filename, "line": trace.tb_lineno}

@@ -18,7 +18,7 @@ from crm.interactions.schemas import (
 from crm.web.access import ADMIN_ONLY, STAFF
 from crm.web.dependencies import AskedPage, Caller, Ids
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed, lists, moment
+from crm.web.lists import Listed, listed, lists, moment, time
 from crm.web.versions import expected_version, with_etag
 
 
@@ -41,8 +41,8 @@ async def list_interactions(
         str | None,
         QueryParameter(min_length=1, max_length=120, description="order: and an id, or product: and a SKU."),
     ] = None,
-    due_after: Annotated[str | None, QueryParameter(description="Tasks due at this time or later.")] = None,
-    due_before: Annotated[str | None, QueryParameter(description="Tasks due before this time.")] = None,
+    due_after: Annotated[str | None, time("Tasks due at this time or later")] = None,
+    due_before: Annotated[str | None, time("Tasks due before this time")] = None,
 ) -> Response[Listed[InteractionOut]]:
     """Talks by ``customer_id`` or ``mentions``; tasks by ``status``, alone or with ``assignee`` or ``customer_id``."""
     wanted = InteractionFilter(

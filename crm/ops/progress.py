@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +18,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+_BETWEEN_LINES: Final = 10.0
 
 
 @contextmanager
@@ -35,6 +40,25 @@ def stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[stage], completed=done, total=of)
 
         yield show
+
+
+@contextmanager
+def told(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """The same for a job that has stages at times only; in a log a line every ten seconds instead of bars."""
+    with ExitStack() as stack:
+        if console.is_terminal:
+            bars = cache(lambda: stack.enter_context(stages(console)))
+            yield lambda stage, done, of: bars()(stage, done, of)
+            return
+        last = time.monotonic()
+
+        def line(stage: str, done: int, of: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _BETWEEN_LINES:
+                last = time.monotonic()
+                console.print(f"{stage}: {done:,} of about {of:,}", highlight=False)
+
+        yield line
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from typing import Final
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from litestar import Litestar
 
 from crm.app import from_environment
 from crm.processes import die_with_parent
+from crm.web.discretion import Discretion
 
 #: Requests a worker holds at a time; more wait in the socket's queue instead of in memory.
 _BACKPRESSURE: Final = 512
@@ -47,7 +47,7 @@ def serve(host: str, port: int, workers: int) -> None:
         server.serve(target_loader=partial(application, Path(folder)), wrap_loader=False)
 
 
-def application(siblings: Path) -> Litestar:
+def application(siblings: Path) -> Discretion:
     """The application in a worker, which must not outlive the main process.
 
     Args:
@@ -59,4 +59,4 @@ def application(siblings: Path) -> Litestar:
     main = multiprocessing.parent_process()
     if main is not None and main.pid is not None:
         die_with_parent(main.pid)
-    return from_environment(siblings)
+    return Discretion(from_environment(siblings))

@@ -27,11 +27,11 @@ from crm.web.bodies import read
 from crm.web.dependencies import AskedPage, Caller, Ids, configured
 from crm.web.hot_routes import Answer, Asked, hot
 from crm.web.idempotency import creates
-from crm.web.lists import Listed, listed, lists, moment
+from crm.web.lists import Listed, listed, lists, moment, time
 from crm.web.paths import rest_of_path
+from crm.web.problems import refuses
 from crm.web.versions import etag, expected_version, with_etag, with_etag_encoded
 
-_Time = Annotated[str | None, QueryParameter(max_length=40, description="RFC 3339, with an offset.")]
 _Source = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 
 
@@ -45,8 +45,8 @@ async def list_orders(
     attached: Annotated[bool | None, QueryParameter(description="false lists walk-in sales.")] = None,
     number: Annotated[str | None, QueryParameter(min_length=1, max_length=100)] = None,
     source: Annotated[str | None, QueryParameter(min_length=1, max_length=64)] = None,
-    placed_after: _Time = None,
-    placed_before: _Time = None,
+    placed_after: Annotated[str | None, time("Placed at or after")] = None,
+    placed_before: Annotated[str | None, time("Placed before")] = None,
 ) -> Response[Listed[OrderOut]]:
     """The latest first; times bound any of the other filters."""
     after, before = moment("placed_after", placed_after), moment("placed_before", placed_before)
@@ -90,8 +90,8 @@ async def reconcile(
     principal: Caller,
     page_request: AskedPage,
     source: Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")],
-    from_: Annotated[str | None, QueryParameter(name="from", max_length=40, description="Placed at or after.")] = None,
-    to: Annotated[str | None, QueryParameter(max_length=40, description="Placed before.")] = None,
+    from_: Annotated[str | None, time("Placed at or after", name="from")] = None,
+    to: Annotated[str | None, time("Placed before")] = None,
 ) -> Response[Listed[Reconciled]]:
     """A source's orders by the time they were placed: compare them with the shop's own, and push what differs."""
     start, end = moment("from", from_), moment("to", to)
@@ -191,7 +191,7 @@ async def list_customer_orders(
     "/",
     operation_id="ListOrderChanges",
     summary="What changed of an order, who and when",
-    opt=lists(STAFF, service.VERSIONS),
+    opt={**lists(STAFF, service.VERSIONS), **refuses(s404="There is no such order.")},
 )
 async def list_order_changes(
     request: Request[Any, Any, Any],

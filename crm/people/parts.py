@@ -69,6 +69,7 @@ IMPERSONAL: Final = {
     "connections": "shops",
     "connection_secrets": "secrets of shops",
     "schema_locks": "who changes the database",
+    "schema_changes": "how far changes of the data have come: the id of one document, until they are done",
     "users": "staff, who are no customers; a colleague is disabled with `crm user disable`",
     "api_keys": "systems",
     "sign_in_failures": "hashes of addresses of staff, for 15 minutes",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-from litestar import Request
+from litestar import MediaType, Request, Response
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
-from crm.errors import CrmError, Forbidden, NotSignedIn, UnreadableRequest, UnsupportedMediaType
+from crm.errors import CrmError, FieldError, Forbidden, NotSignedIn, UnreadableRequest, UnsupportedMediaType
 from crm.identity import ANONYMOUS, Principal, Role
 
 _KEY: Final = "access"
@@ -70,6 +71,19 @@ def admit(scope: Scope, access: frozenset[Role] | str | None) -> None:
         raise Forbidden("Your role may not do this.")
 
 
+def name_methods(route: HTTPRoute, options: HTTPRouteHandler) -> None:
+    """Let a route's own OPTIONS name all of its methods.
+
+    Litestar's names those of the first handler of the path, and forgets the ones that other routers add to it.
+    """
+    allowed = ", ".join(sorted(route.methods))
+
+    def answer(scope: Scope) -> Response[None]:  # noqa: ARG001  Litestar's own asks for it, and its signature stays
+        return Response(None, status_code=204, media_type=MediaType.TEXT, headers={"Allow": allowed})
+
+    options._fn = answer  # type: ignore[assignment]  # there is no other way to one that Litestar made itself
+
+
 def present(scope: Scope) -> Principal:
     """Who makes the request of this scope; middleware has found it out."""
     return cast("Principal", scope.get("crm_principal", ANONYMOUS))
@@ -117,6 +131,11 @@ def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         raise UnreadableRequest(f"This route does not know all the query parameters sent. Allowed: {names}.")
     if len(given) != len(set(given)):
         raise UnreadableRequest("A query parameter was given twice.")
+    # The decoder would take it for none at all, and a list be answered as if nothing had been asked for.
+    not_texts: frozenset[str] = handler.opt.get("not_texts", frozenset())
+    nulls = [name for name, value in connection.query_params.multi_items() if value.lower() == "null"]
+    if wrong := tuple(FieldError(name, "Leave it out instead.") for name in nulls if name in not_texts):
+        raise UnreadableRequest("A parameter of the request cannot be read.", errors=wrong)
 
 
 def further_filters(connection: ASGIConnection[Any, Any, Any, Any], prefix: str) -> dict[str, str]:
@@ -125,8 +144,8 @@ def further_filters(connection: ASGIConnection[Any, Any, Any, Any], prefix: str)
     return {name.removeprefix(prefix): value for name, value in given if name.startswith(prefix)}
 
 
-def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
-    """The query parameters that a handler's signature declares."""
+def query_parameters(handler: BaseRouteHandler) -> dict[str, frozenset[str]]:
+    """A part of a route's ``opt``: the query parameters that its signature declares, and which of them are no texts."""
     dependencies = handler.resolve_dependencies()
     skipped = {"data", "request", "headers", "cookies", "state", "query", "scope", "socket", "body", *dependencies}
     skipped.update(_path_parameters(handler))
@@ -134,13 +153,16 @@ def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
     for name in handler.parsed_fn_signature.parameters:
         if name in dependencies:
             signatures.append(dependencies[name].parsed_fn_signature)
-    out = set()
+    out, texts = set(), set()
     for signature in signatures:
         for name, definition in signature.parameters.items():
             kwarg = definition.kwarg_definition
             if name not in skipped and not getattr(kwarg, "header", None) and not getattr(kwarg, "cookie", None):
-                out.add(getattr(kwarg, "name", None) or name)
-    return frozenset(out)
+                called = getattr(kwarg, "name", None) or name
+                out.add(called)
+                if str in (definition.annotation, *definition.args):
+                    texts.add(called)
+    return {"query_parameters": frozenset(out), "not_texts": frozenset(out - texts)}
 
 
 def _path_parameters(handler: BaseRouteHandler) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 from litestar import HttpMethod, Request, Response, route
 from litestar.datastructures import State
@@ -14,11 +14,26 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 
 from crm.web.access import PUBLIC
+from crm.web.schemas import WireOut
 
 #: How often the contract is compared with the live database; readiness probes come every few seconds.
 _LOOK_EVERY: Final = 30.0
 _LOOK_AGAIN: Final = 5.0  # while it differs
 Probe = Callable[[], Awaitable[list[str]]]
+
+
+class HealthOut(WireOut):
+    """How the service is.
+
+    Attributes:
+        problems: What differs from what was declared; only where something does.
+    """
+
+    status: Literal["ok", "drift"]
+    problems: list[str] = []
+
+
+_OK: Final = cast("HealthOut", {"status": "ok"})
 
 
 class Readiness:
@@ -55,16 +70,17 @@ _GET_AND_HEAD: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 @route("/health/live", http_method=_GET_AND_HEAD, operation_id=_named("Live"), opt=PUBLIC, tags=["health"])
-async def live() -> dict[str, str]:
+async def live() -> Response[HealthOut]:
     """The process runs."""
-    return {"status": "ok"}
+    return Response(_OK)
 
 
 @route("/health/ready", http_method=_GET_AND_HEAD, operation_id=_named("Ready"), opt=PUBLIC, tags=["health"])
-async def ready(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+async def ready(request: Request[Any, Any, State]) -> Response[HealthOut]:
     """MongoDB answers, and its validators, indexes and roles are those declared (looked at every 30 s)."""
     readiness: Readiness = request.app.state.readiness
     found = await readiness.problems()
     if found:
-        return Response({"status": "drift", "problems": found}, status_code=503, headers={"Retry-After": "30"})
-    return Response({"status": "ok"})
+        drifted = cast("HealthOut", {"status": "drift", "problems": found})
+        return Response(drifted, status_code=503, headers={"Retry-After": "30"})
+    return Response(_OK)

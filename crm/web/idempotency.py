@@ -33,6 +33,8 @@ _OPT: Final = "idempotent"
 _BARE: Final = re.compile(rb"[\x21\x23-\x7e]+")
 _QUOTED: Final = re.compile(rb'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')
 _LONGEST: Final = 255
+#: The same for the description.
+KEY_PATTERN: Final = r'^([!#-~]+|"([!#-\[\]-~]|\\["\\])+")$'
 
 
 def creates(access: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,12 +64,20 @@ def provide_page_request(
     ] = None,
     sort: Annotated[
         str | None,
-        QueryParameter(max_length=40, description="A field, or -field for descending; which depends on the filters."),
+        QueryParameter(
+            min_length=1, max_length=40, description="A field, or -field for descending; which depends on the filters."
+        ),
     ] = None,
     count: Annotated[bool, QueryParameter(description="Also count, up to 10,000.")] = False,
 ) -> PageRequest:
     """The query parameters that every list has."""
     return PageRequest(limit=limit, cursor=cursor, sort=sort, count=count)
+
+
+def time(says: str, *, name: str | None = None) -> QueryParameter:
+    """A time in the query, for a handler that reads it with ``moment``."""
+    about = f"{says}: RFC 3339, with an offset."
+    return QueryParameter(name=name, max_length=40, description=about, schema_extra={"format": "date-time"})
 
 
 def moment(name: str, text: str | None) -> datetime | None:

@@ -6,26 +6,50 @@ fields, closed objects, defaults and examples. And every operation can answer wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 
 from crm.database.paging import Listing, Listings
 from crm.web.access import declared_access
-from crm.web.idempotency import HEADER, POLICY, REPLAYED, takes_key
-from crm.web.lists import declared_listings
+from crm.web.idempotency import HEADER, KEY_PATTERN, POLICY, REPLAYED, takes_key
+from crm.web.lists import Listed, declared_listings
 from crm.web.ndjson import MEDIA_TYPE as MEDIA_TYPE_OF_LINES
 from crm.web.ndjson import BulkLineOut
-from crm.web.problems import MEDIA_TYPE, Problem
+from crm.web.problems import MEDIA_TYPE, Problem, declared_refusals
 from crm.web.schemas import WireIn, WireOut
 
 _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-#: Bodies that are read raw, because a signature is over every byte.
-_RAW: Final = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+#: Bodies that are read raw, because a signature is over every byte, or because a message is read as far as it can be.
+_OBJECT: Final = {"type": "object"}
+_BATCH: Final = {"type": "object", "required": ["batch"], "properties": {"batch": {"type": "array", "items": _OBJECT}}}
+_RAW: Final = {"content": {"application/json": {"schema": _OBJECT}}, "required": True}
+_RAW_BATCH: Final = {"content": {"application/json": {"schema": _BATCH}}, "required": True}
+_ANYTHING: Final[dict[str, Any]] = {"content": {"application/json": {"schema": {}}}}
+_RAW_BODIES: Final = {"/beacon/v1/batch": _RAW_BATCH, "/v1/m": _ANYTHING}
 _TRACKING: Final = ("/v1/", "/beacon/")
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that was read; or send that version in the body.",
+    "schema": {"type": "string", "pattern": r'^(W/)?"?[0-9]{1,15}"?$'},
+}
+_ETAG: Final = {"description": "The version, to send as If-Match.", "required": True, "schema": {"type": "string"}}
+#: What ``Counted`` adds to a page.
+_COUNTS: Final = {
+    "count": {"type": "integer", "description": "How many match, up to 10,000; with count=true."},
+    "count_capped": {"type": "boolean", "description": "Whether there are more; with count=true."},
+}
+_NOT_IN_A_NAME: Final = re.compile(r"[^\w.-]")
+#: A body that no model stands for.
+_FILE: Final = {"type": "string", "format": "binary"}
 _CHANGES: Final = frozenset({"post", "put", "patch"})
 
 
@@ -34,22 +58,30 @@ def describe(app: Litestar) -> dict[str, Any]:
     document = app.openapi_schema.to_schema()
     schemas = document["components"]["schemas"]
     for model in _models():
-        if model.__name__ in schemas or model is Problem:
-            _put(schemas, model)
-    handlers = {h.operation_id: h for r in app.routes for h in getattr(r, "route_handlers", ())}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            handler = handlers.get(operation["operationId"])  # none where one handler has several operations
-            _amend(path, method, operation, declared_access(handler) if handler else None)
-            if handler and (line := handler.opt.get("ndjson")):
-                _stream(operation, schemas, line)
-            if handler and (listings := declared_listings(handler)):
-                _tabulate(operation, listings)
-            if handler and (item := handler.opt.get("export")):
-                _whole_list(operation, schemas, item)
-            if handler and takes_key(handler):
-                _add_key(operation)
+        name = _NOT_IN_A_NAME.sub("_", model.__name__)
+        if name in schemas or model is Problem:
+            _put(schemas, model, name)
+    for path, method, handler in _handlers(app):
+        operation = document["paths"][path][method]
+        _describe_parameters(method, operation)
+        _describe_answers(path, method, operation, handler)
+        _tell_of_tags(operation, schemas)
+        if line := handler.opt.get("ndjson"):
+            _stream(operation, schemas, line)
+        if listings := declared_listings(handler):
+            _tabulate(operation, listings)
+        if item := handler.opt.get("export"):
+            _whole_list(operation, schemas, item)
+        if takes_key(handler):
+            _add_key(operation)
     return document
+
+
+def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    for route in app.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if handler.resolve_include_in_schema():
+                yield from ((route.path_format, str(method).lower(), handler) for method in handler.http_methods)
 
 
 def _models() -> Iterator[type[BaseModel]]:
@@ -57,16 +89,18 @@ def _models() -> Iterator[type[BaseModel]]:
     while waiting:
         model = waiting.pop()
         waiting += model.__subclasses__()
-        if not model.__pydantic_generic_metadata__["parameters"] and "[" not in model.__name__:
+        if not model.__pydantic_generic_metadata__["parameters"]:
             yield model
 
 
-def _put(schemas: dict[str, Any], model: type[BaseModel]) -> None:
+def _put(schemas: dict[str, Any], model: type[BaseModel], name: str = "") -> None:
     mode: Any = "validation" if issubclass(model, WireIn) else "serialization"
     schema = model.model_json_schema(ref_template=_REF, mode=mode)
-    for name, definition in schema.pop("$defs", {}).items():
-        schemas.setdefault(name, definition)
-    schemas[model.__name__] = schema
+    for other, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(other, definition)
+    if issubclass(model, Listed):
+        schema["properties"] |= _COUNTS
+    schemas[name or model.__name__] = schema
 
 
 def _stream(operation: dict[str, Any], schemas: dict[str, Any], line: type[BaseModel]) -> None:
@@ -88,20 +122,47 @@ def _whole_list(operation: dict[str, Any], schemas: dict[str, Any], item: type[B
 
 
 def _lines_of(model: type[BaseModel]) -> dict[str, Any]:
-    return {MEDIA_TYPE_OF_LINES: {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+    """Lines are no JSON, so no schema says their shape but by way of what is in them."""
+    line = {"$ref": _REF.format(model=model.__name__)}
+    schema = {"type": "string", "format": "binary", "contentMediaType": MEDIA_TYPE_OF_LINES, "contentSchema": line}
+    return {MEDIA_TYPE_OF_LINES: {"schema": schema}}
 
 
-def _amend(path: str, method: str, operation: dict[str, Any], access: Any) -> None:
+def _describe_parameters(method: str, operation: dict[str, Any]) -> None:
+    """In a query there is no null: a parameter is left out."""
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        options = [option for option in schema.pop("oneOf", ()) if option != {"type": "null"}]
+        parameter["schema"] = {**(options[0] if len(options) == 1 else {}), **schema}
+    if method == "patch":
+        operation["parameters"] = [*operation["parameters"], _IF_MATCH]
+
+
+def _describe_answers(path: str, method: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    access = declared_access(handler)
     if access == "public":
         operation["security"] = []
     if path.startswith(("/webhooks/", *_TRACKING)) and method == "post":
-        operation["requestBody"] = _RAW
+        operation["requestBody"] = _RAW_BODIES.get(path, _RAW)
     responses = operation["responses"]
+    responses.pop("400", None)  # Litestar's own, in another shape than ours
     if method == "put":
         responses["201"] = {**responses["200"], "description": "Created."}
         responses["200"]["description"] = "Replaced, or found as it was: `result` says which."
-    for status, says in _problems(path, method, access).items():
+    for content in responses.get("200", {}).get("content", {}).values():
+        content["schema"] = content["schema"] or _FILE
+    for status, says in {**_problems(path, method, access), **declared_refusals(handler)}.items():
         responses[status] = {"description": says, "content": _PROBLEM}
+    if path == "/health/ready":
+        responses["503"]["content"] = {**responses["200"]["content"], **_PROBLEM}
+
+
+def _tell_of_tags(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """What has a version is answered with its ETag."""
+    for status, response in operation["responses"].items():
+        shape = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "").split("/")[-1]
+        if status.startswith("2") and "version" in schemas.get(shape, {}).get("properties", {}):
+            response["headers"] = {**response.get("headers", {}), "ETag": _ETAG}
 
 
 def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
@@ -129,7 +190,7 @@ def _orders(listing: Listing) -> str:
 
 
 def _add_key(operation: dict[str, Any]) -> None:
-    text = {"type": "string", "minLength": 1, "maxLength": 257}  # 255, and the quotes around them
+    text = {"type": "string", "maxLength": 255, "pattern": KEY_PATTERN}
     parameter = {"name": HEADER, "in": "header", "required": False, "description": POLICY, "schema": text}
     operation["parameters"] = [*operation.get("parameters", []), parameter]
     says = {"description": "There, and true, when the answer is an earlier one.", "schema": {"type": "boolean"}}
@@ -149,7 +210,9 @@ def _problems(path: str, method: str, access: Any) -> dict[str, str]:
         out["404"] = "There is no such resource."
     if method in _CHANGES:
         out |= {"413": "The body is too large.", "415": "The body has another content type than the route reads."}
-        out |= {"409": "It contradicts what is there.", "422": "A field cannot be accepted; `errors` names it."}
+        out |= {"422": "A field cannot be accepted; `errors` names it."}
+    if method in {*_CHANGES, "delete"}:
+        out["409"] = "It contradicts what is there."
     if method == "patch":
         out |= {"412": "Somebody changed it since that version.", "428": "If-Match is missing."}
     if path.startswith("/webhooks/"):

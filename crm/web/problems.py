@@ -18,14 +18,17 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
+from litestar.handlers import BaseRouteHandler
 from pydantic import ValidationError as PydanticError
 
 from crm.database.failures import translate
 from crm.errors import ClientGone, CrmError, FieldError, InternalError, InvalidInput, OperatorError, UnreadableRequest
+from crm.log import place
 from crm.web.schemas import WireOut
 
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
+_REFUSES: Final = "refuses"
 _UNACCEPTABLE: Final = "The request has fields that cannot be accepted."
 _OBJECT_WANTED: Final = "The body must be a JSON object."
 #: How Litestar says that there is no body, and Pydantic that the body is a list or a scalar.
@@ -56,6 +59,17 @@ class Problem(WireOut):
     code: str
     message: str
     errors: list[FieldErrorOut] = []
+
+
+def refuses(**says: str) -> dict[str, Any]:
+    """A part of a route's ``opt``: what it refuses with besides what all of its kind do, as ``s404="…"``."""
+    return {_REFUSES: {name.removeprefix("s"): text for name, text in says.items()}}
+
+
+def declared_refusals(handler: BaseRouteHandler) -> Mapping[str, str]:
+    """Status → reason, as the route declares."""
+    declared: Mapping[str, str] = handler.opt.get(_REFUSES, {})
+    return declared
 
 
 def respond(error: CrmError) -> Response[dict[str, Any]]:
@@ -107,7 +121,7 @@ def settle(exc: Exception) -> CrmError:
     error = _as_ours(exc)
     if error is None or error.status >= 500:
         # The exception's text may hold what a person sent, so only its type and place are logged.
-        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **_place(exc))
+        log.error("request failed", error=type(exc).__name__, code=error.code if error else None, **place(exc))
     return error or InternalError("This is a fault of the service; its log says where.")
 
 
@@ -199,12 +213,3 @@ def _sentence(message: str) -> str:
     if text.startswith("Invalid enum value"):
         return "This value is not one of the allowed ones."  # msgspec's own text repeats it
     return text if text.endswith(".") else text + "."
-
-
-def _place(exc: BaseException) -> dict[str, Any]:
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return {}
-    return {"file": trace.tb_frame.f_code.co_filename, "line": trace.tb_lineno}

@@ -99,6 +99,14 @@ async def test_a_password_is_exchanged_for_a_token(user: User, anonymous: httpx.
     assert claims["exp"] - claims["iat"] == store.settings.token_seconds
 
 
+async def test_a_credential_that_is_sent_along_is_in_nobodys_way(
+    user: User, analyst: httpx.AsyncClient, tracking: httpx.AsyncClient
+) -> None:
+    for client in (analyst, tracking):
+        good(await sign_in(client, user.email))
+        refused(await sign_in(client, user.email, "wrong"), 401, "wrong_credentials")
+
+
 async def test_the_whole_password_form_is_taken(user: User, anonymous: httpx.AsyncClient) -> None:
     form = {"grant_type": "password", "scope": "", "client_id": "x", "client_secret": "", "username": user.email}
     good(await anonymous.post(URL, data={**form, "password": PASSWORD}))
@@ -284,7 +292,7 @@ async def test_tokens_that_were_not_issued_here_or_are_over(
     forged = {
         "expired": tokens.issue(subject, secret, now=now - timedelta(hours=2), seconds=60),
         "not yet": jwt.encode({**claims, "iat": now + timedelta(hours=1)}, secret, algorithm="HS256"),
-        "none": jwt.encode(claims, None, algorithm="none"),
+        "none": jwt.encode(claims, "", algorithm="none"),
         "no signature": f"{head}.{body}.",
         "other secret": jwt.encode(claims, b"x" * 48, algorithm="HS256"),
         "other algorithm": jwt.encode(claims, secret, algorithm="HS512"),

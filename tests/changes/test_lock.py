@@ -14,7 +14,7 @@ from crm.clock import now
 from crm.database.driver import Database, acting_as
 from crm.errors import ApplyInProgress, LeaseLost
 from crm.identity import Role
-from crm.ops.provision import provision
+from crm.ops.provision import Given, provision
 from tests.e2e.processes import crm
 from tests.fixtures.rows import schema_lock_row
 from tests.fixtures.store import Store
@@ -100,7 +100,7 @@ async def test_apply_takes_it_and_reading_does_not(store: Store, root_uri: str) 
     held = schema_lock_row(holder="ann on a host, process 7", leased_until=now() + timedelta(minutes=5))
     store.root["schema_locks"].insert_one(held)
     with pytest.raises(ApplyInProgress, match="ann on a host, process 7"):
-        await provision(root_uri, store.settings, wait=0)
+        await provision(root_uri, store.settings, given=Given(wait=0))
     settings = {"CRM_MONGODB_DATABASE": store.root.name}
     uri = ["--mongodb-uri", root_uri]
     refused = await asyncio.to_thread(lambda: crm("db", "apply", *uri, **settings))

@@ -306,3 +306,25 @@ async def test_reports_what_somebody_made_and_leaves_it(name: str, site: Site) -
         assert await site.check() == [says]
     finally:
         undo(site.store.root)
+
+
+async def test_the_role_of_backups_is_watched_by_root_and_by_admin(site: Site) -> None:
+    """It lies in ``admin``, where only root may look: the MongoDB user admin sees it by what the user backup may."""
+    admin, role = site.store.root.client["admin"], f"{site.store.root.name}_backup"
+    admin.command("grantPrivilegesToRole", role, privileges=right(site.store.root, "orders", "remove"))
+    said = f"~ role {role} of admin: reads what a backup is made of, in several databases"
+    assert await site.check() == [said]
+    with site.acting(Role.ADMIN) as as_admin:
+        assert await as_admin.check() == [said]
+    await site.apply()
+    with site.acting(Role.ADMIN) as as_admin:
+        assert await as_admin.check() == []
+
+
+async def test_the_user_of_an_earlier_version_gets_the_narrower_role(site: Site) -> None:
+    everywhere = {"role": "backup", "db": "admin"}
+    site.store.root.command("updateUser", "backup", roles=[everywhere])
+    narrower = f"{site.store.root.name}_backup@admin"
+    assert await site.check() == [f"~ user backup: grant {narrower}", "~ user backup: revoke backup@admin"]
+    await site.apply()
+    assert await site.check() == []

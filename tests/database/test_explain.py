@@ -56,6 +56,9 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "auth.queries.keys_by_ids": ("api_keys", (["key_7", "key_8", "key_none"],)),
     "auth.queries.user_by_email": ("users", ("user7@example.com",)),
     "auth.queries.user_by_id": ("users", ("usr_7",)),
+    "changes.queries.change": ("schema_changes", ("0007_change",)),
+    "changes.queries.change_of": ("schema_changes", ("0007_change", "run_1")),
+    "changes.queries.everything": ("schema_changes", ()),
     "changes.queries.held_by": ("schema_locks", ("run_1",)),
     "changes.queries.the_lock": ("schema_locks", ()),
     "connections.queries.all_sources": ("connections", ()),
@@ -262,7 +265,7 @@ BY_ID: Final = frozenset(
         "activity": "at_revision of_customers of_process owners_behind still_silent",
         "audit": "behind by_id last",
         "auth": "all_keys all_users failure failures_of key_by_id keys_by_ids user_by_id",
-        "changes": "held_by the_lock",
+        "changes": "change change_of everything held_by the_lock",
         "connections": "all_sources another_secret_than at_version by_id everything hints_of room_for_a_secret "
         "secrets_of with_secret",
         "custom_fields": "at_version by_name everything",

@@ -48,6 +48,7 @@ rate_limits        fiurdmx ·     ·       ·      ·        fiu  fiumx    f    
 sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f      idmxb
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
 schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
+schema_changes     fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
 events_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
@@ -192,6 +193,54 @@ def test_sales_cannot_empty_a_customer_instead(users: Users, store: Store) -> No
 def test_no_role_of_the_api_reads_password_hashes(role: Role, name: str, users: Users) -> None:
     admin = users.client(role)["admin"]
     assert refusal(lambda: admin[name].find_one({})) == NOT_AUTHORISED
+
+
+WAYS_TO_WRITE: Final[Mapping[str, Callable[[Db], Any]]] = {
+    **WAYS_TO_REMOVE,
+    "insert": lambda db: db["customers"].insert_one(customer_row()),
+    "update": lambda db: db["customers"].update_many({}, {"$set": {"version": 9}}),
+    "upsert": lambda db: db["customers"].replace_one({"_id": "x"}, {"_id": "x"}, upsert=True),
+    "create": lambda db: db.create_collection("mine"),
+    "an index": lambda db: db["customers"].create_index("first_name"),
+    "collMod": lambda db: db.command("collMod", "customers", validator={}),
+    "bypass": lambda db: db["customers"].insert_one({"_id": "x"}, bypass_document_validation=True),
+    "applyOps": lambda db: db.client.admin.command(
+        "applyOps", [{"op": "d", "ns": f"{db.name}.customers", "o": {"_id": "cus_1"}}]
+    ),
+    "an oplog note": lambda db: db.client.admin.command("appendOplogNote", data={"x": 1}),
+    "blocking writes": lambda db: db.client.admin.command({"setUserWriteBlockMode": 1, "global": True}),
+    "config.settings": lambda db: db.client["config"]["settings"].insert_one({"_id": "x"}),
+    "the oplog": lambda db: db.client["local"]["oplog.rs"].insert_one({}),
+    "a user": lambda db: db.command("createUser", "mole", pwd="x", roles=[]),
+    "a password": lambda db: db.command("updateUser", "backup", pwd="x"),
+    "a role": lambda db: db.client.admin.command(
+        "grantPrivilegesToRole", f"{db.name}_backup", privileges=[{"resource": {"cluster": True}, "actions": ["fsync"]}]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WRITE)
+def test_whoever_has_the_password_of_backup_can_write_nothing(way: str, users: Users, store: Store) -> None:
+    row = customer_row(_id="cus_1")
+    store.root["customers"].insert_one(row)
+    assert refusal(lambda: WAYS_TO_WRITE[way](users[Role.BACKUP])) == NOT_AUTHORISED
+    assert list(store.root["customers"].find()) == [row]
+
+
+def test_backup_reads_what_mongodump_reads_and_no_other_database(users: Users, store: Store) -> None:
+    client = users.client(Role.BACKUP)
+    store.root.client[f"{store.root.name}_else"]["x"].insert_one({})
+    try:
+        listed = {one["name"] for one in client.list_databases(nameOnly=True)}
+        # The server tells of what can be read: so mongodump, which asks this, dumps neither the ledger nor others.
+        assert listed == {store.root.name, "admin", "config", "local"}
+        for name in (store.ledger.name, f"{store.root.name}_else"):
+            assert refusal(lambda name=name: client[name].list_collection_names()) == NOT_AUTHORISED  # type: ignore[misc]
+            assert refusal(lambda name=name: client[name]["forgotten"].find_one({})) == NOT_AUTHORISED  # type: ignore[misc]
+    finally:
+        store.root.client.drop_database(f"{store.root.name}_else")
+    assert client["local"]["oplog.rs"].find_one(sort=[("$natural", -1)]) is not None
+    assert client["admin"]["system.users"].find_one({"user": "backup"}) is not None
 
 
 @pytest.mark.parametrize("role", [role for role in API_ROLES if role is not Role.ADMIN])

@@ -11,6 +11,14 @@ import pytest
 from crm.database.embedded import find_mongod
 from crm.errors import EmbeddedServerError
 from tests.e2e.processes import DemoProcess
+from tests.e2e.written import logs_below, naming
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_is_named_in_a_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """When all tests have ended: no log that any process of theirs wrote holds an e-mail address."""
+    yield
+    assert naming(logs_below(tmp_path_factory.getbasetemp())) == []
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ async def test_it_is_described(anonymous: httpx.AsyncClient) -> None:
         "format", "byte_order_mark", "sort", "email", "phone", "last_name", "tag", "external_source", "external_id",
     }  # fmt: skip
     content = operation["responses"]["200"]["content"]
-    assert content["application/x-ndjson"]["schema"] == {"$ref": "#/components/schemas/CustomerOut"}
+    assert content["application/x-ndjson"]["schema"]["contentSchema"] == {"$ref": "#/components/schemas/CustomerOut"}
     assert content["text/csv"]["schema"] == {"type": "string"}
 
 

@@ -203,7 +203,7 @@ def test_several_processes_append_whole_lines(tmp_path: Path) -> None:
 
 #: f find, i insert, u update, r remove, d drop, m collMod; · nothing.
 MATRIX: Final = {
-    Role.ADMIN: "fi", Role.INGEST: "f", Role.BACKUP: "f", Role.RESTORE: "idm",
+    Role.ADMIN: "fi", Role.INGEST: "f", Role.BACKUP: "", Role.RESTORE: "idm",
     Role.SALES: "", Role.ANALYST: "", Role.TRACKING: "", Role.AUTH: "", Role.MIGRATOR: "",
 }  # fmt: skip
 OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from crm.clock import now
 from crm.database.driver import Database, acting_as
 from crm.events import service as events
-from crm.events.messages import Message, Sender
+from crm.events.messages import Message, Rejected, Sender
 from crm.identity import Role
 from crm.ledger.service import Known
 from tests.fixtures.answers import good
 from tests.fixtures.store import Store, totals_settled
 from tests.identities.speaking import at, identify
-from tests.people.living import ADDRESS, Life, order_of, traces
+from tests.people.living import ADDRESS, PHONE, Life, order_of, traces
 
 pytestmark = pytest.mark.mongo
 #: Anybody's: she has several, and Bob has others. All of hers are traces.
@@ -26,7 +26,7 @@ BROWSERS = ("zoe-browser", "zoe-phone")
 BOB: dict[str, Any] = {"email": "bob@example.com", "first_name": "Bob", "external_id": "bob-1"}
 
 Step = tuple[str, int, int]
-STEPS = ("order", "identify", "page", "event", "note", "edit", "refund")
+STEPS = ("order", "identify", "page", "event", "note", "edit", "rename", "look", "reject", "refund")
 histories = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=8)
 
 
@@ -63,6 +63,13 @@ class Histories:
             good(await admin.post("/api/v1/events", json=body))
         elif what == "refund":
             await self.refund(number)
+        elif what == "reject":
+            raw = f'{{"type": "track", "anonymousId": "{browser}", "email": "{email}"}}'
+            with acting_as(self.zoe.database, Role.TRACKING):
+                await events.keep_rejects(Sender("key_1", "web"), [Rejected(0, None, "no_event", "No event.", raw)])
+        elif what == "look":
+            for asked in ({"q": email}, {"email": email}, {"q": "quill"}):
+                good(await admin.get("/api/v1/customers", params=asked))
         else:
             await self.staff(what)
 
@@ -81,9 +88,12 @@ class Histories:
         if what == "note":
             note = {"customer_id": self.zoe.customer_id, "kind": "note", "body": "Zoë has a parchment allergy"}
             good(await self.zoe.admin.post("/api/v1/interactions", json=note), 201)
-        else:
-            change = {"version": found.json()["version"], "last_name": f"Quill {self.count}", "addresses": [ADDRESS]}
-            good(await self.zoe.admin.patch(url, json=change))
+            return
+        change: dict[str, Any] = {"last_name": f"Quill {self.count}", "addresses": [ADDRESS]}
+        change |= {"attributes": {"street": f"Vellum Lane {self.count}"}}
+        if what == "rename":
+            change = {"email": f"{self.count}-zoe.quill@example.com", "phone": PHONE}
+        good(await self.zoe.admin.patch(url, json={"version": found.json()["version"], **change}))
 
 
 @settings(max_examples=20, print_blob=True)

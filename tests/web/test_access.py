@@ -179,9 +179,10 @@ async def test_what_is_not_described_is_public(anonymous: httpx.AsyncClient) -> 
 
 
 async def test_options_needs_no_credentials_and_says_nothing(anonymous: httpx.AsyncClient) -> None:
-    answer = await anonymous.options("/api/v1/customers")
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "GET" in answer.headers["allow"]
+    for path, methods in (("customers", "GET, OPTIONS, POST"), ("customers/cus_1", "DELETE, GET, OPTIONS, PATCH")):
+        answer = await anonymous.options(f"/api/v1/{path}")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["allow"] == methods
 
 
 @get("/silent")

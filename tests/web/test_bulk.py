@@ -354,7 +354,10 @@ async def test_the_description_has_lines_in_and_out(anonymous: httpx.AsyncClient
     for kind, model in {"orders": "OrderLine", "products": "ProductLine", "events": "EventIn"}.items():
         operation = document["paths"][f"/api/v1/{kind}/bulk"]["post"]
         (sent,) = operation["requestBody"]["content"].items()
-        assert sent == ("application/x-ndjson", {"schema": {"$ref": f"#/components/schemas/{model}"}})
+        assert (sent[0], sent[1]["schema"]["contentSchema"]) == (
+            "application/x-ndjson",
+            {"$ref": f"#/components/schemas/{model}"},
+        )
         assert model in document["components"]["schemas"]
-        answered = operation["responses"]["200"]["content"]["application/x-ndjson"]["schema"]["$ref"]
+        answered = operation["responses"]["200"]["content"]["application/x-ndjson"]["schema"]["contentSchema"]["$ref"]
         assert answered.endswith("/BulkLineOut")

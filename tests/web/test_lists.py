@@ -103,3 +103,12 @@ async def test_what_is_described_is_answered_and_any_other_order_refused_with_th
 def _value(name: str, schema: dict[str, Any]) -> str:
     allowed = [one["enum"] for one in (schema, *schema.get("oneOf", ())) if "enum" in one]
     return VALUES.get(name) or (str(allowed[0][0]) if allowed else "cus_1")
+
+
+@pytest.mark.parametrize("query", ["orders?attached=null", "orders?status=Null", "audit?action=NULL"])
+async def test_null_is_no_way_to_leave_a_filter_out(query: str, admin: httpx.AsyncClient) -> None:
+    refused(await admin.get(f"/api/v1/{query}"), 400, "unreadable_request", query.partition("?")[2].partition("=")[0])
+
+
+async def test_null_is_a_text_like_any_other(admin: httpx.AsyncClient) -> None:
+    assert good(await admin.get("/api/v1/customers?last_name=Null"))["items"] == []

@@ -163,7 +163,7 @@ async def test_the_database_is_asked_only_every_few_seconds(database: Database) 
     assert all(answer is answers[0] for answer in answers)
     eager = Standing(database, look, look_every=0.0)
     await eager.metrics()
-    found = {metric.name: metric.samples[0].value for metric in await eager.metrics()}
+    found = {metric.name: metric.samples[0].value for metric in await eager.metrics() if metric.samples}
     assert looks == 3
     assert found["crm_contract_differences"] == 1
 

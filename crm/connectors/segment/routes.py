@@ -19,7 +19,9 @@ from crm.web.hot_routes import Answer, Coming, hot_unread
 #: The write key is the credential, and what content type a body says it has means nothing.
 _OPEN: Final[dict[str, Any]] = {**PUBLIC, "content_types": ()}
 _PREFIXES: Final = ("/v1/", "/beacon/v1/")
-_Call = Annotated[str, PathParameter(description=f"One of {', '.join(receiving.CALLS)}.")]
+_Call = Annotated[
+    str, PathParameter(description="A type of message, or a batch.", schema_extra={"enum": list(receiving.CALLS)})
+]
 _WriteKey = Annotated[
     str | None, QueryParameter(name=PARAMETER, max_length=200, description="Of clients that can set no header.")
 ]
@@ -34,7 +36,11 @@ async def _take(coming: Coming) -> Answer:
     "/{call:str}",
     operation_id="Track",
     summary="Take in what a tracking client sends",
-    opt={**_OPEN, **hot_unread(_take, call="|".join(receiving.CALLS))},
+    opt={
+        **_OPEN,
+        **hot_unread(_take, call="|".join(receiving.CALLS)),
+        **problems.refuses(s404="No library calls it so."),
+    },
     status_code=200,
 )
 async def track(

@@ -9,6 +9,8 @@ from typing import Final
 from crm import contracts
 from crm.activity import service as activity
 from crm.audit import verifying
+from crm.changes import service as changes
+from crm.changes.numbered import CHANGES
 from crm.customers import service as customers
 from crm.database import apply, driver, violations
 from crm.database.driver import Database
@@ -192,6 +194,14 @@ async def declared_things(visit: Visit) -> Checked:
     return Checked("database", len(wanted.collections), "collections", (finding,) if what else ())
 
 
+async def data_changes(_visit: Visit) -> Checked:
+    """Every numbered change of the data has run to its end."""
+    finding = Finding("These changes of the data have not run to their end.", "Run `crm db apply`.")
+    found = await changes.status(CHANGES)
+    finding.add([one.change.id for one in found if one.open])
+    return Checked("changes", len(found), "changes of the data", (finding,) if finding.count else ())
+
+
 async def audit_log(visit: Visit) -> Checked:
     """Every entry of the audit log is there, as it was written."""
     about = await driver.collection("audit_log").estimated_count()
@@ -208,7 +218,10 @@ async def audit_log(visit: Visit) -> Checked:
 
 
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, keys, totals, activities, audit_log, documents, declared_things)
+CHECKS: Final[tuple[Check, ...]] = (
+    *(due, owners, keys, totals, activities, audit_log),
+    *(documents, data_changes, declared_things),
+)
 
 
 async def examine(visit: Visit) -> tuple[Checked, ...]:

@@ -1,0 +1,1 @@
+"""Backups with MongoDB's own tools, and the proof that they can be restored."""

@@ -1,0 +1,275 @@
+"""Puts a backup back with mongorestore, and believes none of it until it has looked."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from crm.config import Settings
+from crm.contracts import contract
+from crm.database.archive import Kept, Told, narrowed
+from crm.database.contract import digest
+from crm.database.snapshot import Source
+from crm.database.steps import Change, Step
+from crm.errors import BackupFailed, CrmError
+from crm.identity import SYSTEM
+from crm.ledger import service as ledger
+from crm.ops import provision
+from crm.ops.backup import files, manifest, tools
+from crm.ops.backup.creating import counted
+from crm.ops.backup.manifest import Manifest, Stored
+from crm.ops.backup.targets import Target
+from crm.ops.doctor.checks import Visit, examine
+from crm.ops.doctor.findings import Report
+from crm.ops.replaying import replay
+
+#: What is told of a kind; the rest is counted.
+_MOST: Final = 20
+_OF_DATA: Final = ("collection", "validator", "index", "view")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How a backup is restored.
+
+    Attributes:
+        settings: The database's name, the passwords of MongoDB users to create, the key of the erasure ledger.
+        uri: Of the server, with the credentials of root.
+        target: Where the backup lies.
+        backup: Which.
+        identities: Secret keys that open it.
+        ledger_file: A ledger newer than those of the target, such as ``CRM_ERASURE_FILE``.
+        replace: Whether a database of that name is removed first.
+        progress: Called with (what, done, of how many).
+    """
+
+    settings: Settings
+    uri: str
+    target: Target
+    backup: Manifest
+    identities: Sequence[Any]
+    ledger_file: Path | None = None
+    replace: bool = False
+    progress: Progress = lambda _what, _done, _of: None
+
+
+@dataclass(slots=True)
+class Restored:
+    """What came of it.
+
+    Attributes:
+        backup: Which backup.
+        problems: What is not as it should be; none where all is proven.
+        notes: What is worth knowing.
+        documents: How many mongorestore says it put back.
+        compared: Whether every collection was compared with the manifest.
+        erased: How many people were erased again.
+        report: The doctor's.
+        seconds: How long each part took.
+    """
+
+    backup: Manifest
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    documents: int = 0
+    compared: bool = False
+    erased: int = 0
+    report: Report | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def well(self) -> bool:
+        """Whether the store is as it was saved, and everybody who was erased stays so."""
+        return not self.problems
+
+    @property
+    def took(self) -> float:
+        """Seconds, all in all."""
+        return round(sum(self.seconds.values()), 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "well": self.well,
+            "backup": self.backup.name,
+            "as_of": self.backup.oplog_last.moment.isoformat(),
+            "problems": self.problems,
+            "notes": self.notes,
+            "documents": self.documents,
+            "compared": self.compared,
+            "erased": self.erased,
+            "seconds": {**self.seconds, "all": self.took},
+        }
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Notes how long a part takes."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[part] = round(time.monotonic() - begun, 1)
+
+
+def restore(asked: Restoring) -> Restored:
+    """Restore, compare, bring to the contract, erase again, examine.
+
+    What is found wrong is told at the end, so that all of it is known.
+
+    Raises:
+        BackupFailed: There is something there already; or the archive cannot be read, or mongorestore gave up.
+        NotConfigured: A tool or a key is missing.
+    """
+    asked.settings.secret_for_erasures()  # without it nobody can be erased again: known before anything is done
+    tool = tools.find("mongorestore")
+    done = Restored(asked.backup)
+    with Source(asked.uri) as server, server.without_expiry():
+        _make_room(asked, server, done)
+        with done.timed("restore"):
+            _put_back(asked, tool, done)
+        with done.timed("compare"):
+            _compare(asked, server, done)
+    with done.timed("contract"):
+        asyncio.run(_bring_to_contract(asked, done))
+    with done.timed("erase again"):
+        asyncio.run(_erase_again(asked, done))
+    with done.timed("examine"):
+        asyncio.run(_examine(asked, done))
+    return done
+
+
+def _make_room(asked: Restoring, server: Source, done: Restored) -> None:
+    database = asked.settings.mongodb_database
+    if server.holds_anything(database):
+        if not asked.replace:
+            raise BackupFailed(
+                f"The database {database} is there already. Restore to an empty server or another name "
+                f"(CRM_MONGODB_DATABASE), or remove it first with --yes-replace {database}."
+            )
+        # What is there goes only when what replaces it is whole.
+        with done.timed("check"):
+            for stored in (asked.backup.archive, asked.backup.ledger):
+                if stored is not None:
+                    files.check(asked.target, stored)
+        server.drop(database)
+
+
+def _put_back(asked: Restoring, tool: Path, done: Restored) -> None:
+    told = Told()
+    kept = Kept({asked.backup.database: asked.settings.mongodb_database})
+    # As it was, whatever the rules of today say: the doctor tells of those that break them.
+    arguments = ["--archive", "--oplogReplay", "--bypassDocumentValidation"]
+    with tools.running(tool, asked.uri, arguments, reads=True) as run:
+        try:
+            with _archive(asked) as archive:
+                for piece in narrowed(archive, kept, told):
+                    run.input.write(piece)
+                    asked.progress("restore", told.documents, asked.backup.documents or told.documents)
+            run.input.close()
+        except BrokenPipeError:
+            run.ended()
+            raise BackupFailed("mongorestore stopped reading.") from None
+        run.ended()
+        summary = run.summary()
+    if summary is None:
+        done.problems.append("mongorestore does not say how many documents it restored.")
+        return
+    done.documents, failed = summary
+    if failed:
+        done.problems.append(f"mongorestore could not restore {failed:,} documents, and ended as if it had.")
+    if done.documents + failed != told.documents:
+        done.problems.append(f"mongorestore restored {done.documents:,} of {told.documents:,} documents.")
+
+
+@contextmanager
+def _archive(asked: Restoring) -> Iterator[Any]:
+    with (
+        files.content(asked.target, asked.backup.archive, asked.identities) as packed,
+        files.unpacked(packed) as archive,
+    ):
+        yield archive
+
+
+def _compare(asked: Restoring, server: Source, done: Restored) -> None:
+    expected = asked.backup.collections
+    if expected is None:
+        done.notes.append("The manifest has no counts to compare with: MongoDB's snapshot window had passed.")
+        return
+    found = counted(server, asked.settings.mongodb_database)
+    done.problems += manifest.differences(expected, found or [])
+    done.compared = True
+
+
+async def _bring_to_contract(asked: Restoring, done: Restored) -> None:
+    """Nothing of the data's rules may be lost; roles and users are not in what is restored, and are made."""
+    same = asked.backup.contract == digest(contract())
+    differing = [step for step in await provision.plan(asked.uri, asked.settings) if step.differs]
+    lost = [str(step) for step in differing if _is_of_data(step, asked.settings.mongodb_database)]
+    if same:
+        done.problems += _told("not restored as declared: ", lost)
+    elif lost:
+        done.notes += _told("changed for this version: ", lost)
+    try:
+        await provision.provision(asked.uri, asked.settings, who="crm restore")
+        left = [step for step in await provision.plan(asked.uri, asked.settings) if step.differs]
+    except CrmError as exc:
+        done.problems.append(f"The database cannot be brought to the contract: {exc.detail}")
+        return
+    foreign = [str(step) for step in left if step.change is Change.FOREIGN]
+    done.notes += _told("not declared, and there before: ", foreign)
+    done.problems += _told("not as declared: ", [str(step) for step in left if step.change is not Change.FOREIGN])
+
+
+def _is_of_data(step: Step, database: str) -> bool:
+    """Whether the difference is one of what was dumped; the ledger's database was not."""
+    return step.change is not Change.FOREIGN and step.what.startswith(_OF_DATA) and f"{database}_" not in step.what
+
+
+def _told(what: str, lines: list[str]) -> list[str]:
+    more = [f"{what}{len(lines) - _MOST} more"] if len(lines) > _MOST else []
+    return [f"{what}{line}" for line in lines[:_MOST]] + more
+
+
+async def _erase_again(asked: Restoring, done: Restored) -> None:
+    async with provision.administration(asked.uri, asked.settings) as database:
+        with tempfile.TemporaryDirectory(prefix="crm-restore-") as folder:
+            for path in _ledgers(asked, Path(folder)):
+                await ledger.take_in(path)
+        async with ledger.watching(database, asked.settings):
+            try:
+                done.erased = await replay(SYSTEM, lambda what, count: asked.progress(what, count, count))
+            except CrmError as exc:
+                done.problems.append(f"People who were erased may be there again: {exc.detail}")
+
+
+def _ledgers(asked: Restoring, folder: Path) -> Iterator[Path]:
+    """The newest copy of the ledger that there is, and what is given besides: it only ever grows."""
+    newest: Stored | None = None
+    for one in files.manifests(asked.target):
+        if one.database == asked.backup.database and one.ledger is not None:
+            newest = one.ledger
+    if newest is not None:
+        path = folder / "ledger"
+        with files.content(asked.target, newest, asked.identities) as content, path.open("wb") as file:
+            while piece := content.read(1024 * 1024):
+                file.write(piece)
+        yield path
+    if asked.ledger_file is not None:
+        yield asked.ledger_file
+
+
+async def _examine(asked: Restoring, done: Restored) -> None:
+    async with provision.administration(asked.uri, asked.settings) as database:
+        report = Report(await examine(Visit(database, fix=False, progress=asked.progress)))
+    done.report = report
+    for checked in report.checks:
+        for finding in checked.findings:
+            if finding.open:
+                done.problems.append(f"crm doctor, {checked.name}: {finding.count:,}: {finding.says}")

@@ -1,0 +1,130 @@
+"""MongoDB's own tools as processes: found, asked for their version, run without a password on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from crm.database.embedded_process import write_private
+from crm.errors import BackupFailed, NotConfigured
+from crm.processes import dies_with_parent
+
+_LINES_KEPT: Final = 20
+_SUMMARY: Final = re.compile(r"(\d+) document\(s\) restored successfully\. (\d+) document\(s\) failed to restore")
+#: What may stand in a line of a tool that is a secret: a URI with a password.
+_CREDENTIALS: Final = re.compile(r"://[^@/\s]+@")
+
+
+def find(name: str) -> Path:
+    """A tool of MongoDB's on the PATH.
+
+    Raises:
+        NotConfigured: It is not there.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise NotConfigured(
+            f"{name} was not found on the PATH: install the MongoDB Database Tools, version 100 or later."
+        )
+    return Path(found)
+
+
+@dataclass(slots=True)
+class Running:
+    """A tool while it runs.
+
+    Attributes:
+        name: Of the tool.
+        process: Its process; what it writes or reads is the archive.
+        lines: The last lines that it logged.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+
+    @property
+    def output(self) -> IO[bytes]:
+        """What it writes."""
+        assert self.process.stdout is not None  # noqa: S101  it was started with a pipe
+        return self.process.stdout
+
+    @property
+    def input(self) -> IO[bytes]:
+        """What it reads."""
+        assert self.process.stdin is not None  # noqa: S101  it was started with a pipe
+        return self.process.stdin
+
+    def ended(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            BackupFailed: It did not end well; with its last lines.
+        """
+        code = self.process.wait()
+        if code:
+            raise BackupFailed(f"{self.name} ended with {code}: {' | '.join(list(self.lines)[-4:]) or 'no word'}")
+
+    def summary(self) -> tuple[int, int] | None:
+        """How many documents mongorestore says it restored, and how many not; None where it does not say."""
+        for line in reversed(self.lines):
+            if found := _SUMMARY.search(line):
+                return int(found[1]), int(found[2])
+        return None
+
+
+@contextmanager
+def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> Iterator[Running]:
+    """Run a tool, signed in with a URI that it finds in a file of its own; whatever happens, it does not outlive this.
+
+    Args:
+        tool: Its program.
+        uri: With credentials.
+        arguments: What it is to do.
+        reads: Whether it reads an archive; else it writes one.
+    """
+    with tempfile.TemporaryDirectory(prefix="crm-backup-") as folder:
+        config = Path(folder, "config.yaml")
+        write_private(config, f"uri: {json.dumps(uri)}\n")
+        process = subprocess.Popen(  # noqa: S603  our own command line
+            [str(tool), f"--config={config}", *arguments],
+            stdin=subprocess.PIPE if reads else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if reads else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is ours to handle
+            preexec_fn=dies_with_parent(),
+        )
+        run = Running(tool.name, process)
+        listening = threading.Thread(target=_listen, args=(run,), daemon=True)
+        listening.start()
+        try:
+            yield run
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            listening.join()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None and not stream.closed:
+                    with suppress(BrokenPipeError):  # what was still to be written is for nobody
+                        stream.close()
+
+
+def _listen(run: Running) -> None:
+    assert run.process.stderr is not None  # noqa: S101  it was started with a pipe
+    for line in run.process.stderr:
+        run.lines.append(_CREDENTIALS.sub("://", line.decode(errors="replace").strip())[:300])

@@ -1,0 +1,89 @@
+"""What is in a target: complete backups, those to remove, and what killed runs left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from crm.database.oplog_time import OplogTime
+from crm.errors import BackupFailed
+from crm.ops.backup import files, listing, manifest
+from crm.ops.backup.keeping import Keep
+from crm.ops.backup.manifest import Counted, Manifest
+from crm.ops.backup.targets import Directory
+
+pytestmark = pytest.mark.fast
+NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+
+
+def backup(target: Directory, at: datetime, database: str = "crm", *, finished: bool = True) -> Manifest:
+    name = manifest.name_of(database, at)
+    stored = files.store(target, f"{name}.archive.gz", iter([b"archive"]), [])
+    ledger = files.store(target, f"{name}.ledger.ndjson", iter([b"ledger"]), [])
+    made = Manifest(
+        name=name, database=database, began_at=at, seconds=1, crm_version="1", tool_version="100", server_version="8",
+        oplog_first=OplogTime(1, 1), oplog_last=OplogTime(2, 1), contract="0" * 64, archive=stored, ledger=ledger,
+        collections=[Counted(name="orders", count=3, hash="1" * 32)],
+    )  # fmt: skip
+    if finished:
+        files.write_manifest(target, made)
+    return made
+
+
+def test_backups_are_listed_by_age_and_database(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    late, early = backup(target, NOW), backup(target, NOW - timedelta(days=1))
+    backup(target, NOW, "shop")
+    backup(target, NOW - timedelta(hours=1), finished=False)
+    assert listing.of_database(target, "crm") == [early, late]
+    assert listing.find(target, "crm", None) == late
+    assert listing.find(target, "crm", early.name) == early
+    with pytest.raises(BackupFailed, match="There is no backup of other"):
+        listing.find(target, "other", None)
+    with pytest.raises(BackupFailed, match="is not in"):
+        listing.find(target, "crm", "crm-20200101T000000Z")
+
+
+def test_pruning_removes_whole_backups_and_what_was_abandoned(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    nights = [backup(target, NOW - timedelta(days=n)) for n in range(20)]
+    other = backup(target, NOW - timedelta(days=300), "shop")
+    abandoned = backup(target, NOW - timedelta(days=3, hours=1), finished=False)
+    at_work = backup(target, NOW - timedelta(hours=1), finished=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    planned = listing.prune(target, "crm", Keep(2, 0, 0), NOW, do=False)
+    assert len(target.names()) == 3 * 21 + 4 + 1
+    done = listing.prune(target, "crm", Keep(2, 0, 0), NOW)
+    assert done == planned
+    assert done.leftovers == [abandoned.archive.file, f"{abandoned.name}.ledger.ndjson"]
+    assert listing.of_database(target, "crm") == sorted(nights[:2], key=lambda one: one.began_at)
+    assert listing.of_database(target, "shop") == [other]
+    assert {name.partition(".")[0] for name in target.names()} == {
+        *(one.name for one in nights[:2]), other.name, at_work.name, "notes",
+    }  # fmt: skip
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    made = backup(target, NOW)
+    path = tmp_path / f"{made.name}.manifest.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(BackupFailed, match=rf"{made.name}\.manifest\.json is no manifest"):
+        listing.of_database(target, "crm")
+
+
+def test_differences_are_told_by_collection() -> None:
+    def counted(name: str, count: int, digit: str = "0") -> Counted:
+        return Counted(name=name, count=count, hash=digit * 32)
+
+    same = [counted("customers", 2), counted("orders", 5), counted("events", 0)]
+    assert manifest.differences(same, list(reversed(same))) == []
+    found = [counted("customers", 2, "1"), counted("orders", 4), counted("notes", 1), counted("nothing", 0)]
+    assert manifest.differences([*same, counted("users", 3)], found) == [
+        "customers has 2 documents, and some of them differ from what was saved",
+        "orders has 4 documents instead of 5",
+        "users is missing: 3 documents",
+        "notes was not there: 1 documents",
+    ]
