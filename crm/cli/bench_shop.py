@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from os import cpu_count
 from pathlib import Path
@@ -21,6 +22,7 @@ from crm.bench.shop import staff as bench_staff
 from crm.bench.shop.plan import Plan, whole_day
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.clock import now
+from crm.database.raw_load import changed_pages_kept
 from crm.errors import NotConfigured
 from crm.ops.progress import stages
 from crm.ops.provision import provision
@@ -40,7 +42,7 @@ def load(
     orders: Orders = 3_000_000,
     seed: Seed = 1,
     processes: Annotated[int, typer.Option(min=1, max=64, help="At work at the same time.")] = (cpu_count() or 1) + 1,
-    cache_gb: CacheGb = 2.0,
+    cache_gb: CacheGb = 4.0,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -60,7 +62,9 @@ def load(
                     f"Going on: {customers_there:,} customers and {orders_there:,} orders are there.", highlight=False
                 )
 
-        with stages(console) as on_progress:
+        # Somebody else's server is left as it is.
+        eased = changed_pages_kept(uri) if data_dir is not None else nullcontext()
+        with stages(console) as on_progress, eased:
             filled = filling.fill(uri, database, plan, processes, tell, on_progress)
     if as_json:
         sys.stdout.write(json.dumps({**asdict(filled), "per_second": filled.per_second()}) + "\n")
@@ -76,7 +80,7 @@ def staff(
     small: Annotated[int, typer.Option(min=100, help="Customers of the small shop that it is compared with.")] = 10_000,
     requests: Annotated[int, typer.Option(min=1, help="Of each kind in each round.")] = 200,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each kind is measured.")] = 3,
-    cache_gb: CacheGb = 2.0,
+    cache_gb: CacheGb = 4.0,
     as_json: Json = False,
 ) -> None:
     """What staff wait for: search, lists, overview, timeline and orders in a large shop and in a small one."""
