@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from os import cpu_count
 from typing import Annotated, Any
 
 import typer
@@ -58,19 +56,18 @@ def bulk(
         )  # fmt: skip
     if as_json:
         sys.stdout.write(
-            json.dumps({"machine": _machine(), "per_second": measured.per_second(), **asdict(measured)}) + "\n"
+            json.dumps({"machine": bench_service.machine(), "per_second": measured.per_second(), **asdict(measured)})
+            + "\n"
         )
         return
-    table = Table("orders", "orders/s", "first result s", "MB before", "MB at most", "MB after", title=_machine())
+    table = Table(
+        "orders", "orders/s", "first result s", "MB before", "MB at most", "MB after", title=bench_service.machine()
+    )
     table.add_row(
         f"{orders:,}", f"{measured.per_second():,.0f}", f"{measured.first_result_seconds:.2f}",
         *(f"{found / 1e6:.0f}" for found in (measured.rss_before, measured.rss_peak, measured.rss_after)),
     )  # fmt: skip
     Console().print(table)
-
-
-def _machine() -> str:
-    return f"Python {platform.python_version()}, {platform.machine()}, {cpu_count()} CPUs"
 
 
 @app.command()
@@ -93,7 +90,7 @@ def events(
         memory = bench_events.memory(memory_events, on_progress) if memory_events else None
     if as_json:
         result = {
-            "machine": _machine(),
+            "machine": bench_service.machine(),
             "workers": workers,
             "rounds": rounds,
             "rows": [asdict(row) for row in rows],
@@ -109,7 +106,7 @@ def _show_events(
     rows: Sequence[bench_events.Row], read: Sequence[bench_timeline.Row], memory: bench_events.Memory | None
 ) -> None:
     columns = ("what", "at once", "events/s", "x", "beside", "p50 ms", "p99 ms", "server MB", "CPU µs")
-    table = Table(*columns, title=_machine())
+    table = Table(*columns, title=bench_service.machine())
     for row in rows:
         held = "" if row.server_mb is None else f"{row.server_mb:.0f}"
         table.add_row(
@@ -145,10 +142,17 @@ def orders(
     with stages(Console(stderr=True)) as on_progress:
         rows = bench_orders.run(orders, connections, workers, rounds, on_progress)
     if as_json:
-        result = {"machine": _machine(), "workers": workers, "rounds": rounds, "rows": [asdict(row) for row in rows]}
+        result = {
+            "machine": bench_service.machine(),
+            "workers": workers,
+            "rounds": rounds,
+            "rows": [asdict(row) for row in rows],
+        }
         sys.stdout.write(json.dumps(result) + "\n")
         return
-    table = Table("what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=_machine())
+    table = Table(
+        "what", "at once", "orders/s", "x raw", "p50 ms", "p99 ms", "server MB", title=bench_service.machine()
+    )
     rates = {row.name: row.per_second for row in rows}
     for row in rows:
         ratio, memory = row.per_second / rates[row.beside], "" if row.server_mb is None else f"{row.server_mb:.0f}"

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from crm.clock import now
 from crm.customers import service as customers
 from crm.database.collection import Row
 from crm.database.ids import from_bytes, to_bytes
 from crm.database.query import Query
 from crm.ledger import names
 from crm.ledger.service import Known
-from crm.merges import queries
+from crm.merges import moving, queries
 from crm.merges.documents import Merge
 from crm.person import Person, Remains, Tell
 
@@ -38,7 +39,7 @@ async def forget(person: Person) -> None:
     if person.customers:
         for row in await _of(person.customers):
             for customer_id in set(row["customer_ids"]) - person.customers:
-                await _forget_told(customer_id, row["at"], row["settles_at"])
+                await _forget_told(customer_id, row["at"], row.get("undone_at", now()) + moving.grace())
         await Merge.stored().delete_many(queries.of_customers(sorted(person.customers)))
 
 

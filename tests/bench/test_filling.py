@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from bson import Decimal128
+from pymongo import MongoClient
 
 from crm.bench.shop import filling, stock
 from crm.bench.shop.plan import Plan
 from crm.database.profile import Profile
-from crm.database.raw_load import RawWriter
+from crm.database.raw_load import RawWriter, changed_pages_kept
 from crm.errors import OperatorError
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
 
+NAME = "wiredTigerEngineRuntimeConfig"
 PLAN = Plan(seed=1, customers=40, orders=90, until=datetime(2026, 11, 25, tzinfo=UTC))
 
 
@@ -64,6 +67,16 @@ def test_what_breaks_the_contract_is_told(at: tuple[str, str]) -> None:
         assert writer.insert_new([order]) == 1
         with pytest.raises(OperatorError, match="one_order_per_external_id"):
             writer.insert_new([{**order, "_id": "ord_another"}])
+
+
+def test_a_server_is_as_it_was_after_loading(root_uri: str) -> None:
+    def config(client: MongoClient[dict[str, Any]]) -> str:
+        return str(client.admin.command({"getParameter": 1, NAME: 1})[NAME])
+
+    with MongoClient[dict[str, Any]](root_uri) as client:
+        with changed_pages_kept(root_uri):
+            assert "eviction_dirty_target=50" in config(client)
+        assert "eviction_dirty_target=5," in config(client)
 
 
 def test_the_profile_counts_documents_that_were_examined(store: Store, at: tuple[str, str]) -> None:

@@ -11,7 +11,7 @@ from bson.timestamp import Timestamp
 
 from crm.database.archive import Kept, Told, narrowed
 from crm.errors import BackupFailed
-from tests.fixtures.mongo_tools.archive import END, MAGIC, Writer, head, read_documents
+from tests.fixtures.archives import END, MAGIC, Writer, head, read_documents
 
 pytestmark = pytest.mark.fast
 OURS = Kept({"crm": "crm"})

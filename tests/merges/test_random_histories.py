@@ -277,7 +277,7 @@ class Play:
         assert set(await walk(self.client, INTERACTIONS, customer_id=customer_id)) == world.of("note", customer_id)
 
 
-@settings(max_examples=20, print_blob=True)
+@settings(max_examples=15, print_blob=True)
 @given(steps=STEPS)
 async def test_after_any_history_everything_is_where_it_belongs(
     steps: list[Step], admin: httpx.AsyncClient, order_body: Body, database: Database, store: Store

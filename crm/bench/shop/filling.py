@@ -23,7 +23,7 @@ from crm.customers import queries as customers
 from crm.database.collection import Row
 from crm.database.raw_load import RawWriter
 from crm.errors import OperatorError
-from crm.processes import die_with_parent
+from crm.processes import cpu_seconds, die_with_parent
 
 Progress = Callable[[str, int, int], None]
 """Called as (customers or orders, how many are there, of how many)."""
@@ -55,16 +55,23 @@ class Filled:
         orders_before: The same of orders.
         documents: How many were written.
         seconds: From the first to the last.
+        cpu_seconds: Processor time of this process and its children, an embedded MongoDB among them; None where the
+            system does not tell.
     """
 
     customers_before: int
     orders_before: int
     documents: int
     seconds: float
+    cpu_seconds: float | None
 
     def per_second(self) -> float:
         """Documents a second."""
         return self.documents / self.seconds if self.seconds else 0.0
+
+    def cpu_us(self) -> float | None:
+        """Microseconds of processor time for each document: what can be compared on a busy machine, too."""
+        return None if self.cpu_seconds is None or not self.documents else self.cpu_seconds * 1e6 / self.documents
 
 
 def begin(uri: str, database: str, wanted: Plan) -> Plan:
@@ -130,12 +137,15 @@ def fill(
     left, there = _left(uri, database, plan)
     on_begin(there["customers"], there["orders"])
     done, of = dict(there), {"customers": plan.customers, "orders": plan.orders}
-    documents, started = 0, time.perf_counter()
+    documents, started, before = 0, time.perf_counter(), cpu_seconds(os.getpid())
+    used = before
     for block, written in _each_written(uri, database, plan, processes, left):
         documents += written
         done[block.kind] += block.up_to - block.first
+        used = cpu_seconds(os.getpid())  # now, since processes that have ended are not counted
         on_progress(block.kind, done[block.kind], of[block.kind])
-    return Filled(there["customers"], there["orders"], documents, time.perf_counter() - started)
+    cpu = None if used is None or before is None else used - before
+    return Filled(there["customers"], there["orders"], documents, time.perf_counter() - started, cpu)
 
 
 def _left(uri: str, database: str, plan: Plan) -> tuple[list[Block], dict[str, int]]:

@@ -65,8 +65,8 @@ class Plan:
     customers: int
     orders: int
     until: datetime
-    _ranks: Shuffle = field(init=False)
-    _slots: Shuffle = field(init=False)
+    _ranks: Shuffle = field(init=False, repr=False, compare=False)
+    _slots: Shuffle = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_ranks", Shuffle(self.customers))

@@ -80,6 +80,8 @@ def create(making: Making) -> Manifest:
             raise BackupFailed("mongodump wrote no oplog: the server must be a member of a replica set.")
         collections = counted(source, database, told.last)
         server_version = source.version()
+    if tools.is_old(told.tool_version):
+        log.warning("mongodump is old: it may put the keys of validators in another order", version=told.tool_version)
     made = Manifest(
         name=name,
         database=database,

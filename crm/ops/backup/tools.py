@@ -14,11 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from crm.database.embedded_process import write_private
 from crm.errors import BackupFailed, NotConfigured
 from crm.processes import dies_with_parent
 
+_GOOD: Final = (100, 9, 1)
+_NUMBERS: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _LINES_KEPT: Final = 20
 _SUMMARY: Final = re.compile(r"(\d+) document\(s\) restored successfully\. (\d+) document\(s\) failed to restore")
 #: What may stand in a line of a tool that is a secret: a URI with a password.
@@ -33,10 +36,24 @@ def find(name: str) -> Path:
     """
     found = shutil.which(name)
     if found is None:
-        raise NotConfigured(
-            f"{name} was not found on the PATH: install the MongoDB Database Tools, version 100 or later."
-        )
+        raise NotConfigured(f"{name} was not found on the PATH: install the MongoDB Database Tools, 100.9.1 or later.")
     return Path(found)
+
+
+def is_old(version: str) -> bool:
+    """Whether these tools may put the keys of validators and views in another order (TOOLS-3411)."""
+    found = _NUMBERS.match(version)
+    return found is None or tuple(map(int, found.groups())) < _GOOD
+
+
+def without_database(uri: str) -> str:
+    """The URI without the name of a database, which the tools would take for all they have to do."""
+    parts = urlsplit(uri)
+    database = parts.path.strip("/")
+    options = parse_qsl(parts.query)
+    if database and "@" in parts.netloc and not any(name.lower() == "authsource" for name, _ in options):
+        options.append(("authSource", unquote(database)))
+    return parts._replace(path="/", query=urlencode(options)).geturl()
 
 
 @dataclass(slots=True)
@@ -95,7 +112,7 @@ def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> I
     """
     with tempfile.TemporaryDirectory(prefix="crm-backup-") as folder:
         config = Path(folder, "config.yaml")
-        write_private(config, f"uri: {json.dumps(uri)}\n")
+        write_private(config, f"uri: {json.dumps(without_database(uri))}\n")
         process = subprocess.Popen(  # noqa: S603  our own command line
             [str(tool), f"--config={config}", *arguments],
             stdin=subprocess.PIPE if reads else subprocess.DEVNULL,

@@ -22,7 +22,7 @@ from crm.ops.backup.creating import Making, create
 from crm.ops.backup.hashing import Tally
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.targets import Directory
-from tests.fixtures.mongo_tools.archive import MAGIC, read_documents
+from tests.fixtures.archives import MAGIC, read_documents
 from tests.fixtures.rows import customer_row
 from tests.fixtures.store import Store
 

@@ -22,7 +22,7 @@ from crm.ops.backup.creating import Making, create
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.restoring import Restored, Restoring, restore
 from crm.ops.backup.targets import Directory
-from tests.fixtures.mongo_tools.archive import END, head, read_documents
+from tests.fixtures.archives import END, head, read_documents
 from tests.fixtures.rows import customer_row, product_row
 from tests.fixtures.scratch import scratch
 from tests.fixtures.store import Store
