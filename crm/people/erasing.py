@@ -106,6 +106,7 @@ async def carry_on() -> None:
     """Carry on what a process that is gone left undone."""
     while True:
         moment = now()
+        # By one command, so that nobody else gets the same one; it sends nothing but a date.
         row = await Erasure.stored().find_and_update(queries.abandoned(moment), queries.claimed(moment + _CLAIM))
         if row is None:
             return
