@@ -11,6 +11,7 @@ from typing import Final, get_args
 from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.audit.service import Action
+from crm.clock import now
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
@@ -82,7 +83,7 @@ async def overview(principal: Principal, customer_id: str, *, abandoned_after: t
     present = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
     whole = OverviewOut(
         customer=customer,
-        consents=in_force(customer.consents),
+        consents=in_force(customer.consents, now()),
         orders=found,
         cart=present.cart,
         viewed=present.viewed,
