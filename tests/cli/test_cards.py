@@ -33,7 +33,8 @@ def customer(**changes: Any) -> CustomerOut:
         "id": "cus_1", "version": 1, "email": "ann@example.com", "phone": "+44 1632 960001", "first_name": "Ann",
         "last_name": "Example", "tags": ["vip"], "attributes": {"size": 42}, "unverified": ["phone"],
         "addresses": [{"line1": "1 High Street", "postal_code": "LS1", "city": "Leeds", "country": "GB"}],
-        "external_ids": [{"source": "shop", "id": "c-1"}], "consents": [], "created_at": AT, "updated_at": AT,
+        "external_ids": [{"source": "shop", "id": "c-1"}], "consents": [], "former_ids": [],
+        "created_at": AT, "updated_at": AT,
         "stats": {
             "orders_count": 2, "first_order_at": AT, "last_order_at": AT, "last_seen_at": AT,
             "totals": [{"currency": "GBP", "gross": "20.00", "refunded": "5.00", "net": "15.00"}],
