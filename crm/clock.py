@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+#: How far the clock of whoever sends may run ahead of ours.
+ALLOWED_SKEW: Final = timedelta(minutes=5)
 
 
 def now() -> datetime:

@@ -118,3 +118,12 @@ def folded(text: str) -> str:
     """The text without differences of case and form (NFKC), as the local part of an e-mail address is compared."""
     # Casefolding can undo the normal form, so it is restored after.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def plainly(text: str) -> str:
+    """A text with one kind of dash and of space, and without what is not seen.
+
+    Addresses and numbers are copied from web pages and letters, where dashes and spaces are of many kinds.
+    """
+    seen = [c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf"]
+    return "".join("-" if unicodedata.category(c) == "Pd" else " " if c.isspace() else c for c in seen).strip()

@@ -66,7 +66,7 @@ class LedgerEntry(Consent):
 
     Attributes:
         key: Tells the entry from all others; not shown. By it, not by its content, the same request run twice is
-            recognised: to grant, withdraw and grant again within one moment are three entries, and the last one holds.
+            recognised: to grant twice is two entries.
     """
 
     key: Identifier | None = None

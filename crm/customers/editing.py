@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.clock import now
+from crm.clock import ALLOWED_SKEW, now
 from crm.custom_fields import service as custom_fields
 from crm.customers import address_rules, claims, following, queries, recording
 from crm.customers.documents import Customer
@@ -25,6 +25,7 @@ from crm.masking import restored, shown
 _POINTERS: Final = {"one_customer_per_email_key": "/email", "one_customer_per_external_id": "/external_ids"}
 #: Each round loses only to somebody who made progress.
 _ROUNDS: Final = 20
+_NOT_YET: Final = "A consent cannot be given in the future."
 
 
 async def create(
@@ -41,9 +42,10 @@ async def create(
     Raises:
         AlreadyExists: The e-mail or an external id belongs to somebody already.
         Erased: A system sends somebody who was erased. Staff may take them in again: they speak with them now.
-        InvalidInput: An attribute is not what its custom field holds, or staff leave out what is required, of the
-            attributes or in an address's country.
+        InvalidInput: An attribute is not what its custom field holds, a consent is dated ahead, or staff leave out what
+            is required, of the attributes or in an address's country.
     """
+    refuse_consents_ahead(new.consents)
     if principal.kind == "key":
         await refuse_erased(new, phone_region)
     customer_id = customer_id or new_id("cus")
@@ -102,6 +104,17 @@ def _check_addresses(new: Iterable[Mapping[str, Any]], known: Iterable[Mapping[s
         raise InvalidInput("An address is not one of its country.", errors=wrong)
 
 
+def refuse_consents_ahead(consents: Iterable[Consent]) -> None:
+    """Take no consent of the future: what is said later would not count before then."""
+    ahead = [place for place, consent in enumerate(consents) if _is_ahead(consent)]
+    if ahead:
+        raise InvalidInput(_NOT_YET, errors=tuple(FieldError(f"/consents/{place}/at", _NOT_YET) for place in ahead))
+
+
+def _is_ahead(consent: Consent) -> bool:
+    return consent.at > now() + ALLOWED_SKEW
+
+
 async def _edited(principal: Principal, row: Row, fields: Mapping[str, Any]) -> Customer | None:
     """Change a stored customer; None where somebody has since."""
     moment = now()
@@ -127,8 +140,11 @@ async def add_consent(
 
     Raises:
         NotFound: There is none of that id.
+        InvalidInput: It is dated ahead.
     """
     present = await whole(customer_id)
+    if _is_ahead(consent):
+        raise InvalidInput.at("/at", _NOT_YET)
     entry = {**consent.model_dump(), "key": key or new_id("con")}
     given = {"channel": consent.channel, "status": consent.status}
     async with audit.around(principal, Action.CUSTOMER_CONSENT, customer_id, given):

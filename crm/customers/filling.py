@@ -40,13 +40,15 @@ async def create_or_fill_in(
         The customer's id, and what happened.
 
     Raises:
-        InvalidInput: It has neither an external id nor an e-mail, or an attribute is not what its custom field holds.
+        InvalidInput: It has neither an external id nor an e-mail, a consent is dated ahead, or an attribute is not what
+            its custom field holds.
         Erased: It is somebody who was erased; a list that is imported does not say how old it is.
         AlreadyExists: The e-mail or an external id belongs to another customer: a duplicate for staff to look at.
         Unavailable: Too many change the same customer at once.
     """
     if not new.external_ids and new.email is None:
         raise InvalidInput.at("", _NO_NAME)
+    editing.refuse_consents_ahead(new.consents)
     (await custom_fields.present()).check(new.attributes)
     for _ in range(_ROUNDS):
         found = await _find(principal, new, phone_region)

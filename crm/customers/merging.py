@@ -268,7 +268,7 @@ def _together(mine: Sequence[Any], theirs: Sequence[Any], key: Callable[[Any], H
 
 
 def _ledger(mine: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    """Two ledgers as one, by date; each keeps its own order, because the last word on a channel holds."""
+    """Two ledgers as one, by date; each keeps the order in which it was entered."""
     merged: list[Any] = []
     left, right = list(mine), list(theirs)
     while left and right:

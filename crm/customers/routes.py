@@ -114,7 +114,7 @@ async def update_customer(
 async def add_consent(
     principal: Caller, new_ids: Ids, customer_id: FromPath[str], data: JSONBody[Consent]
 ) -> Response[CustomerOut]:
-    """Consents are added, never overwritten: the last one of a channel holds."""
+    """Consents are added, never overwritten: of a channel the one with the latest `at` holds."""
     out = await service.add_consent(principal, customer_id, data, key=new_ids.id("con"))
     return with_etag(out, out.version, status=201)
 

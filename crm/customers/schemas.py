@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
+from crm.clock import ALLOWED_SKEW
 from crm.fields import (
     AttributeName,
     Attributes,
@@ -94,9 +96,14 @@ class Consent(WireIn):
     wording: LongText | None = None
 
 
-def in_force(ledger: Sequence[Consent]) -> list[Consent]:
-    """The consents that hold: the last one of each channel, in the order of the channels."""
-    last = {consent.channel: consent for consent in ledger}
+def in_force(ledger: Sequence[Consent], moment: datetime) -> list[Consent]:
+    """The consents that hold: of each channel the word with the latest date, in the order of the channels.
+
+    Of two of the same date the withdrawal holds. What is dated ahead of the moment, as the database's own users can
+    write it, does not hold yet.
+    """
+    present = [consent for consent in ledger if consent.at <= moment + ALLOWED_SKEW]
+    last = {word.channel: word for word in sorted(present, key=lambda word: (word.at, word.status == "withdrawn"))}
     return [last[channel] for channel in sorted(last)]
 
 

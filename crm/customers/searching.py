@@ -32,7 +32,10 @@ _ENDING: Final = 5
 _SHARED: Final = 7
 #: An ending that says as much as a whole number: only the country is left to be guessed.
 _NATIONAL: Final = 9
-_NUMBER: Final = re.compile(r"[\d\s()+./-]+")
+#: A telephone number, alone or in a link, without the extension that may follow it.
+_NUMBER: Final = re.compile(r"(?:tel:)?([\d\s()+./-]+)(?:(?:;?ext(?:ension|n)?|x)[\s.:=]*\d{1,7})?", re.IGNORECASE)
+#: An address within something longer: behind a name, in brackets, in a link.
+_ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:@?]+)", re.IGNORECASE)
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
 
 Owners = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -81,13 +84,16 @@ def read(text: str, phone_region: str | None) -> Typed:
     """
     text = text.strip()
     beginning = contact.folded(text) if len(text.split()) == 1 else None
-    if "@" in text:
-        return Typed(text, email_key=_email_key(text), email_beginning=beginning)
-    if _NUMBER.fullmatch(text):
-        ending = keys.phone_ending(text) or ""
+    plain = contact.plainly(text)
+    if "@" in plain:
+        address = _address(plain)
+        return Typed(text, email_key=_email_key(address), email_beginning=contact.folded(address))
+    if number := _NUMBER.fullmatch(plain):
+        digits = number[1]
+        ending = keys.phone_ending(digits) or ""
         if len(ending) <= _ENDING:
             return Typed(text, email_beginning=beginning)
-        whole = keys.phone_ending(contact.phone_key(text, phone_region) or "") or ending
+        whole = keys.phone_ending(contact.phone_key(digits, phone_region) or "") or ending
         shorter = (whole[:length] for length in range(1 + _SHARED, len(whole)))
         return Typed(text, email_beginning=beginning, phone_keys=(whole, *shorter), phone_ending=ending)
     pieces = names.pieces(text)
@@ -193,6 +199,12 @@ def _key_beginnings(words: Reading) -> tuple[str, ...]:
         return words
     one, other = sorted(words, key=len)[-2:]
     return keys.pair_beginning(one, other), keys.pair_beginning(other, one)
+
+
+def _address(text: str) -> str:
+    """The address in a text, or the whole text where it has none by itself, as one with a quoted name before the @."""
+    found = _ADDRESS.search(text)
+    return text if _email_key(text) or found is None else found[1].rstrip(".")
 
 
 def _email_key(text: str) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.clock import now
+from crm.clock import ALLOWED_SKEW, now
 from crm.customers import service as customers
 from crm.database.collection import Row
 from crm.database.ids import derived_id
@@ -30,7 +30,6 @@ from crm.masking import shown
 
 LISTINGS: Final = queries.LISTINGS
 REJECT_LISTINGS: Final = queries.REJECT_LISTINGS
-_ALLOWED_SKEW: Final = timedelta(minutes=5)
 _AMOUNTS: Final = ("value", "total", "revenue", "subtotal", "shipping", "tax", "discount")
 __all__ = [  # of this feature's other files, for routes and other features
     "Listener", "ReadAgain", "Tracked", "commerce_of", "disclose", "forget", "heard", "identities_received_between",
@@ -56,7 +55,7 @@ async def store(principal: Principal, batch: EventBatch, *, phone_region: str | 
     for index, event in enumerate(batch.events):
         if principal.role is Role.TRACKING and event.customer is not None:
             raise Forbidden("A tracking key is public: it may not name customers.")
-        if event.occurred_at > moment + _ALLOWED_SKEW:
+        if event.occurred_at > moment + ALLOWED_SKEW:
             raise InvalidInput.at(f"/events/{index}/occurred_at", "An event cannot happen in the future.")
     await terms.heed(principal, batch.events)
     await _require_named(batch)
@@ -92,7 +91,7 @@ async def store_each(
     named: dict[int, str | Erased | None] = {}
     for index, event in enumerate(events):
         owner = owners[_key(event)] if event.customer else None
-        if event.occurred_at > moment + _ALLOWED_SKEW:
+        if event.occurred_at > moment + ALLOWED_SKEW:
             answers[index] = InvalidInput.at("/occurred_at", "An event cannot happen in the future.")
         elif isinstance(owner, CrmError) and not isinstance(owner, Erased):
             answers[index] = owner

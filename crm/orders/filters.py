@@ -45,3 +45,8 @@ def chosen(wanted: OrderFilter) -> Filter:
     if wanted.source is not None:
         return queries.of_source(wanted.source)
     return queries.everything()
+
+
+def spellings(number: str) -> list[str]:
+    """An order's number, and as it may be stored, too: some shops put a ``#`` before it, and people leave it out."""
+    return [number, number[1:]] if number.startswith("#") and len(number) > 1 else [number, f"#{number}"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, cast
 
-from crm.clock import now
+from crm.clock import ALLOWED_SKEW, now
 from crm.customers import service as customers
 from crm.database.collection import Row, Write
 from crm.database.ids import SERVER_TIME, derived_id, for_storage, from_bson, new_id
@@ -31,7 +31,6 @@ DEFAULT_MOST_ITEMS: Final = 1000
 #: Each round loses only to somebody who made progress; forty senders of one order need some.
 _ROUNDS: Final = 40
 #: The same as the database allows (contract.py), said earlier and more kindly.
-_ALLOWED_SKEW: Final = timedelta(minutes=5)
 _CONTENT: Final = tuple(OrderContent.model_fields)
 
 
@@ -44,7 +43,7 @@ def prepare(principal: Principal, push: Push, *, most_items: int = DEFAULT_MOST_
     order = push.order
     if len(order.items) > most_items:
         raise InvalidInput.at("/items", f"An order has at most {most_items:,} items.")
-    if order.placed_at > now() + _ALLOWED_SKEW:
+    if order.placed_at > now() + ALLOWED_SKEW:
         raise InvalidInput.at("/placed_at", "An order cannot be placed in the future.")
     fields = mapping.content(order)
     named = order.customer.model_dump() if order.customer else None

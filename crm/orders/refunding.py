@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from crm import money
-from crm.clock import now
+from crm.clock import ALLOWED_SKEW, now
 from crm.database.ids import new_id
 from crm.database.query import Query
 from crm.errors import InvalidInput, NotFound, Unavailable
@@ -22,7 +21,6 @@ from crm.orders.states import after_refunds
 
 #: Each round loses only to somebody who made progress; a hundred senders of refunds of one order need some.
 _ROUNDS: Final = 150
-_ALLOWED_SKEW: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ async def record(
         Unavailable: Too many change this order at once.
     """
     moment = now()
-    if refund.at is not None and refund.at > moment + _ALLOWED_SKEW:
+    if refund.at is not None and refund.at > moment + ALLOWED_SKEW:
         raise InvalidInput.at("/at", "A refund cannot be given in the future.")
     refund_id = refund.id or refund_id or new_id("rfd")
     for attempt in range(_ROUNDS):

@@ -150,14 +150,20 @@ async def page(principal: Principal, wanted: OrderFilter, request: PageRequest) 
     if wanted.attached:
         says = "Only attached=false is served by an index: walk-in sales."
         raise UnreadableRequest(says, errors=(FieldError("attached", says),))
-    chosen = queries.within(filters.chosen(wanted), wanted.placed_after, wanted.placed_before)
-    found = await Order.page(chosen, sort, request)
+    found = await Order.page(_narrowed(wanted), sort, request)
+    if not found.items and wanted.number is not None:
+        _, other = filters.spellings(wanted.number)
+        found = await Order.page(_narrowed(replace(wanted, number=other)), sort, request)
     if not found.items and wanted.customer_id is not None:
         heir = (await customers.heirs([wanted.customer_id])).get(wanted.customer_id)
         if heir is not None and heir.id != wanted.customer_id:
             return await page(principal, replace(wanted, customer_id=heir.id), request)
     await audit.seen(principal, Action.ORDER_LIST, map(_whose, found.items), given)
     return found.map(lambda order: shown(principal, mapping.shape(order)))
+
+
+def _narrowed(wanted: OrderFilter) -> Filter:
+    return queries.within(filters.chosen(wanted), wanted.placed_after, wanted.placed_before)
 
 
 async def owners_called(text: str, most: int) -> list[str]:
@@ -170,8 +176,7 @@ async def owners_called(text: str, most: int) -> list[str]:
     Returns:
         Customer ids, those of the latest orders first.
     """
-    numbers = [text, text[1:]] if text.startswith("#") and len(text) > 1 else [text, f"#{text}"]
-    reads = queries.numbered(numbers, most), queries.called(text, most)
+    reads = queries.numbered(filters.spellings(text), most), queries.called(text, most)
     found = await asyncio.gather(*map(Order.stored().find, reads))
     return list(dict.fromkeys(row["customer_id"] for rows in found for row in rows if "customer_id" in row))
 

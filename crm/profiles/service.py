@@ -11,6 +11,7 @@ from typing import Final, get_args
 from crm.activity import service as activity
 from crm.audit import service as audit
 from crm.audit.service import Action
+from crm.clock import now
 from crm.customers import service as customers
 from crm.customers.schemas import CustomerOut, in_force
 from crm.database.paging import Page, PageRequest, Position, cursor_position, page_of
@@ -83,7 +84,7 @@ async def overview(principal: Principal, customer_id: str, *, abandoned_after: t
     # The customer is as this principal sees it; the rest is as it is stored.
     return OverviewOut(
         customer=customer,
-        consents=in_force(customer.consents),
+        consents=in_force(customer.consents, now()),
         orders=shown(principal, found),
         cart=shown(principal, present.cart),
         viewed=shown(principal, present.viewed),

@@ -64,7 +64,7 @@ def test_customers_are_found(customer_id: str, at: list[str]) -> None:
 
 
 def test_an_order_is_shown_by_all_that_it_is_called(customer_id: str, at: list[str]) -> None:
-    for which in ("staff-shop/a/b", "S-77"):
+    for which in ("staff-shop/a/b", "S-77", "#S-77"):
         shown = crm("order", "show", which, *at)
         assert (shown.code, shown.err) == (0, "")
         assert all(word in shown.out for word in ("Order S-77", "Enamel mug", "25.00 GBP", customer_id))

@@ -236,7 +236,7 @@ async def test_lists(ingest: httpx.AsyncClient, sales: httpx.AsyncClient, order_
     a = await placed("a", 1)
     b = await placed("b", 2, status="cancelled", number="N-1")
     c = await placed("c", 2, customer=bob, number="N-1")
-    d = await placed("d", 3, customer=None)
+    d = await placed("d", 3, customer=None, number="#1002")
     ids = {name: order["id"] for name, order in {"a": a, "b": b, "c": c, "d": d}.items()}
     same_day = "".join(sorted("bc", key=lambda name: ids[name], reverse=True))
     for params, expected in (
@@ -250,7 +250,12 @@ async def test_lists(ingest: httpx.AsyncClient, sales: httpx.AsyncClient, order_
         ({"status": "refunded"}, ""),
         ({"attached": "false"}, "d"),
         ({"number": "N-1"}, same_day),
-        ({"number": "1001"}, "da"),
+        ({"number": "#N-1"}, same_day),
+        ({"number": "1001"}, "a"),
+        ({"number": "#1001"}, "a"),
+        ({"number": "#1002"}, "d"),
+        ({"number": "1002"}, "d"),
+        ({"number": "#"}, ""),
         ({"placed_after": "2026-01-02T00:00:00Z"}, "d" + same_day),
         ({"placed_before": "2026-01-02T00:00:00Z"}, "a"),
         ({"placed_after": "2026-01-01T00:00:00.001Z", "placed_before": "2026-01-03T01:00:00+01:00"}, same_day),
