@@ -29,16 +29,20 @@ _EMAIL: Final = re.compile(rf"({_PART}{{0,64}})(?:@|%40)({_PART}{{1,250}})\.([^\
 #: Between two digits; ``\u200b`` stands for whatever cannot be seen.
 _GAP: Final = "[ ()./\u200b-]{0,3}"
 #: Written with its country's code; in an address bar, too.
-_INTERNATIONAL: Final = re.compile(
-    rf"(?<![\w.])(?<!{DOTS})(?:\+|%2b|00){_GAP}[1-9](?:{_GAP}\d){{6,14}}(?!\w)", re.IGNORECASE
-)
+_PLUS: Final = rf"(?<![\w.])(?<!{DOTS})(?:\+|%2b)"
+_COUNTRY: Final = rf"{_GAP}[1-9](?:{_GAP}\d){{6,14}}(?!\w)"
+_WITH_PLUS: Final = re.compile(_PLUS + _COUNTRY, re.IGNORECASE)
+#: A code may begin with 00, too.
+_INTERNATIONAL: Final = re.compile(rf"(?:{_PLUS}|(?<![\w./-])(?<!{DOTS})00){_COUNTRY}", re.IGNORECASE)
 _DATE: Final = (
     r"(?:(?:[0-3]\d[./-][01]?\d|[01]\d[./-][0-3]?\d)[./-](?:\d{4}|\d\d)|(?:19|20)\d\d[./-][01]\d[./-][0-3]\d)"
     r"(?![./-]?\d)"
 )
 #: ``100 000.00``, and a fraction.
-_AMOUNT: Final = r"(?:\d{1,3}(?:[ .,]\d{3})*[.,]\d\d|0\.\d+)(?![./-]?\d|[ .-]\d)"
-_BEHIND: Final = rf"(?<!\w)(?<!\w[./-])(?<!{DOTS})(?!{_DATE}|{_AMOUNT})"
+_AMOUNT: Final = r"(?:\d{1,3}(?:[ .,]\d{3}){0,4}[.,]\d\d|0\.\d+)(?![./-]?\d|[ .-]\d)"
+#: ``192.168.100.200`` and ``01234-5678``, a postal code of the United States.
+_OTHER: Final = r"(?:(?:\d{1,3}\.){3}\d{1,3}|\d{5}-\d{4})(?![./-]?\d|[ .-]\d)"
+_BEHIND: Final = rf"(?<!\w)(?<!\w[./-])(?<!\d:)(?<!{DOTS})(?!{_DATE}|{_AMOUNT}|{_OTHER})"
 #: Not before the middle of a word, a path, or a UUID.
 _BEFORE: Final = r"(?!\w|/(?![(+0])|-[0-9a-f]{4}-)"
 #: Written without: with the leading 0 of most countries.
@@ -68,16 +72,18 @@ _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SENTENCES: Final = frozenset({"note", "reason", "subject", "body", "outcome", "summary", "wording"})
 #: Fields of what is no person's and may look like a telephone all the same: codes, amounts, postal codes.
 _CODES: Final = frozenset(
-    "number ordernumber externalid orderid cartid checkoutid wishlistid productid messageid transactionid invoicenumber "
-    "trackingnumber sku barcode ean gtin upc isbn asin coupon variant title postalcode postcode zip zipcode amount price "
-    "unitprice total subtotal shipping tax discount revenue value gross refunded net quantity version hash contenthash "
-    "latitude longitude lat lng lon useragent at createdat updatedat occurredat".split()
+    "number ordernumber externalid orderid cartid checkoutid wishlistid productid messageid transactionid "
+    "invoicenumber trackingnumber sku barcode ean gtin upc isbn asin coupon variant title postalcode postcode "
+    "zip zipcode amount price unitprice total subtotal shipping tax discount revenue value gross refunded net "
+    "quantity version hash contenthash latitude longitude lat lng lon useragent at createdat updatedat "
+    "occurredat".split()
 )
 #: Nothing but these can be a telephone's; what a number is typed with besides is read as one of them.
 _READ_AS: Final = {"Zs": " ", "Pd": "-", "Cf": "\u200b"}
 #: The service takes shorter ones for telephone numbers, too, but their last three digits are nearly all of them.
 _LONG_ENOUGH: Final = 7
 _SHORTEST: Final = 3
+_SEVERAL_DIGITS: Final = re.compile(rf"(?:\d\D*){{{_LONG_ENOUGH}}}")
 
 
 def shown(principal: Principal, answered: T) -> T:
@@ -101,7 +107,7 @@ def masked(value: Any, name: str = "") -> Any:
         return [masked(item, name) for item in value]
     if isinstance(value, str):
         return _text(value, name)
-    number = isinstance(value, int) and not isinstance(value, bool) and _holds_a_number(name)
+    number = isinstance(value, int) and not isinstance(value, bool) and (_holds_a_number(name) or _may_hold_one(name))
     return _text(str(value), name) if number else value
 
 
@@ -172,22 +178,28 @@ def _text(text: str, name: str) -> str:
     read = text if text.isascii() else "".join(map(_read, text))
     if _holds_a_number(name) and sum(c.isdecimal() for c in read) >= _SHORTEST:
         return phone(text)
-    if _may_hold_a_number(name) and _DIGITS.fullmatch(read) and sum(c.isdecimal() for c in read) >= _LONG_ENOUGH:
+    if _may_hold_one(name) and _DIGITS.fullmatch(read) and sum(c.isdecimal() for c in read) >= _LONG_ENOUGH:
         return phone(text)
     # All is found in what is read, and hidden in what was written: a letter stays where it is.
-    patterns = [(_EMAIL, _email), (_INTERNATIONAL, _number)]
-    if not _is_a_code(name):
-        patterns += [(_NATIONAL, _number), (_GROUPS, _grouped)]
-    if name in _SENTENCES:
-        patterns.append((_TEN_DIGITS, _in_one_piece))
-    for pattern, hide in patterns:
-        text, read = _hidden(pattern, hide, text, read)
+    # Most texts can have neither, which is quickly told.
+    if "@" in read or "%40" in read:
+        text, read = _hidden(_EMAIL, _email, text, read)
+    if _SEVERAL_DIGITS.search(read):
+        for pattern, hide in _looked_for(name):
+            text, read = _hidden(pattern, hide, text, read)
     return text
 
 
-def _hidden(
-    pattern: re.Pattern[str], hide: Callable[[re.Match[str]], str], text: str, read: str
-) -> tuple[str, str]:
+@lru_cache(maxsize=2_000)
+def _looked_for(name: str) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
+    """What numbers are looked for in a field of that name, and how each is hidden."""
+    if "".join(_words(name)) in _CODES:
+        return [(_WITH_PLUS, _number)]
+    in_one_piece = [(_TEN_DIGITS, _in_one_piece)] if name in _SENTENCES else []
+    return [(_INTERNATIONAL, _number), (_NATIONAL, _number), (_GROUPS, _grouped), *in_one_piece]
+
+
+def _hidden(pattern: re.Pattern[str], hide: Callable[[re.Match[str]], str], text: str, read: str) -> tuple[str, str]:
     """A text, and what is read for it, with what a pattern finds hidden in both."""
     texts, reads, end = [], [], 0
     for found in pattern.finditer(read):
@@ -204,6 +216,8 @@ def _read(letter: str) -> str:
     """One letter as it is read: in its plain form, and any space, dash or mark that cannot be seen as one of them."""
     if letter.isspace() or letter.isascii():
         return " " if letter not in "\r\n" and letter.isspace() else letter
+    if letter.isdecimal():
+        return str(unicodedata.decimal(letter))
     plain = unicodedata.normalize("NFKC", letter)
     if len(plain) == 1:
         letter = plain
@@ -217,13 +231,8 @@ def _holds_a_number(name: str) -> bool:
 
 
 @lru_cache(maxsize=2_000)
-def _may_hold_a_number(name: str) -> bool:
+def _may_hold_one(name: str) -> bool:
     return not _PERHAPS.isdisjoint(_words(name))
-
-
-@lru_cache(maxsize=2_000)
-def _is_a_code(name: str) -> bool:
-    return "".join(_words(name)) in _CODES
 
 
 def _words(name: str) -> list[str]:
@@ -248,4 +257,5 @@ def _email(found: re.Match[str]) -> str:
 
 
 def _number(found: re.Match[str]) -> str:
-    return phone(found[0])
+    # A sentence in brackets may begin with it.
+    return ("(" if found[0].startswith("(") and ")" not in found[0] else "") + phone(found[0])
