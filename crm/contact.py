@@ -94,8 +94,17 @@ def phone_key(phone: str, region: str | None = None) -> str | None:
 
 def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
-    decomposed = unicodedata.normalize("NFKD", folded(name))
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
+    return _plain(name)[:LONGEST_NAME_KEY]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text of any length, without accents and case."""
+    return re.findall(r"\w+", _plain(text))
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", folded(text))
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
 
 
 def is_named_in(text: str, *names: str | None) -> bool:
@@ -103,9 +112,9 @@ def is_named_in(text: str, *names: str | None) -> bool:
 
     Names in other letters are found within words, too: Chinese is written without spaces, and Russian bends names.
     """
-    words = {word for name in names if name for word in name_key(name).split()}
-    key = name_key(text)
-    return not words.isdisjoint(re.findall(r"\w+", key)) or any(word in key for word in words if not word.isascii())
+    sought = {word for name in names if name for word in name_key(name).split()}
+    plain = _plain(text)
+    return not sought.isdisjoint(words(text)) or any(word in plain for word in sought if not word.isascii())
 
 
 @cache

@@ -120,7 +120,9 @@ async def test_what_it_says_of_itself(zoe: Life, admin: httpx.AsyncClient, store
     assert row.keys() == {"_id", "customer_id", "reason", "requested_by", "requested_at", "state", "done_at"}
 
 
-@pytest.mark.parametrize("reason", ["Zoë asked", "mail of " + EMAIL.lower(), "quill, ticket 1", f"{PHONE} called"])
+@pytest.mark.parametrize(
+    "reason", ["Zoë asked", "mail of " + EMAIL.lower(), "quill, ticket 1", f"{PHONE} called", "07700 900123 called"]
+)
 async def test_the_reason_must_not_name_them(reason: str, zoe: Life, admin: httpx.AsyncClient, store: Store) -> None:
     await zoe.orders()
     url = f"/api/v1/customers/{zoe.customer_id}/erase"
