@@ -20,6 +20,7 @@ LONGEST_PHONE: Final = 40
 #: A local part without capitals, and a domain of labels in ASCII with a dot in it.
 EMAIL_KEY_PATTERN: Final = r"^[^@\sA-Z]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
+_FEWEST_DIGITS: Final = 7
 LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 #: What nearly all local parts are like: whatever its domain, such an address is one if any is.
 _PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*", re.ASCII)
@@ -90,6 +91,17 @@ def phone_key(phone: str, region: str | None = None) -> str | None:
     key = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     # The library finds numbers possible that are longer than E.164 allows.
     return key if _E164.fullmatch(key) else None
+
+
+def phone_name(phone: str, region: str | None = None) -> str | None:
+    """What a number is known by to the erasure ledger: E.164, else its digits as typed, without zeros in front.
+
+    None of fewer than seven digits, which are many people's.
+    """
+    if key := phone_key(phone, region):
+        return key
+    digits = "".join(str(int(c)) for c in phone if c.isdecimal()).lstrip("0")
+    return digits if len(digits) >= _FEWEST_DIGITS else None
 
 
 def name_key(name: str) -> str:

@@ -78,10 +78,10 @@ async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
     known = await ledger.known()
     if known is None:
         return
-    phone_key = contact.phone_key(new.phone, phone_region) if new.phone else None
+    phone = contact.phone_name(new.phone, phone_region) if new.phone else None
     person = Person(
         emails=frozenset([contact.email_key(new.email)] if new.email else ()),
-        phones=frozenset([phone_key] if phone_key else ()),
+        phones=frozenset([phone] if phone else ()),
         users=frozenset((external.source, external.id) for external in new.external_ids),
     )
     if known.covers(person, None):
@@ -145,9 +145,10 @@ async def theirs_alone(had: Person, customer_ids: Collection[str]) -> Person:
 
 def named_in(row: Mapping[str, Any]) -> Person:
     """The names of a stored customer, the ids included that lead to it."""
+    phone = row.get("phone_key") or contact.phone_name(row.get("phone") or "")
     return Person(
         customers=frozenset([row["_id"], *(former["id"] for former in row.get("former") or ())]),
         emails=frozenset(row.get("email_keys") or ()),
-        phones=frozenset([row["phone_key"]] if row.get("phone_key") else ()),
+        phones=frozenset([phone] if phone else ()),
         users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),
     )
