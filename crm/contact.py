@@ -20,6 +20,7 @@ LONGEST_PHONE: Final = 40
 #: A local part without capitals, and a domain of labels in ASCII with a dot in it.
 EMAIL_KEY_PATTERN: Final = r"^[^@\sA-Z]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
+_FEWEST_DIGITS: Final = 7
 LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 #: What nearly all local parts are like: whatever its domain, such an address is one if any is.
 _PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*", re.ASCII)
@@ -92,10 +93,30 @@ def phone_key(phone: str, region: str | None = None) -> str | None:
     return key if _E164.fullmatch(key) else None
 
 
+def phone_name(phone: str, region: str | None = None) -> str | None:
+    """What a number is known by to the erasure ledger: E.164, else its digits as typed, without zeros in front.
+
+    None of fewer than seven digits, which are many people's.
+    """
+    if key := phone_key(phone, region):
+        return key
+    digits = "".join(str(int(c)) for c in phone if c.isdecimal()).lstrip("0")
+    return digits if len(digits) >= _FEWEST_DIGITS else None
+
+
 def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
-    decomposed = unicodedata.normalize("NFKD", folded(name))
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())[:LONGEST_NAME_KEY]
+    return _plain(name)[:LONGEST_NAME_KEY]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text of any length, without accents and case."""
+    return re.findall(r"\w+", _plain(text))
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", folded(text))
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
 
 
 def is_named_in(text: str, *names: str | None) -> bool:
@@ -103,9 +124,9 @@ def is_named_in(text: str, *names: str | None) -> bool:
 
     Names in other letters are found within words, too: Chinese is written without spaces, and Russian bends names.
     """
-    words = {word for name in names if name for word in name_key(name).split()}
-    key = name_key(text)
-    return not words.isdisjoint(re.findall(r"\w+", key)) or any(word in key for word in words if not word.isascii())
+    sought = {word for name in names if name for word in name_key(name).split()}
+    plain = _plain(text)
+    return not sought.isdisjoint(words(text)) or any(word in plain for word in sought if not word.isascii())
 
 
 @cache

@@ -20,7 +20,7 @@ class Person:
     Attributes:
         customers: Our ids: the customer's own, and those that were merged into it.
         emails: Keys of addresses (``crm.contact.email_key``).
-        phones: Telephones in E.164.
+        phones: Telephones (``crm.contact.phone_name``).
         users: What other systems call them: external ids and user ids.
         visitors: Browsers.
         identities: Ids of all these as identities.

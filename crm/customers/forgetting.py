@@ -8,13 +8,12 @@ from typing import Any
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, following, queries, recording
+from crm.customers import claiming, following, queries, reasons, recording
 from crm.customers.documents import Customer
 from crm.customers.schemas import CustomerCreate
 from crm.errors import Erased
 from crm.ledger import service as ledger
 from crm.ledger.service import Known
-from crm.masking import masked
 from crm.person import Person, Remains, Tell
 
 
@@ -79,10 +78,10 @@ async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
     known = await ledger.known()
     if known is None:
         return
-    phone_key = contact.phone_key(new.phone, phone_region) if new.phone else None
+    phone = contact.phone_name(new.phone, phone_region) if new.phone else None
     person = Person(
         emails=frozenset([contact.email_key(new.email)] if new.email else ()),
-        phones=frozenset([phone_key] if phone_key else ()),
+        phones=frozenset([phone] if phone else ()),
         users=frozenset((external.source, external.id) for external in new.external_ids),
     )
     if known.covers(person, None):
@@ -90,7 +89,7 @@ async def refuse_erased(new: CustomerCreate, phone_region: str | None) -> None:
 
 
 async def is_named_in(customer_id: str, text: str) -> bool:
-    """Whether a text names a customer, by first or last name, or has any e-mail address or telephone.
+    """Whether a text tells of a customer (``reasons``).
 
     Raises:
         NotFound: There is none of that id.
@@ -99,8 +98,7 @@ async def is_named_in(customer_id: str, text: str) -> bool:
     row = await Customer.stored().find_one(queries.by_id(customer_id))
     if row is None:
         raise await following.missing(customer_id)
-    named = contact.is_named_in(text, row.get("first_name"), row.get("last_name"))
-    return named or masked({"text": text}) != {"text": text}
+    return reasons.tells_of(text, row)
 
 
 async def leave(customer_id: str, source: str) -> None:
@@ -147,9 +145,10 @@ async def theirs_alone(had: Person, customer_ids: Collection[str]) -> Person:
 
 def named_in(row: Mapping[str, Any]) -> Person:
     """The names of a stored customer, the ids included that lead to it."""
+    phone = row.get("phone_key") or contact.phone_name(row.get("phone") or "")
     return Person(
         customers=frozenset([row["_id"], *(former["id"] for former in row.get("former") or ())]),
         emails=frozenset(row.get("email_keys") or ()),
-        phones=frozenset([row["phone_key"]] if row.get("phone_key") else ()),
+        phones=frozenset([phone] if phone else ()),
         users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),
     )

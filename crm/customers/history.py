@@ -89,7 +89,7 @@ def names_in(changes: Iterable[Mapping[str, Any]]) -> Person:
     for name, value in _sides(changes):
         if name == "email":
             emails.add(contact.email_key(value))
-        elif name == "phone" and (key := contact.phone_key(value)):
+        elif name == "phone" and (key := contact.phone_name(value)):
             phones.add(key)
         elif name == "external_ids":
             users |= {(external["source"], external["id"]) for external in value}

@@ -49,11 +49,12 @@ class Wanted:
 
     def person(self) -> Person:
         """The names, as the erasure ledger knows them."""
+        phone = self.phone_key or contact.phone_name(self.naming.ref.phone or "")
         return Person(
             customers=frozenset([self.naming.ref.id] if self.naming.ref.id else ()),
             users=frozenset([self.external] if self.external else ()),
             emails=frozenset([self.email_key] if self.email_key else ()),
-            phones=frozenset([self.phone_key] if self.phone_key else ()),
+            phones=frozenset([phone] if phone else ()),
         )
 
     @property

@@ -114,9 +114,9 @@ async def reveal(principal: Principal, customer_id: str, wanted: RevealIn) -> Re
         InvalidInput: The reason names the customer: it is kept longer than what is known of them.
     """
     found = await editing.whole(customer_id)
-    reason = masked(wanted.reason)
-    if contact.is_named_in(reason, found.first_name, found.last_name):
-        raise InvalidInput.at("/reason", "Say why without the customer's name: this is kept when the customer is gone.")
+    reason = masked({"reason": wanted.reason})["reason"]
+    if await is_named_in(customer_id, reason):
+        raise InvalidInput.at("/reason", "Say why without naming the customer: this is kept when the customer is gone.")
     details = {"fields": ", ".join(sorted(set(wanted.fields))), "reason": reason}
     await audit.record(principal, Action.PII_REVEAL, customer_id, details)
     known = shape(found)

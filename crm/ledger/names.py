@@ -23,7 +23,7 @@ def of_email(key: str) -> str:
 
 
 def of_phone(key: str) -> str:
-    """A telephone in E.164."""
+    """A telephone (``crm.contact.phone_name``)."""
     return f"p:{key}"
 
 

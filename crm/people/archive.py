@@ -35,12 +35,13 @@ activity               the last visit, what was viewed last, the cart
 interactions           notes, calls, e-mails, meetings and tasks of staff
 deliveries             webhooks as they came; kept for a week, or until somebody has looked
 kept_answers           answers of this service that are kept for repeats, for a week
-audit_log              who read or changed something of it, and when
+audit_log              when something of it was read or changed, and in which role
 duplicate_pairs        that the person may be in here twice, and why it is thought so
 merges                 two records that were made one, and what they were before, while that can be undone
 privacy_requests       what a shop asked on the person's behalf
 
-A kind of which nothing is stored has no file.
+A kind of which nothing is stored has no file. audit_log tells nothing of colleagues here, nor of other people
+whose data was read together with this.
 """
 
 

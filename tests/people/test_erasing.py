@@ -120,7 +120,9 @@ async def test_what_it_says_of_itself(zoe: Life, admin: httpx.AsyncClient, store
     assert row.keys() == {"_id", "customer_id", "reason", "requested_by", "requested_at", "state", "done_at"}
 
 
-@pytest.mark.parametrize("reason", ["Zoë asked", "mail of " + EMAIL.lower(), "quill, ticket 1", f"{PHONE} called"])
+@pytest.mark.parametrize(
+    "reason", ["Zoë asked", "mail of " + EMAIL.lower(), "quill, ticket 1", f"{PHONE} called", "07700 900123 called"]
+)
 async def test_the_reason_must_not_name_them(reason: str, zoe: Life, admin: httpx.AsyncClient, store: Store) -> None:
     await zoe.orders()
     url = f"/api/v1/customers/{zoe.customer_id}/erase"
@@ -238,3 +240,14 @@ def test_every_collection_is_decided_on() -> None:
     held = [name for part in PARTS for name in part.collections]
     assert sorted([*held, *IMPERSONAL]) == sorted(c.name for c in contract().collections)
     assert all(len(reason) > 4 for reason in IMPERSONAL.values())
+
+
+@pytest.mark.parametrize("spelling", ["07700 900777", "(07700) 900-777"])
+async def test_nobody_comes_back_by_a_telephone_without_a_country(
+    spelling: str, admin: httpx.AsyncClient, ingest: httpx.AsyncClient
+) -> None:
+    body = {"phone": "07700 900777"}
+    zed = good(await admin.post("/api/v1/customers", json=body), 201)
+    good(await admin.post(f"/api/v1/customers/{zed['id']}/erase", json={"reason": "Ticket 4711"}))
+    refused(await ingest.post("/api/v1/customers", json={"phone": spelling}), 409, "erased")
+    good(await ingest.post("/api/v1/customers", json={"phone": "07700 900778"}), 201)

@@ -47,6 +47,11 @@ async def test_everything_about_the_person(zoe: Life, admin: httpx.AsyncClient, 
     assert "kept for a week" in files["README.txt"]
     assert {row["action"] for row in files["audit_log.json"]} >= {"customer.read", "customer.export"}
     (customer,) = files["customer.json"]
+    # Not whose data else was in the same list, nor which colleague, nor from where.
+    for row in files["audit_log.json"]:
+        assert row.keys() == {"at", "action", "role", "target"}
+        assert row["target"] in {zoe.customer_id, *(former["id"] for former in customer["former"])}
+    assert "nor of other people" in files["README.txt"]
     assert (customer["_id"], customer["email"]) == (zoe.customer_id, EMAIL)
     order = next(row for row in files["orders.json"] if row["source"] == "shop")
     assert (order["total"], order["placed_at"], order["refunds"][0]["amount"]) == (

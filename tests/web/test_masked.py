@@ -124,6 +124,10 @@ async def test_a_reveal_shows_what_was_asked_for_and_is_recorded(
         ({"fields": ["email"]}, "/reason"),
         ({"fields": ["email"], "reason": "  \t "}, "/reason"),
         ({"fields": ["email"], "reason": "Mrs. EXAMPLE rang"}, "/reason"),
+        ({"fields": ["email"], "reason": "for annexample"}, "/reason"),
+        ({"fields": ["email"], "reason": "lives at 1 High St"}, "/reason"),
+        ({"fields": ["email"], "reason": "parcel to ls14ap"}, "/reason"),
+        ({"fields": ["email"], "reason": "ring 1632 960987"}, "/reason"),
     ],
 )
 async def test_a_reveal_needs_a_reason_that_can_be_kept(
@@ -132,6 +136,14 @@ async def test_a_reveal_needs_a_reason_that_can_be_kept(
     url = f"{API}/customers/{known['customer_id']}/reveal"
     refused(await masked.post(url, json=body), 422, "invalid_input", pointer)
     assert store.root["audit_log"].find_one({"action": "pii.reveal"}) is None
+
+
+async def test_a_reason_keeps_nobodys_telephone(known: dict[str, str], masked: httpx.AsyncClient, store: Store) -> None:
+    asked = {"fields": ["phone"], "reason": "Ring 07700 900123 or (0)1632-960001"}
+    good(await masked.post(f"{API}/customers/{known['customer_id']}/reveal", json=asked))
+    entry = store.root["audit_log"].find_one({"action": "pii.reveal"})
+    assert entry is not None
+    assert entry["details"]["reason"] == "Ring •••123 or •••001"
 
 
 async def test_of_nobody(masked: httpx.AsyncClient) -> None:
