@@ -3,6 +3,7 @@
 Whatever is answered is walked through, whatever its shape: a telephone number is what a field of such a name holds, or
 what is written like one; an e-mail address is one wherever it stands, in a note, an address bar or a user id. What is
 shown, ``a•••@e•••.com`` and ``•••123``, is enough to compare with what a caller says, and too little to write or call.
+Hiding twice is hiding once.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from crm.identity import PII_READ, Principal
 T = TypeVar("T")
 #: Stands for what is hidden.
 DOTS: Final = "•••"
+_HIDDEN_NUMBER: Final = re.compile(rf"{DOTS}(?:\d{{3}})?")
 _PART: Final = r"[^\s@<>()\[\],;:\"'/?&=%]"
 #: Wide on purpose: better hide what is none. As long as addresses get, or a long text would take its square to read.
 _EMAIL: Final = re.compile(rf"({_PART}{{0,64}})(?:@|%40)({_PART}{{1,250}})\.([^\W\d_][^\W_]{{1,62}})", re.IGNORECASE)
 _GAP: Final = r"[ ()./-]{0,2}"
 #: Written with its country's code; in an address bar, too.
-_INTERNATIONAL: Final = re.compile(rf"(?<![\w.])(?:\+|%2b|00){_GAP}[1-9](?:{_GAP}\d){{6,14}}(?!\w)", re.IGNORECASE)
+_INTERNATIONAL: Final = re.compile(
+    rf"(?<![\w.])(?<!{DOTS})(?:\+|%2b|00){_GAP}[1-9](?:{_GAP}\d){{6,14}}(?!\w)", re.IGNORECASE
+)
 _DATE: Final = r"(?!\d\d[./-]\d\d?[./-]\d{2,4}(?!\d)|\d{4}-\d\d-\d\d)"
 #: Written without: with the leading 0 of most countries, or in three groups or more. In sentences only: a product may
 #: be called so. What is in one piece and begins with another digit may as well be an order.
 _NATIONAL: Final = re.compile(
-    rf"(?<![\w.,/-]){_DATE}(?:\(?0\d?\)?(?:{_GAP}\d){{6,13}}|\(?\d{{2,4}}\)?(?:[ .-]{{1,2}}\d{{2,4}}){{2,4}})(?![\w/])"
+    rf"(?<![\w.,/-])(?<!{DOTS}){_DATE}"
+    rf"(?:\(?0\d?\)?(?:{_GAP}\d){{6,13}}|\(?\d{{2,4}}\)?(?:[ .-]{{1,2}}\d{{2,4}}){{2,4}})(?![\w/])"
 )
 _NUMBER_WORDS: Final = frozenset({"phone", "telephone", "mobile", "tel", "cellphone", "msisdn", "fax", "whatsapp"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -102,7 +107,9 @@ def restored(principal: Principal, sent: Mapping[str, Any], stored: Mapping[str,
 
 
 def phone(written: str) -> str:
-    """A telephone number as far as it is shown: three digits, or nothing of a short one."""
+    """A telephone number as far as it is shown: three digits, or nothing of a short one. What is hidden stays so."""
+    if _HIDDEN_NUMBER.fullmatch(written):
+        return written
     digits = "".join(c for c in written if c.isdecimal())
     return DOTS + (digits[-3:] if len(digits) >= _LONG_ENOUGH else "")
 
@@ -147,7 +154,9 @@ def _holds_a_number(name: str) -> bool:
 
 def _email(found: re.Match[str]) -> str:
     local, domain, top = found.groups()
-    return f"{local[0] if len(local) > 1 else ''}{DOTS}@{domain[0]}{DOTS}.{top}"
+    # Of a hidden one nothing more is hidden.
+    first = local[0] if len(local) > 1 and not local.startswith(DOTS) else ""
+    return f"{first}{DOTS}@{domain[0]}{DOTS}.{top}"
 
 
 def _number(found: re.Match[str]) -> str:

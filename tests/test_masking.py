@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crm.identity import SYSTEM, Principal, Role
@@ -138,6 +138,24 @@ json = st.recursive(
 
 @given(json)
 def test_masking_twice_hides_nothing_more_and_never_fails(value: Any) -> None:
+    once = masked(value)
+    assert masked(once) == once
+
+
+written = (
+    st.emails() | st.text("0123456789+-./() •@a", max_size=40) | st.from_regex(r"\+?\d[\d ()./-]{2,30}", fullmatch=True)
+)
+shapes = st.recursive(
+    written,
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["phone", "body", "email", "sku", "x"]), inner),
+)
+
+
+@given(shapes)
+@example({"phone": "07700 900001"})
+@example({"phone": "112"})
+@example("a@b.cd")
+def test_masking_twice_what_is_written_like_contacts(value: Any) -> None:
     once = masked(value)
     assert masked(once) == once
 

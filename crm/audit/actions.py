@@ -76,6 +76,11 @@ class Action(StrEnum):
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
     PRIVACY_READ = "privacy.read", "A privacy request was read."
     LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
+    BACKUP_CREATE = "backup.create", "A backup was made: `backup` names it."
+    BACKUP_RESTORE = (
+        "backup.restore",
+        "A backup was restored, or (`drill`) tried elsewhere: `backup`, `well`.",
+    )
     EXPORT_BEGIN = (
         "export.begin",
         "A whole list was asked for: `list`, `format`; its pages follow as the list records them.",

@@ -13,13 +13,14 @@ import structlog
 import typer
 from rich.console import Console
 
+from crm.audit.actions import Action
 from crm.cli.backups import Place, identities, place
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.cli.restore import show, watched
 from crm.clock import now
 from crm.errors import BackupFailed, NotConfigured, Unavailable
 from crm.ops.backup import encrypting, listing, tailing
-from crm.ops.backup.recording import record
+from crm.ops.backup.recording import Record, write_down
 from crm.ops.backup.restoring import Restoring, restore
 from crm.ops.backup.scratch import scratch_server
 from crm.ops.backup.units import USUAL, Places, units
@@ -80,18 +81,22 @@ def drill(
             keys = identities(settings)
             done = restore(Restoring(made, there, where, backup, keys, settings.erasure_file, progress=progress))
         age = (now() - done.as_of.moment).total_seconds()
-        not_noted = None
-        if done.well and done.compared:
-            not_noted = record(uri, settings, "restore", backup.name, done.as_of.moment, done.took)
+        proven = done.well and done.compared
+        note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=proven, drill=True)
+        not_noted = write_down(uri, settings, operator(), note)
     if as_json:
-        Console().print_json(json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": not not_noted}))
+        Console().print_json(
+            json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": proven and not_noted is None})
+        )
     else:
         show(done)
         console = Console(soft_wrap=True, highlight=False)
         console.print(f"  time to restore (RTO): {done.took:g} s; age of the data (RPO): {age / 3600:.1f} hours")
     if not_noted is not None:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"crm: not noted for /metrics: {not_noted}")
-    if not done.well or not done.compared:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"crm: neither in the audit log nor in /metrics: {not_noted}"
+        )
+    if not proven:
         raise typer.Exit(1)
 
 

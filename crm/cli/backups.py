@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.audit.actions import Action
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.clock import now
 from crm.config import Settings
 from crm.errors import NotConfigured
@@ -24,7 +25,7 @@ from crm.ops.backup.creating import Making
 from crm.ops.backup.creating import create as make
 from crm.ops.backup.keeping import Keep
 from crm.ops.backup.manifest import Manifest
-from crm.ops.backup.recording import record
+from crm.ops.backup.recording import Record, write_down
 from crm.ops.backup.targets import Target, target_of
 from crm.ops.progress import bytes_done
 
@@ -80,9 +81,10 @@ def create(
         recipients = [] if unencrypted else encrypting.recipients_of(settings.backup_recipients)
         with bytes_done(Console(stderr=True), "dumping") as progress:
             made = make(Making(settings, uri, place(settings, to), recipients, progress))
-        not_noted = record(uri, settings, "backup", made.name, made.oplog_last.moment, made.seconds)
+        done = Record(Action.BACKUP_CREATE, made.name, made.oplog_last.moment, made.seconds)
+        not_noted = write_down(uri, settings, operator(), done)
         if not_noted is not None:
-            log.info("not noted for /metrics", reason=not_noted)
+            log.info("neither in the audit log nor in /metrics", reason=not_noted)
     if as_json:
         Console().print_json(made.model_dump_json())
     else:

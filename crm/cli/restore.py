@@ -13,12 +13,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from crm.audit.actions import Action
 from crm.cli.backups import Place, identities, place
-from crm.cli.connection import DataDir, Json, MongodbUri, target
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.config import Settings
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
 from crm.ops.backup import listing
+from crm.ops.backup.recording import Record, write_down
 from crm.ops.backup.restoring import Progress, Restored, Restoring
 from crm.ops.backup.restoring import restore as put_back
 from crm.ops.backup.scratch import scratch_server
@@ -79,9 +81,13 @@ def restore(
         with watched() as progress:
             keys = identities(settings)
             replace = yes_replace is not None
-            done = put_back(
-                Restoring(settings, uri, where, backup, keys, ledger_file, replace, until, progress=progress)
-            )
+            asked = Restoring(settings, uri, where, backup, keys, ledger_file, replace, until, progress=progress)
+            done = put_back(asked)
+        if not scratch:
+            proven = done.well and done.compared
+            note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=proven)
+            if (not_noted := write_down(uri, settings, operator(), note)) is not None:
+                done.notes.append(f"not in the audit log: {not_noted}")
     if as_json:
         Console().print_json(json.dumps(done.to_dict()))
     else:

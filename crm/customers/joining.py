@@ -125,12 +125,15 @@ async def join(
     customers = Customer.stored()
     # First: what is unique of it is about to be the survivor's.
     await customers.delete_one(queries.at_version(other["_id"], versions[1]), session=session)
-    merged = await customers.find_and_update(
+    # Not a findAndModify: of one that is refused MongoDB writes what was sent into its log.
+    await customers.update_one(
         queries.at_version(this["_id"], versions[0]),
         queries.merged({**fields, **told}, version, _latest_seen(this, other), moment),
         session=session,
     )
-    if merged is None:  # a transaction reads what it began with: somebody else's write has aborted it by then
+    merged = await customers.find_one(queries.by_id(this["_id"]), session=session)
+    # A transaction reads what it began with: somebody else's write has aborted it by then.
+    if merged is None or merged["version"] != version:
         raise StaleVersion("Somebody has changed one of these customers since; look at the preview again.")
     return Joined(this, other, merged)
 

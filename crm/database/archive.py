@@ -20,6 +20,7 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed, NotConfigured
@@ -143,6 +144,9 @@ def _prelude(source: Readable, kept: Kept, told: Told) -> Iterator[bytes]:
 def _oplog(source: Readable, head: dict[str, Any], kept: Kept, told: Told, checksum: _Checksum) -> Iterator[bytes]:
     if head["EOF"]:
         _expect_end(source)
+        if not told.entries:
+            # Without a single entry mongorestore fails: mongodump's own oplogs begin with the last one of before.
+            yield _segment({**head, "EOF": False, "CRC": Int64(0)}, bytearray(_nothing(told)), checksum)
         yield bson.encode({**head, "CRC": checksum.signed()}) + TERMINATOR
         return
     piece = bytearray()
@@ -158,6 +162,14 @@ def _oplog(source: Readable, head: dict[str, Any], kept: Kept, told: Told, check
             piece.clear()
     if piece:
         yield _segment(head, piece, checksum)
+
+
+def _nothing(told: Told) -> bytes:
+    """An entry that does nothing, of the moment of the last one."""
+    at = Timestamp(*(told.last or (1, 1)))
+    says = {"msg": "nothing of this database was written meanwhile"}
+    entry = {"op": "n", "ns": "", "ts": at, "t": Int64(1), "v": Int64(2), "wall": at.as_datetime(), "o": says}
+    return bson.encode(entry)
 
 
 def _segment(head: dict[str, Any], piece: bytearray, checksum: _Checksum) -> bytes:

@@ -106,9 +106,11 @@ async def carry_on() -> None:
     """Carry on what a process that is gone left undone."""
     while True:
         moment = now()
-        found = await Erasure.change(queries.abandoned(moment), queries.claimed(moment + _CLAIM))
-        if found is None:
+        # By one command, so that nobody else gets the same one; it sends nothing but a date.
+        row = await Erasure.stored().find_and_update(queries.abandoned(moment), queries.claimed(moment + _CLAIM))
+        if row is None:
             return
+        found = Erasure.from_row(row)
         if found.customer_id is None and not found.identities:
             known = await ledger.known()
             if known is not None:

@@ -78,8 +78,9 @@ async def get(principal: Principal, request_id: str) -> PrivacyRequestOut:
 async def claim() -> PrivacyRequestOut | None:
     """One that waits, for us alone to carry out; None where there is none."""
     moment = now()
-    found = await PrivacyRequest.change(queries.waiting(moment), queries.claimed(moment + _CLAIM))
-    return None if found is None else _shape(found)
+    # By one command, so that nobody else gets the same one; it sends nothing but a date.
+    row = await PrivacyRequest.stored().find_and_update(queries.waiting(moment), queries.claimed(moment + _CLAIM))
+    return None if row is None else _shape(PrivacyRequest.from_row(row))
 
 
 async def ready(request_id: str, customer_ids: Sequence[str]) -> None:

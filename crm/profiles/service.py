@@ -81,16 +81,16 @@ async def overview(principal: Principal, customer_id: str, *, abandoned_after: t
     )
     customer = await customers.get(principal, customer_id)  # behind the orders: its totals show them by now
     present = activity.shown(customer_id, stored, customer.stats.last_order_at, abandoned_after=abandoned_after)
-    whole = OverviewOut(
+    # The customer is as this principal sees it; the rest is as it is stored.
+    return OverviewOut(
         customer=customer,
         consents=in_force(customer.consents, now()),
-        orders=found,
-        cart=present.cart,
-        viewed=present.viewed,
-        open_tasks=tasks,
-        interactions=talks,
+        orders=shown(principal, found),
+        cart=shown(principal, present.cart),
+        viewed=shown(principal, present.viewed),
+        open_tasks=shown(principal, tasks),
+        interactions=shown(principal, talks),
     )
-    return shown(principal, whole)
 
 
 async def read_timeline(

@@ -248,6 +248,9 @@ def test_a_drill_proves_it_and_any_second_can_be_restored(
     assert all(abs(time.time() - at) < 600 for at in metrics.values())
 
     moment = datetime.fromtimestamp(disaster_at, UTC).isoformat()
+    audited = crm("audit", "list", "--data-dir", str(demo.data_dir), "--json")
+    assert '"backup.create"' in audited.out
+    assert '"backup.restore"' in audited.out
     another = tmp_path / "another"
     before = backups.restore("--data-dir", str(another), "--to", moment)
     assert before.code == 0, before.err + before.out

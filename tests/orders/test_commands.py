@@ -125,5 +125,5 @@ async def test_a_refund(process: Counted, order_body: Body) -> None:
     counted = process.begin()
     assert (await refund(process.client, order, amount="1")).status_code == 201
     assert counted == {
-        "find orders": 1, "insert stats_due": 1, "insert order_versions": 1, "findAndModify orders": 1,
+        "find orders": 2, "insert stats_due": 1, "insert order_versions": 1, "update orders": 1,
     }  # fmt: skip

@@ -24,7 +24,7 @@ FIELDS: Final[dict[str, dict[Class, str]]] = {
     "Listed_*": {"plain": "next_cursor count count_capped"},
     # people
     "CustomerOut": {
-        "masked": "email phone tags attributes", "personal": "first_name last_name", "plain": "unverified",
+        "masked": "email phone tags attributes", "personal": "first_name last_name", "plain": "unverified former_ids",
     },
     "RevealedOut": {"revealed": "email phone"},
     "ExternalIdentity": {"masked": "id", "plain": "source"},
@@ -42,6 +42,12 @@ FIELDS: Final[dict[str, dict[Class, str]]] = {
         "colleague": "assignee done_by_id done_by_name author_id author_name",
         "plain": "kind occurred_at direction due_at status done_at",
     },
+    "DecisionOut": {"plain": "field origin why conflict"},
+    "MergeOut MergedOut PartedOut": {
+        "colleague": "by by_name undone_by",
+        "plain": "survivor_id other_id state undo_until undone_at kept withheld",
+    },
+    "DuplicateOut": {"colleague": "dismissed_by", "plain": "reasons score state found_at seen_at dismissed_at"},
     "Mention": {"plain": "kind id sku"},
     # orders
     "OrderOut OrderPutOut RefundedOrderOut": {

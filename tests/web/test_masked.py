@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from tests.fixtures.answers import good, refused
 from tests.fixtures.store import Store
-from tests.web.known import API, EMAIL, NATIONAL, PHONE
+from tests.web.known import API, EMAIL, FOUND, NATIONAL, PHONE
 
 pytestmark = pytest.mark.mongo
 
@@ -68,6 +69,20 @@ async def test_what_comes_back_as_it_was_shown_stays_as_it_is(
     body = good(await masked.get(API + talk))["body"]
     good(await changed(masked, talk, {"body": body, "outcome": "reached"}))
     assert good(await admin.get(API + talk))["body"] == f"Or {NATIONAL}, or {EMAIL}"
+
+
+async def test_the_overview_shows_what_the_record_shows(
+    known: dict[str, str], masked: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = f"/customers/{known['customer_id']}"
+    seen = good(await masked.get(f"{API}{path}/overview"))
+    assert seen["customer"] == good(await masked.get(API + path))
+    assert seen["customer"]["phone"] == "•••987"
+    assert seen["consents"] == seen["customer"]["consents"]
+    assert FOUND.search(json.dumps(seen, ensure_ascii=False)) is None
+    sent = {name: seen["customer"][name] for name in ("phone", "addresses", "attributes")}
+    good(await changed(masked, path, sent))
+    assert good(await admin.get(API + path))["phone"] == PHONE
 
 
 async def test_dots_that_stand_for_nothing_are_refused(known: dict[str, str], masked: httpx.AsyncClient) -> None:

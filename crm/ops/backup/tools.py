@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -63,12 +63,14 @@ class Running:
     Attributes:
         name: Of the tool.
         process: Its process; what it writes or reads is the archive.
-        lines: The last lines that it logged.
+        listening: Reads what it logs, to the end.
+        lines: The last lines of that.
     """
 
     name: str
     process: subprocess.Popen[bytes]
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+    listening: threading.Thread
+    lines: deque[str]
 
     @property
     def output(self) -> IO[bytes]:
@@ -89,6 +91,7 @@ class Running:
             BackupFailed: It did not end well; with its last lines.
         """
         code = self.process.wait()
+        self.listening.join()
         if code:
             raise BackupFailed(f"{self.name} ended with {code}: {' | '.join(list(self.lines)[-4:]) or 'no word'}")
 
@@ -121,9 +124,10 @@ def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> I
             start_new_session=True,  # Ctrl-C is ours to handle
             preexec_fn=dies_with_parent(),
         )
-        run = Running(tool.name, process)
-        listening = threading.Thread(target=_listen, args=(run,), daemon=True)
+        lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        listening = threading.Thread(target=_listen, args=(process, lines), daemon=True)
         listening.start()
+        run = Running(tool.name, process, listening, lines)
         try:
             yield run
         finally:
@@ -141,7 +145,7 @@ def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> I
                         stream.close()
 
 
-def _listen(run: Running) -> None:
-    assert run.process.stderr is not None  # noqa: S101  it was started with a pipe
-    for line in run.process.stderr:
-        run.lines.append(_CREDENTIALS.sub("://", line.decode(errors="replace").strip())[:300])
+def _listen(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
+    assert process.stderr is not None  # noqa: S101  it was started with a pipe
+    for line in process.stderr:
+        lines.append(_CREDENTIALS.sub("://", line.decode(errors="replace").strip())[:300])

@@ -42,6 +42,7 @@ SPREADS: Final = (
         unique={
             "one_customer_per_email_key": "claim `email:<key>` in customer_claims, for each key of the customer",
             "one_customer_per_external_id": "claim `external:<source>:<id>` in customer_claims",
+            "one_customer_per_former_id": "claim `former:<id>` in customer_claims, when two are merged",
         },
     ),
     Spread("customer_changes", ("customer_id", "_id"), "read for a customer", ids="ids are random"),
@@ -80,6 +81,9 @@ SPREADS: Final = (
     Spread("custom_fields", (), _SMALL),
     Spread("privacy_requests", (), _SMALL),
     Spread("erasures", (), _SMALL),
+    Spread("merges", (), "as rare as staff merge customers, and of two customers each"),
+    Spread("duplicate_pairs", (), "of two customers each: neither could lead to its shard; suspicions, found anew"),
+    Spread("backup_runs", (), _SMALL),
     Spread("schema_locks", (), _SMALL),
     Spread("schema_changes", (), _SMALL),
     Spread("forgotten", (), "the erasure ledger: small, and in a database of its own"),

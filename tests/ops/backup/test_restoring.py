@@ -93,6 +93,18 @@ def test_what_was_saved_is_there_again(
         assert sales[elsewhere.root.name]["customers"].find_one({"_id": "cus_1"}) is not None
 
 
+def test_a_store_in_which_nothing_was_written_meanwhile(
+    store: Store, elsewhere: Store, root_uri: str, tmp_path: Path
+) -> None:
+    """The oplog of the dump then tells of others only, or of nothing."""
+    store.root["products"].insert_one(product_row(_id="SKU-1"))
+    store.root.client["admin"].command("appendOplogNote", data={"msg": "later than all that is ours"})
+    quiet = create(Making(store.settings, store.settings.uri(), Directory(tmp_path), []))
+    done = restores(elsewhere, root_uri, tmp_path, quiet)
+    assert done.problems == []
+    assert elsewhere.root["products"].count_documents({}) == 1
+
+
 def test_what_is_there_already_is_not_overwritten(saved: Manifest, store: Store, root_uri: str, tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="is there already"):
         restores(store, root_uri, tmp_path, saved)
