@@ -22,6 +22,7 @@ class Action(StrEnum):
     USER_CREATE = "user.create", "A member of staff was added, with `role`."
     USER_PASSWORD = "user.password", "A member of staff was given another password."
     USER_PERMISSIONS = "user.permissions", "A salesperson was given other `permissions`."
+    USER_ROLE = "user.role", "A member of staff was given another `role`, instead of `before`, and its `permissions`."
     USER_DISABLE = "user.disable", "A member of staff may no longer sign in."
     KEY_CREATE = "key.create", "An API key was made, of `kind`."
     KEY_UPDATE = "key.update", "An API key was given other terms: `fields`."
