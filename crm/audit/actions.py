@@ -67,6 +67,8 @@ class Action(StrEnum):
     REJECT_REPLAY = "reject.replay", "Refused tracking messages were read again."
     PRODUCT_PUT = "product.put", "A member of staff stored a product."
     PRODUCT_BULK = "product.bulk", "Products were sent as one file."
+    CONNECTION_LIST = "connection.list", "Connections were listed."
+    CONNECTION_READ = "connection.read", "A connection was read."
     CONNECTION_CREATE = "connection.create", "A shop may deliver webhooks, of `kind`."
     CONNECTION_UPDATE = "connection.update", "A connection was changed: `fields`."
     CONNECTION_SECRET_ADD = "connection.secret_add", "A connection takes one more secret."
@@ -76,6 +78,8 @@ class Action(StrEnum):
     DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
     PRIVACY_LIST = "privacy.list", "Privacy requests were listed."
     PRIVACY_READ = "privacy.read", "A privacy request was read."
+    ERASURE_LIST = "erasure.list", "Erasures were listed."
+    ERASURE_READ = "erasure.read", "An erasure was read."
     LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
     BACKUP_CREATE = "backup.create", "A backup was made: `backup` names it."
     BACKUP_RESTORE = (
