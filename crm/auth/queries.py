@@ -59,6 +59,12 @@ def permitted(permissions: Sequence[str], moment: datetime) -> Update:
     return {"$set": {"permissions": list(permissions), "updated_at": moment}, "$inc": {"version": 1}}
 
 
+def of_role(role: str, permissions: Sequence[str], moment: datetime) -> Update:
+    """A user has another role; what was signed in with the one before ends."""
+    changed = {"role": role, "permissions": list(permissions), "updated_at": moment}
+    return {"$set": changed, "$inc": {"version": 1}}
+
+
 def disabled(moment: datetime) -> Update:
     """A user may no longer sign in."""
     return {"$set": {"disabled_at": moment, "updated_at": moment}, "$inc": {"version": 1}}

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from crm import contact
 from crm.audit import service as audit
 from crm.audit.service import Action
-from crm.auth import passwords, queries, throttle, tokens, users
+from crm.auth import passwords, queries, throttle, tokens, tries, users
 from crm.auth.documents import ApiKey, SignInFailures, User
 from crm.auth.permissions import OPTIONAL, permissions
 from crm.auth.schemas import (
@@ -22,6 +22,7 @@ from crm.auth.schemas import (
     KeyOut,
     KeyTerms,
     NewKey,
+    StaffRole,
     TokenOut,
     UserCreate,
     WriteKey,
@@ -30,7 +31,7 @@ from crm.clock import now
 from crm.config import Settings
 from crm.database.driver import acting_within, present
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, TooManyAttempts, WrongCredentials
+from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, WrongCredentials
 from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
@@ -40,8 +41,6 @@ KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.
 _BELIEVED_FOR: Final = 1.0
 _MOST_BELIEVED: Final = 10_000
-#: Parallel tries for one e-mail or address that one request lets go first.
-_MOST_AT_ONCE: Final = 20
 _SALES_ONLY: Final = "Only a salesperson has permissions of their own; of others the role says all."
 
 Known = WriteKey | Principal
@@ -75,10 +74,10 @@ async def _sign_in(principal: Principal, email: str, password: str, address: str
         key = contact.email_key(email)
     except ValueError:
         key = email[:300]
-    by_email, by_address = _failure_id("email", key), _failure_id("address", address)
+    by_email, by_address = tries.id_of("email", key), tries.id_of("address", address)
     # Counted before the password is looked at: else as many could be tried as fit into the time of one hash.
-    await _count_try(by_address, throttle.FREE_TRIES_OF_AN_ADDRESS)
-    await _count_try(by_email, throttle.FREE_FAILURES)
+    await tries.count(by_address, throttle.FREE_TRIES_OF_AN_ADDRESS)
+    await tries.count(by_email, throttle.FREE_FAILURES)
     user = await User.fetch(queries.user_by_email(key))
     right = await passwords.verify(password, user.password_hash if user else None)
     if user is None or not right or user.disabled_at is not None:
@@ -216,6 +215,25 @@ async def set_permissions(principal: Principal, email: str, given: Collection[Pe
     _forget()
 
 
+async def set_role(
+    principal: Principal, email: str, role: StaffRole, given: Collection[Permission] | None = None
+) -> None:
+    """Give a user another role, and the permissions of one who is added with it; ends what is signed in.
+
+    Raises:
+        InvalidInput: Permissions are given to somebody whose role alone says them.
+        NotFound: There is no such user.
+    """
+    if given is not None and role != OPTIONAL:
+        raise InvalidInput.at("permissions", _SALES_ONLY)
+    user = await _user_with(email)
+    allowed = sorted(permissions(Role(role), given))
+    named = {"role": role, "before": user.role, "permissions": ", ".join(allowed)}
+    async with audit.around(principal, Action.USER_ROLE, user.id, named):
+        await User.change(queries.user_by_id(user.id).filter, queries.of_role(role, allowed, now()))
+    _forget()
+
+
 async def disable_user(principal: Principal, email: str) -> None:
     """Refuse a user from now on.
 
@@ -350,42 +368,6 @@ async def _of_user(subject: str) -> Principal:
     role = Role(user.role)
     may = permissions(role, user.permissions)
     return Principal(id=user.id, role=role, name=user.name, kind="user", permissions=may)
-
-
-async def _count_try(failure_id: str, free: int) -> None:
-    """Count a try as failed until it is known better; of parallel tries each is counted one after the other.
-
-    Raises:
-        TooManyAttempts: The wait after the last one is not over, or too many are made at once.
-    """
-    store = SignInFailures.stored()
-    for _ in range(_MOST_AT_ONCE):
-        moment = now()
-        row = await store.find_one(queries.failures_of(failure_id))
-        seconds = (row["blocked_until"] - moment).total_seconds() if row else 0
-        if seconds > 0:
-            raise TooManyAttempts("Too many failed sign-ins; wait a little.", retry_after=int(seconds) + 1)
-        count = (row["failures"] if row else 0) + 1
-        failures = SignInFailures(
-            _id=failure_id,
-            failures=count,
-            blocked_until=moment + throttle.wait_after(count, free),
-            expires_at=moment + throttle.FORGOTTEN_AFTER,
-        ).as_stored()
-        try:
-            if row is None:
-                await store.insert(failures)
-                return
-            if (await store.update_one(*queries.tried_again(failure_id, row["failures"], failures))).matched:
-                return
-        except AlreadyExists:
-            continue  # somebody else was first
-    raise TooManyAttempts("Too many sign-ins at once; wait a little.", retry_after=1)
-
-
-def _failure_id(kind: str, value: str) -> str:
-    """Hashed: a list of who failed to sign in from where is personal data."""
-    return f"{kind}:{sha256(value.encode()).hexdigest()}"
 
 
 def _hash(key: str) -> str:

@@ -115,6 +115,22 @@ def set_permissions(
     Console().print("Set.", highlight=False)
 
 
+@users.command("role")
+def set_role(
+    email: str,
+    role: Annotated[Staff, typer.Argument(help="What they may do from now on.")],
+    no_pii: Annotated[
+        bool, typer.Option("--no-pii", help="A salesperson who sees e-mail addresses and telephones hidden.")
+    ] = False,
+    mongodb_uri: MongodbUri = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a member of staff another role; ends their sessions. Permissions are those of one who is added with it."""
+    given: list[Permission] | None = [] if no_pii else None
+    run_service(mongodb_uri, data_dir, lambda: service.set_role(operator(), email, role.value, given))
+    Console().print("Set.", highlight=False)
+
+
 @users.command("disable")
 def disable_user(email: str, mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
     """Refuse a member of staff from now on."""

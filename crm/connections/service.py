@@ -81,15 +81,16 @@ async def get(principal: Principal, connection_id: str) -> ConnectionOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
-    return await _shown(await _require(connection_id))
+    shown = await _shown(await _require(connection_id))
+    await audit.seen(principal, Action.CONNECTION_READ, connection_id)
+    return shown
 
 
 async def page(principal: Principal, request: PageRequest) -> Page[ConnectionOut]:
     """One page of connections, the oldest first."""
-    del principal
     sort = LISTINGS.choose({}, request.sort)
     found = await Connection.page(queries.everything(), sort, request)
+    await audit.seen(principal, Action.CONNECTION_LIST, (connection.id for connection in found.items))
     hints = await _hints([connection.id for connection in found.items])
     return found.map(lambda connection: _shape(connection, hints.get(connection.id, [])))
 

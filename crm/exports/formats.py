@@ -7,11 +7,10 @@ the same whatever is in the list, and stand in the first row before anything was
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, get_origin
 
 import msgspec
@@ -21,8 +20,11 @@ Format = Literal["csv", "ndjson"]
 #: What spreadsheets need to see that a file is UTF-8.
 BYTE_ORDER_MARK: Final = "\ufeff".encode()
 #: How a formula begins in one spreadsheet or another (OWASP, "CSV injection"); some take the wide forms, too.
-_FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_FORMULA: Final = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
+#: Where a spreadsheet begins another cell, which depends on the country that it is set to, or another row.
+_BREAK: Final = re.compile(r"([;|\t\r\n])")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_QUOTE: Final = '"'
 _Path = tuple[str, ...]
 
 
@@ -60,7 +62,7 @@ class Ndjson:
 
 
 class Csv:
-    """A table as RFC 4180 has it: comma, CRLF, quotes where they are needed; UTF-8.
+    """A table as RFC 4180 has it: comma, CRLF, quotes around every text; UTF-8.
 
     Args:
         item: The model of an item.
@@ -76,12 +78,14 @@ class Csv:
 
     def head(self) -> bytes:
         """The names of the columns."""
-        return self._mark + _encoded([[".".join(path) for path in self._paths]])
+        return self._mark + f"{','.join('.'.join(path) for path in self._paths)}\r\n".encode()
 
     def rows(self, items: Sequence[BaseModel]) -> bytes:
         """A row for each item."""
         dumped = (item.model_dump(mode="json") for item in items)
-        return _encoded([cell(_at(fields, path)) for path in self._paths] for fields in dumped)
+        return "".join(
+            f"{','.join(_field(_at(fields, path)) for path in self._paths)}\r\n" for fields in dumped
+        ).encode()
 
 
 def writer(format_: Format, item: type[BaseModel], *, byte_order_mark: bool = False) -> Writer:
@@ -92,7 +96,8 @@ def writer(format_: Format, item: type[BaseModel], *, byte_order_mark: bool = Fa
 def cell(value: Any) -> str:
     """A JSON value as a cell.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it; a negative number is none.
+    What a spreadsheet would take for a formula gets an apostrophe before it, at the beginning of a text and where
+    another cell may begin in it; a negative number is none.
     """
     if value is None:
         return ""
@@ -100,15 +105,23 @@ def cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if not isinstance(value, str):
-        return msgspec.json.encode(value).decode()
-    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if _NUMBER.fullmatch(text):
+        return text
+    guarded = "".join(f"'{part}" if _is_formula(part) else part for part in _BREAK.split(text))
+    return f"'{guarded}" if guarded.startswith(("\t", "\r", "\n")) else guarded
 
 
-def _encoded(rows: Iterable[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
+def _is_formula(text: str) -> bool:
+    """Whether the first sign that is seen begins a formula; others are spaces, formats and controls (Z, C)."""
+    seen = next((sign for sign in text if unicodedata.category(sign)[0] not in "CZ"), "")
+    return _FORMULA.match(seen) is not None
+
+
+def _field(value: Any) -> str:
+    """A cell as it stands in the file: numbers, true, false and nothing are bare."""
+    shown = cell(value)
+    return shown if value is None or isinstance(value, bool | int | float) else f'"{shown.replace(_QUOTE, 2 * _QUOTE)}"'
 
 
 def _at(fields: Mapping[str, Any], path: _Path) -> Any:

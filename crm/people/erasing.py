@@ -84,9 +84,10 @@ async def erase_person(principal: Principal, person: Person, reason: str) -> Era
 
 async def page(principal: Principal, request: PageRequest) -> Page[ErasureOut]:
     """One page of erasures, the latest first."""
-    del principal
     sort = queries.LISTINGS.choose({}, request.sort)
-    return (await Erasure.page(queries.everything(), sort, request)).map(_shape)
+    found = await Erasure.page(queries.everything(), sort, request)
+    await audit.seen(principal, Action.ERASURE_LIST, (erasure.id for erasure in found.items))
+    return found.map(_shape)
 
 
 async def get(principal: Principal, erasure_id: str) -> ErasureOut:
@@ -95,10 +96,10 @@ async def get(principal: Principal, erasure_id: str) -> ErasureOut:
     Raises:
         NotFound: There is none of that id.
     """
-    del principal
     found = await Erasure.fetch(queries.by_id(erasure_id))
     if found is None:
         raise NotFound("There is no such erasure.")
+    await audit.seen(principal, Action.ERASURE_READ, erasure_id)
     return _shape(found)
 
 

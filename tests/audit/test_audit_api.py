@@ -195,7 +195,22 @@ async def test_connections_and_their_secrets(admin: httpx.AsyncClient, store: St
         ("connection.secret_remove", [connection["id"], secret_id]),
         ("connection.update", [connection["id"]]),
     ]
+    good(await admin.get("/api/v1/connections"))
+    good(await admin.get(path))
+    assert told(store)[4:] == [
+        ("admin", "connection.list", [connection["id"]]),
+        ("admin", "connection.read", [connection["id"]]),
+    ]
     assert "0123456789abcdef" not in str(entries(store))
+
+
+async def test_reading_of_erasures(admin: httpx.AsyncClient, store: Store, database: Database) -> None:
+    customer_id = await customer(admin, store, database)
+    asked = {"reason": "Asked for by letter."}
+    erased = good(await admin.post(f"/api/v1/customers/{customer_id}/erase", json=asked))
+    good(await admin.get("/api/v1/erasures"))
+    good(await admin.get(f"/api/v1/erasures/{erased['id']}"))
+    assert told(store)[-2:] == [("admin", "erasure.list", [erased["id"]]), ("admin", "erasure.read", [erased["id"]])]
 
 
 async def test_signing_in_and_failing_to(anonymous: httpx.AsyncClient, store: Store, admin: httpx.AsyncClient) -> None:

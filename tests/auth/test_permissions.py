@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from crm.auth import service as auth
 from crm.auth.permissions import permissions
-from crm.auth.schemas import UserCreate
+from crm.auth.schemas import StaffRole, UserCreate
 from crm.database.driver import Database, acting_as
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.identity import PII_READ, SYSTEM, Permission, Role
@@ -70,6 +70,43 @@ async def test_a_salesperson_has_what_was_given_and_signs_in_again_when_it_chang
     entry = store.root["audit_log"].find_one({"action": "user.permissions"})
     assert entry is not None
     assert entry["details"] == {"permissions": PII_READ}
+
+
+@pytest.mark.mongo
+async def test_another_role_says_anew_what_may_be_done_and_ends_sessions(
+    as_admin: None, store: Store, database: Database, anonymous: httpx.AsyncClient
+) -> None:
+    user_id = await auth.add_user(SYSTEM, new(permissions=[]))
+    headers = await signed_in(anonymous)
+    assert good(await anonymous.get("/api/v1/auth/me", headers=headers))["role"] == "sales"
+    steps: list[tuple[StaffRole, list[Permission] | None, list[str]]] = [
+        ("admin", None, [PII_READ]), ("analyst", None, []), ("sales", [], []), ("sales", None, [PII_READ]),
+    ]  # fmt: skip
+    for role, given, may in steps:
+        with acting_as(database, Role.ADMIN):  # the request in between acted as another
+            await auth.set_role(SYSTEM, EMAIL, role, given)
+        refused(await anonymous.get("/api/v1/auth/me", headers=headers), 401, "not_signed_in")
+        headers = await signed_in(anonymous)
+        me = good(await anonymous.get("/api/v1/auth/me", headers=headers))
+        assert (me["id"], me["role"], me["permissions"]) == (user_id, role, may)
+    entries = list(store.root["audit_log"].find({"action": "user.role", "targets": user_id}, sort=[("_id", 1)]))
+    assert [entry["details"] for entry in entries] == [
+        {"role": "admin", "before": "sales", "permissions": PII_READ},
+        {"role": "analyst", "before": "admin", "permissions": ""},
+        {"role": "sales", "before": "analyst", "permissions": ""},
+        {"role": "sales", "before": "sales", "permissions": PII_READ},
+    ]
+
+
+@pytest.mark.mongo
+async def test_a_role_is_refused_before_anything_is_changed(as_admin: None, store: Store) -> None:
+    await auth.add_user(SYSTEM, new())
+    before = store.root["users"].find_one({"email_key": EMAIL})
+    with pytest.raises(InvalidInput):
+        await auth.set_role(SYSTEM, EMAIL, "admin", [])
+    with pytest.raises(NotFound):
+        await auth.set_role(SYSTEM, "nobody@example.com", "admin")
+    assert store.root["users"].find_one({"email_key": EMAIL}) == before
 
 
 @pytest.mark.mongo

@@ -71,8 +71,8 @@ COMMANDS = dict(commands(typer.main.get_command(cli.app)))
 def test_the_commands_are_those_of_the_manual() -> None:
     assert {" ".join(path) for path in COMMANDS} >= {
         "demo", "doctor", "serve", "secrets", "db plan", "db apply", "db check", "db diagram",
-        "user add", "user permissions", "user disable", "user list", "key add", "key change", "key list", "key revoke",
-        "import online-retail", "import ndjson", "import csv",
+        "user add", "user permissions", "user role", "user disable", "user list",
+        "key add", "key change", "key list", "key revoke", "import online-retail", "import ndjson", "import csv",
     }  # fmt: skip
 
 
