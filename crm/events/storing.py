@@ -24,8 +24,8 @@ from crm.identity import Role
 MOST_TOGETHER: Final = 500
 #: Ids of a request that are asked for first.
 _PROBES: Final = 3
-#: Inserts at the same time: while some wait for the disk and for MongoDB, others are encoded. Of requests of 500 events 2 of
-#: them stored 13,700 a second, 8 and 16 of them 15,700 to 16,400; smaller requests make no difference.
+#: Inserts at the same time: while some wait for the disk and for MongoDB, others are encoded. Of requests of 500 events
+#: 2 of them stored 13,700 a second, 8 and 16 of them 15,700 to 16,400; smaller requests make no difference.
 AT_ONCE: Final = 16
 #: Rows that may wait, some 2 KB each; beyond these the service says so.
 MOST_WAITING: Final = 20_000
