@@ -51,6 +51,7 @@ sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f    
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
 schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 backup_runs        fiudmx  ·     ·       f      ·        ·    fiumx    f      idmxb
+growth_samples     fiurdmx ·     ·       ·      ·        ·    fiumx    f      idmxb
 schema_changes     fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
