@@ -19,6 +19,7 @@ _TELLING: Final = timedelta(hours=1)
 #: As the alerts in deploy/prometheus have it.
 _BACKUP_OLD: Final = timedelta(hours=36)
 _RESTORE_OLD: Final = timedelta(days=35)
+_FOR_EVER: Final = timedelta(days=36_500)
 _GB: Final = 1e9
 
 
@@ -55,10 +56,12 @@ def reach(oplog: Oplog) -> Checked:
 
 
 def lasting(oplog: Oplog) -> timedelta | None:
-    """How far back it reaches once it is full, at the rate at which it has filled so far; None where that is unknown."""
+    """How far back it reaches once it is full, at the rate of so far; None where that is unknown."""
     if not oplog.size or not oplog.most:
         return None
-    return oplog.window * max(1.0, oplog.most / oplog.size)
+    # As seconds, and not for ever: an oplog with one entry would last for longer than dates do.
+    seconds = oplog.window.total_seconds() * max(1.0, oplog.most / oplog.size)
+    return timedelta(seconds=min(seconds, _FOR_EVER.total_seconds()))
 
 
 def backups(now: datetime, backup: datetime | None, restore: datetime | None, oplog: Oplog | None) -> Checked:

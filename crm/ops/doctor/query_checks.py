@@ -50,5 +50,5 @@ def _unknown(facts: ServerFacts, noted: list[Noted]) -> list[Finding]:
     says = "The profiler is off: which queries are slow, and which lack an index, cannot be known."
     if facts.scans is not None and facts.started_at is not None:
         since = hours(now() - facts.started_at)
-        says += f" MongoDB says only that {facts.scans:,} reads went through a whole collection in the {since} since its start."
+        says += f" In the {since} since its start, {facts.scans:,} reads went through a whole collection."
     return [note(says, _HOW)]

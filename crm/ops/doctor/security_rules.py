@@ -55,7 +55,7 @@ def offers(facts: ServerFacts) -> set[Need]:
 def authorization(facts: ServerFacts) -> Checked:
     """Whether it asks for a password."""
     on = facts.option("security.authorization") == "enabled" or _between_members(facts) is not None
-    if facts.options is None and facts.signed_in or on:
+    if (facts.options is None and facts.signed_in) or on:
         # Who is signed in and still may not see everything is held to roles.
         lax = facts.option("security.transitionToAuth")
         found = red("Connections that sign in as nobody are still accepted.", "Take out security.transitionToAuth.")
