@@ -290,7 +290,7 @@ async def test_a_server_without_a_password() -> None:
         assert any("CVE-2025-14847" in finding.says for finding in found["advisories"].findings), "zlib is offered"
         assert any("CVE-2026-11933" in finding.says for finding in found["advisories"].findings), "and JavaScript"
     # The same server, as if it listened to others.
-    options = {**(facts.options or {}), "net": {**facts.option("net"), "bindIp": "0.0.0.0"}}
+    options = {**(facts.options or {}), "net": {**facts.option("net"), "bindIp": "*"}}
     known, today = advisories.known(), now().date()
     elsewhere = {c.name: c for c in security_rules.judge(replace(facts, options=options), known, today)}
     assert reds(elsewhere) == {"authorization", "members", "version", "advisories"}

@@ -81,7 +81,7 @@ OPEN_TO_ALL = {"security__authorization": None, "security__keyFile": None}
         ({"net__tls": None}, {"encryption": [AMBER]}),
         ({"net__tls": None, "net__bindIp": "localhost"}, {"encryption": [NOTE]}),
         ({"net__tls": {"mode": "preferTLS", "CAFile": "/ca.pem"}}, {"encryption": [AMBER]}),
-        ({"net__bindIp": "0.0.0.0"}, {"addresses": [NOTE]}),
+        ({"net__bindIp": "0.0.0.0"}, {"addresses": [NOTE]}),  # noqa: S104
         ({"net__bindIp": None, "net__bindIpAll": True}, {"addresses": [NOTE]}),
         ({"net__bindIp": ["::", "10.0.0.1"]}, {"addresses": [NOTE]}),
         ({"security__javascriptEnabled": None}, {"scripting": [AMBER]}),
@@ -168,7 +168,7 @@ def test_every_finding_says_what_to_do_about_it() -> None:
     ("said", "names", "local"),
     [
         ({}, ["localhost"], True),
-        ({"bindIp": "127.0.0.1,/tmp/mongodb.sock"}, ["127.0.0.1", "/tmp/mongodb.sock"], True),
+        ({"bindIp": "127.0.0.1,/run/mongodb.sock"}, ["127.0.0.1", "/run/mongodb.sock"], True),
         ({"bindIp": "127.0.0.1, 10.0.0.7"}, ["127.0.0.1", "10.0.0.7"], False),
         ({"bindIp": "*"}, ["*"], False),
         ({"bindIpAll": True, "bindIp": "127.0.0.1"}, ["*"], False),
