@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pymongo.errors import OperationFailure
@@ -13,12 +13,7 @@ from crm.database.driver import Database
 from crm.database.failures import driver_errors
 
 _UNAUTHORIZED: Final = 13
-_PARAMETERS: Final = (
-    "featureCompatibilityVersion",
-    "ttlMonitorEnabled",
-    "enableTestCommands",
-    "authenticationMechanisms",
-)
+_PARAMETERS: Final = dict.fromkeys(("featureCompatibilityVersion", "ttlMonitorEnabled", "enableTestCommands"), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,8 @@ class ServerFacts:
         signed_in: Whether whoever asks is signed in.
         options: What it was started with, command line and configuration file together.
         parameters: Some of its parameters.
-        default_write: How many members confirm a write of a client that does not say: a number or ``majority``.
+        default_write: How many members confirm a write of a client that does not say: a number or ``majority``; None
+            where there are none to confirm it.
         warnings: Its own warnings at its start.
         profiler: How operations are noted.
         started_at: When it was started.
@@ -87,8 +83,10 @@ async def look(database: Database) -> ServerFacts:
     hello = await asked.of_admin("hello")
     who = await asked.of_admin("connectionStatus")
     options = await asked.if_allowed("options", "getCmdLineOpts", "getCmdLineOpts")
-    parameters = await asked.if_allowed("parameters", "getParameter", "getParameter", **dict.fromkeys(_PARAMETERS, 1))
-    concern = await asked.if_allowed("default write concern", "getDefaultRWConcern", "getDefaultRWConcern")
+    parameters = await asked.if_allowed("parameters", "getParameter", {"getParameter": 1, **_PARAMETERS})
+    concern = None
+    if "setName" in hello:  # one alone has no such default
+        concern = await asked.if_allowed("default write concern", "getDefaultRWConcern", "getDefaultRWConcern")
     log = await asked.if_allowed("startup warnings", "getLog", {"getLog": "startupWarnings"})
     status = await asked.if_allowed("statistics", "serverStatus", "serverStatus")
     profile = await asked.if_allowed("profiler", "find on system.profile", {"profile": -1}, ours=True)
@@ -120,28 +118,29 @@ class _Asked:
 
     async def of_admin(self, command: str) -> Mapping[str, Any]:
         with driver_errors():
-            return await self._client["admin"].command(command)
+            answer: Mapping[str, Any] = await self._client["admin"].command(command)
+        return answer
 
     async def if_allowed(
-        self, what: str, action: str, command: str | dict[str, Any], *, ours: bool = False, **options: Any
+        self, what: str, action: str, command: str | dict[str, Any], *, ours: bool = False
     ) -> Mapping[str, Any] | None:
         with driver_errors():
             try:
-                return await self._client[self._name if ours else "admin"].command(command, **options)
+                answer: Mapping[str, Any] = await self._client[self._name if ours else "admin"].command(command)
             except OperationFailure as exc:
                 if exc.code != _UNAUTHORIZED:
                     raise
-        self.hidden[what] = action
-        return None
+                self.hidden[what] = action
+                return None
+        return answer
 
 
 def _statistics(status: Mapping[str, Any] | None) -> dict[str, Any]:
     if status is None:
         return {}
     return {
-        "started_at": datetime.fromtimestamp(
-            status["localTime"].timestamp() - status["uptime"], status["localTime"].tzinfo
-        ),
+        # The driver gives what commands answer without a zone.
+        "started_at": status["localTime"].replace(tzinfo=UTC) - timedelta(seconds=status["uptime"]),
         "scans": status["metrics"].get("queryExecutor", {}).get("collectionScans", {}).get("total", 0),
     }
 

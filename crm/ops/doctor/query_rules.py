@@ -34,8 +34,10 @@ def unused(found: Mapping[str, Sequence[IndexUsage]], declared: Mapping[str, Ind
     """
     watched = [now - index.since for indexes in found.values() for index in indexes]
     shortest = min(watched, default=timedelta(0))
-    count, findings = sum(map(len, found.values())), []
-    ours, foreign = [], []
+    count = sum(map(len, found.values()))
+    findings: list[Finding] = []
+    ours: list[str] = []
+    foreign: list[str] = []
     for name, usage, serves in _idle(found, declared, now):
         (foreign if serves is None else ours).append(f"{name}, watched for {hours(now - usage.since)}")
     if foreign:

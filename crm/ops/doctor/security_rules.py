@@ -147,6 +147,8 @@ def advisories(facts: ServerFacts, known: Known) -> Checked:
 def write_concern(facts: ServerFacts) -> Checked:
     """What becomes of writes of a client that does not say; ours always do."""
     default = facts.default_write
+    if not facts.replica_set:
+        return stated("write concern", "no replica set")
     says = f"A write of a client that does not say is confirmed by {default} member: it can be lost in a failover."
     do = 'db.adminCommand({ setDefaultRWConcern: 1, defaultWriteConcern: { w: "majority" } })'
     return stated("write concern", f"w: {default}", None if default == "majority" else amber(says, do))

@@ -31,6 +31,7 @@ from crm.ops.doctor.visit import Visit
 from crm.processes import free_port
 from tests.fixtures.rows import backup_run_row, growth_sample_row, product_row
 from tests.fixtures.scratch import Site, scratch_site
+from tests.fixtures.store import build
 
 pytestmark = pytest.mark.mongo
 
@@ -48,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 @pytest_asyncio.fixture(scope="module")
 async def site(server: EmbeddedServer) -> AsyncIterator[Site]:
     with scratch_site(server.root_uri, "doctor") as made:
-        await made.apply()
+        await build(server.root_uri, made.store.settings)
         await made.database.initialise(documents())
         yield made
 
@@ -230,6 +231,7 @@ async def test_an_index_that_nobody_uses_is_amber_after_a_week(
 async def test_a_disk_that_will_be_full_in_a_week_is_red(site: Site, look: Look) -> None:
     samples = site.store.root["growth_samples"]
     samples.delete_many({})
+    site.store.root["products"].insert_one(product_row())
     first = await look("growth")
     assert severities(first["forecast"]) == [NOTE]
     assert "One measurement" in first["forecast"].findings[0].says
@@ -250,6 +252,7 @@ async def test_a_disk_that_will_be_full_in_a_week_is_red(site: Site, look: Look)
         assert [row["_id"] for row in samples.find().sort("_id")] == [f"{past:%Y-%m-%d}", kept["_id"]]
     finally:
         samples.delete_many({})
+        site.store.root["products"].delete_many({})
 
 
 @asynccontextmanager
