@@ -280,8 +280,13 @@ def test_admin_hands_out_no_rights_beyond_the_database(users: Users) -> None:
     assert refusal(lambda: db.command("grantPrivilegesToRole", "admin", privileges=beyond)) == NOT_AUTHORISED
 
 
-OF_THE_SERVER: Final = ({"getCmdLineOpts": 1}, {"serverStatus": 1}, {"getDefaultRWConcern": 1}, {"getParameter": "*"})
-BEYOND: Final = (
+OF_THE_SERVER: Final[tuple[Row, ...]] = (
+    {"getCmdLineOpts": 1},
+    {"serverStatus": 1},
+    {"getDefaultRWConcern": 1},
+    {"getParameter": "*"},
+)
+BEYOND: Final[tuple[Row, ...]] = (
     {"getLog": "global"}, {"hostInfo": 1}, {"listDatabases": 1}, {"replSetGetStatus": 1}, {"top": 1},
     {"currentOp": 1}, {"setParameter": 1, "notablescan": 1}, {"shutdown": 1}, {"fsync": 1},
     {"setDefaultRWConcern": 1, "defaultReadConcern": {"level": "local"}}, {"usersInfo": {"forAllDBs": True}},
