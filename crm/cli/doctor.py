@@ -65,7 +65,7 @@ def _show(report: Report, console: Console) -> None:
     for section, checks in groupby(report.checks, lambda checked: checked.section):
         _show_section(section, list(checks), console)
     counted = ", ".join(f"{count} {severity}" for severity in Severity if (count := report.count(severity)))
-    console.print(f"\n{counted or 'All is well'}.", highlight=False)
+    console.print(f"{counted or 'All is well'}.", highlight=False)
 
 
 def _show_section(section: str, checks: Sequence[Checked], console: Console) -> None:

@@ -31,7 +31,8 @@ _SEE: Final = ("listCollections", "listIndexes")
 #: None of them is reached by a right on every collection of their database.
 _OF_ADMIN: Final = ("system.roles", "system.users", "system.version")
 _OF_CONFIG: Final = ("system.preimages",)
-_OF_SERVER: Final = ("getCmdLineOpts", "getDefaultRWConcern", "getParameter", "serverStatus")
+#: How the server is run: no data.
+OF_SERVER: Final = ("getCmdLineOpts", "getDefaultRWConcern", "getParameter", "serverStatus")
 _Rights = list[dict[str, Any]]
 
 
@@ -73,7 +74,7 @@ def _for_backups(database: str) -> _Rights:
 
 
 def _for_the_doctor(_database: str) -> _Rights:
-    return [{"resource": {"cluster": True}, "actions": sorted(_OF_SERVER)}, _on("local", "oplog.rs", "collStats")]
+    return [{"resource": {"cluster": True}, "actions": sorted(OF_SERVER)}, _on("local", "oplog.rs", "collStats")]
 
 
 BACKUP: Final = RoleOfAdmin("backup", Role.BACKUP, "reads what a backup is made of, in several databases", _for_backups)

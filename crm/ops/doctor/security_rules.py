@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
+from crm.database import roles_of_admin
 from crm.database.server_facts import ServerFacts
 from crm.ops.doctor.advisories import Known, Need, line_of
 from crm.ops.doctor.findings import Checked, Finding, amber, note, red, stated
 
 _LOOPBACK: Final = ("127.", "::1", "localhost", "/")
-_LOCAL: Final = (
-    "Only this host reaches this server (it listens on loopback), as with the embedded one for development: "
-    "it would be red elsewhere."
-)
+_LOCAL: Final = "Not red only because it listens on loopback, as the embedded server for development does."
 _COMPRESSORS: Final = "snappy,zstd,zlib"  # what MongoDB offers where nobody says anything
 #: From here on slow operations are not logged in any practical sense: it is what this product starts MongoDB with.
 _NEVER_SLOW: Final = 2**31 - 1
 _SOON: Final = timedelta(days=180)
+#: What `admin` may see (crm/database/roles.py, roles_of_admin.py).
+_OF_THE_DOCTOR: Final = frozenset({*roles_of_admin.OF_SERVER, "find on system.profile"})
 #: What MongoDB says at its start of things that have a check of their own here.
 _TOLD_ANYHOW: Final = ("Access control is not enabled", "bound to localhost", "bound to all", "bound to 0.0.0.0")
 
@@ -95,7 +95,7 @@ def encryption(facts: ServerFacts) -> Checked:
     state = "no TLS" if mode == "disabled" else mode
     says = "Connections need not be encrypted: whoever is on the network between reads the documents."
     do = "docs/tls.md tells how; leave it where that network is yours alone (that of docker-compose.yml is)."
-    return stated("encryption", state, note(f"{says} {_LOCAL}", "") if is_local(facts) else amber(says, do))
+    return stated("encryption", state, note(f"{says} It listens on loopback.") if is_local(facts) else amber(says, do))
 
 
 def addresses(facts: ServerFacts) -> Checked:
@@ -234,7 +234,9 @@ def unseen(name: str, needed: str, facts: ServerFacts) -> Checked | None:
 def not_looked(name: str, action: str) -> Checked:
     """A check that may not look: neither well nor wrong."""
     says = f"Not looked at: the MongoDB user who asks lacks `{action}`."
-    do = "Give credentials of root; or run `crm db apply`, which gives `admin` what the doctor needs, most of it."
+    do = "Ask as root."
+    if action in _OF_THE_DOCTOR:
+        do = "Ask as `admin` or root; if `admin` lacks it, run `crm db apply` as root."
     return stated(name, "not visible", amber(says, do))
 
 

@@ -105,6 +105,7 @@ async def test_what_the_user_admin_may_see(site: Site, look: Look) -> None:
     assert not reds(found)
     unseen = {name for name, checked in found.items() if checked.state == "not visible"}
     assert unseen == {"start"}, "the server's log may hold the data of other databases"
+    assert found["start"].findings[0].do == "Ask as root."
     assert found["rights"].state == "roles and users of this database"
 
 
@@ -116,6 +117,7 @@ async def test_who_may_not_look_is_told_so(site: Site) -> None:
     assert judged["scripting"].state == "not visible"
     assert severities(judged["scripting"]) == [AMBER]
     assert "getCmdLineOpts" in judged["scripting"].findings[0].says
+    assert "crm db apply" in judged["scripting"].findings[0].do
     assert judged["authorization"].state == "on"
 
 
