@@ -38,7 +38,6 @@ class ServerFacts:
         name: Host and port, as the replica set has it.
         members: Of the replica set, by host and port; none where it is in none.
         replica_set: Its name; "" where it is in none.
-        signed_in: Whether whoever asks is signed in.
         options: What it was started with, command line and configuration file together.
         parameters: Some of its parameters.
         default_write: How many members confirm a write of a client that does not say: a number or ``majority``; None
@@ -55,7 +54,6 @@ class ServerFacts:
     name: str = ""
     members: Sequence[str] = ()
     replica_set: str = ""
-    signed_in: bool = True
     options: Mapping[str, Any] | None = None
     parameters: Mapping[str, Any] | None = None
     default_write: int | str | None = None
@@ -81,7 +79,6 @@ async def look(database: Database) -> ServerFacts:
     asked = _Asked(database)
     build = await asked.of_admin("buildInfo")
     hello = await asked.of_admin("hello")
-    who = await asked.of_admin("connectionStatus")
     options = await asked.if_allowed("options", "getCmdLineOpts", "getCmdLineOpts")
     parameters = await asked.if_allowed("parameters", "getParameter", {"getParameter": 1, **_PARAMETERS})
     concern = None
@@ -96,7 +93,6 @@ async def look(database: Database) -> ServerFacts:
         name=hello.get("me", ""),
         members=tuple(hello.get("hosts", ())),
         replica_set=hello.get("setName", ""),
-        signed_in=bool(who["authInfo"]["authenticatedUsers"]),
         options=None if options is None else options["parsed"],
         parameters=parameters,
         default_write=None if concern is None else concern.get("defaultWriteConcern", {}).get("w", 1),

@@ -9,7 +9,7 @@ from crm.changes import service as changes
 from crm.changes.numbered import CHANGES
 from crm.database import apply
 from crm.database.steps import Change, Step
-from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Severity
+from crm.ops.doctor.findings import Checked, Finding, Severity, listed
 from crm.ops.doctor.visit import Check, Visit
 
 _RIGHTS: Final = ("role ", "user ")
@@ -28,29 +28,17 @@ def is_excess(step: Step) -> bool:
     return step.what.startswith(_RIGHTS) and (step.tightens or step.change is Change.FOREIGN)
 
 
-def named(says: str, do: str, severity: Severity, names: list[str]) -> list[Finding]:
-    """A finding about things that differ, which are all declared or somebody's own: none where there are none."""
-    return [Finding(says, do, severity, len(names), 0, names[:MOST_EXAMPLES])] if names else []
-
-
 async def declared_things(visit: Visit) -> Checked:
     """Collections, validators, indexes, views, roles and users are as declared: two of one cannot be stored then."""
     steps = [step for step in await drift(visit) if not is_excess(step)]
     differing = [step.what for step in steps if step.change is not Change.FOREIGN]
     foreign = [step.what for step in steps if step.change is Change.FOREIGN]
+    why = "Find out what for: an index slows every write down, and nobody takes care of it when the contract changes."
     findings = [
-        *named(
-            "These are missing, or not as declared.",
-            "Run `crm db plan`, then `crm db apply`.",
-            Severity.RED,
-            differing,
+        *listed(
+            Severity.RED, "These are missing, or not as declared.", "Run `crm db plan`, then `crm db apply`.", differing
         ),
-        *named(
-            "Somebody else made these.",
-            "Find out what for: an index slows every write down, and nothing here is kept when the contract changes.",
-            Severity.AMBER,
-            foreign,
-        ),
+        *listed(Severity.AMBER, "Somebody else made these.", why, foreign),
     ]
     wanted = contracts.contract()
     return Checked("database", len(wanted.collections), "collections", tuple(findings))

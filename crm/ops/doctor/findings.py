@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -95,6 +95,11 @@ def amber(says: str, do: str) -> Finding:
 def note(says: str, do: str = "") -> Finding:
     """Something worth knowing."""
     return one(Severity.NOTE, says, do)
+
+
+def listed(severity: Severity, says: str, do: str, names: Sequence[str]) -> list[Finding]:
+    """A finding of things that have names of ours or of an administrator's; none where there are none."""
+    return [Finding(says, do, severity, len(names), 0, list(names[:MOST_EXAMPLES]))] if names else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from crm.database.indexes import IndexFile
 from crm.database.shapes import filter_of, shape_of
 from crm.database.usage import IndexUsage, Noted
 from crm.ops.doctor.disk_rules import hours
-from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Severity, amber, note, red
+from crm.ops.doctor.findings import Checked, Finding, Severity, amber, listed, note, red
 
 #: A shop has a week: what nobody asked for in less may be Monday's report.
 LONG_ENOUGH: Final = timedelta(days=7)
@@ -40,13 +40,11 @@ def unused(found: Mapping[str, Sequence[IndexUsage]], declared: Mapping[str, Ind
     foreign: list[str] = []
     for name, usage, serves in _idle(found, declared, now):
         (foreign if serves is None else ours).append(f"{name}, watched for {hours(now - usage.since)}")
-    if foreign:
-        says = "No query used these indexes, which are not declared: each write keeps them up for nothing."
-        findings.append(_list(Severity.AMBER, says, "Drop them, unless somebody knows what for.", foreign))
-    if ours:
-        says = "No query used these indexes: this shop does not ask what they serve."
-        do = "Leave them; `crm db apply` would build them again. Other members of the replica set count for themselves."
-        findings.append(_list(Severity.NOTE, says, do, ours))
+    says = "No query used these indexes, which are not declared: each write keeps them up for nothing."
+    findings += listed(Severity.AMBER, says, "Drop them, unless somebody knows what for.", foreign)
+    says = "No query used these indexes: this shop does not ask what they serve."
+    do = "Leave them; `crm db apply` would build them again. Other members of the replica set count for themselves."
+    findings += listed(Severity.NOTE, says, do, ours)
     if shortest < LONG_ENOUGH:
         says = f"Some indexes were watched for {hours(shortest)} only: less than a week tells nothing of them."
         findings.append(note(says, "MongoDB counts from its start; look again after a week."))
@@ -64,10 +62,6 @@ def _idle(
             enforces = index is not None and (index.unique or index.expire_after_seconds is not None)
             if usage.name != "_id_" and not usage.used and not enforces and now - usage.since >= LONG_ENOUGH:
                 yield f"{collection}.{usage.name}", usage, None if index is None else index.serves
-
-
-def _list(severity: Severity, says: str, do: str, names: list[str]) -> Finding:
-    return Finding(says, do, severity, len(names), 0, names[:MOST_EXAMPLES])
 
 
 @dataclass(slots=True)

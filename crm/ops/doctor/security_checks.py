@@ -7,8 +7,8 @@ from crm.database import server_facts
 from crm.database.server_facts import ServerFacts
 from crm.database.steps import Change
 from crm.ops.doctor import advisories, security_rules
-from crm.ops.doctor.contract_checks import drift, is_excess, named
-from crm.ops.doctor.findings import Checked, Finding, Severity, note
+from crm.ops.doctor.contract_checks import drift, is_excess
+from crm.ops.doctor.findings import Checked, Severity, listed
 from crm.ops.doctor.visit import Visit
 
 
@@ -23,24 +23,17 @@ async def _rights(visit: Visit, facts: ServerFacts) -> Checked:
     excess = [step for step in await drift(visit) if is_excess(step)]
     more = [f"{step.what}: {step.why}" for step in excess if step.change is not Change.FOREIGN]
     foreign = [f"{step.what}: {step.why}" for step in excess if step.change is Change.FOREIGN]
+    do = "Find out who granted it; `crm db apply` takes it away."
     findings = [
-        *named(
-            "These may do more than is declared.",
-            "Find out who granted it; `crm db apply` takes it away.",
-            Severity.RED,
-            more,
+        *listed(Severity.RED, "These may do more than is declared.", do, more),
+        *listed(Severity.AMBER, "Somebody else made these.", "Remove those that nobody needs.", foreign),
+        *listed(
+            Severity.NOTE, "These users of other databases may do things here, too, by their roles.", "", _beside(facts)
         ),
-        *named("Somebody else made these.", "Remove those that nobody needs.", Severity.AMBER, foreign),
-        *_beside(facts),
     ]
     seen = "" if "users of other databases" in facts.hidden else " and of others"
     return Checked("rights", 1, "", tuple(findings), state=f"roles and users of this database{seen}")
 
 
-def _beside(facts: ServerFacts) -> list[Finding]:
-    if not facts.users_beside:
-        return []
-    finding = note("These users of other databases may do things here, too, by the roles that they have.")
-    finding.count = len(facts.users_beside)
-    finding.examples = [f"{user}: {', '.join(roles) or 'no role'}" for user, roles in facts.users_beside.items()]
-    return [finding]
+def _beside(facts: ServerFacts) -> list[str]:
+    return [f"{user}: {', '.join(roles) or 'no role'}" for user, roles in (facts.users_beside or {}).items()]

@@ -12,7 +12,7 @@ from crm.database.server_facts import ServerFacts
 from crm.ops.doctor.advisories import Known, Need, line_of
 from crm.ops.doctor.findings import Checked, Finding, amber, note, red, stated
 
-_LOOPBACK: Final = ("127.", "::1", "localhost", "/")
+_LOOPBACK: Final = frozenset({"localhost", "::1"})
 _LOCAL: Final = "Not red only because it listens on loopback, as the embedded server for development does."
 _COMPRESSORS: Final = "snappy,zstd,zlib"  # what MongoDB offers where nobody says anything
 #: From here on slow operations are not logged in any practical sense: it is what this product starts MongoDB with.
@@ -35,7 +35,9 @@ def listens_on(facts: ServerFacts) -> list[str]:
 
 def is_local(facts: ServerFacts) -> bool:
     """Whether no other host can reach it, as far as can be seen."""
-    return facts.options is not None and all(name.startswith(_LOOPBACK) for name in listens_on(facts))
+    # A name with a slash is a socket of this host.
+    names = listens_on(facts)
+    return facts.options is not None and all(n in _LOOPBACK or n.startswith(("127.", "/")) for n in names)
 
 
 def offers(facts: ServerFacts) -> set[Need]:
@@ -55,8 +57,7 @@ def offers(facts: ServerFacts) -> set[Need]:
 def authorization(facts: ServerFacts) -> Checked:
     """Whether it asks for a password."""
     on = facts.option("security.authorization") == "enabled" or _between_members(facts) is not None
-    if (facts.options is None and facts.signed_in) or on:
-        # Who is signed in and still may not see everything is held to roles.
+    if on or facts.options is None:  # whoever is refused something is held to roles
         lax = facts.option("security.transitionToAuth")
         found = red("Connections that sign in as nobody are still accepted.", "Take out security.transitionToAuth.")
         return stated("authorization", "on", found if lax else None)
