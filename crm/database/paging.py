@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -37,15 +37,17 @@ class Page(Generic[T]):
         items: At most ``limit`` items.
         next_cursor: Where the next page starts; None on the last.
         count: How many match in all, counted no further than one past ``COUNT_CAP``; None unless asked for.
+        truncated: Of what no page follows: whether there may be more than are shown; None of any other list.
     """
 
     items: list[T]
     next_cursor: str | None = None
     count: int | None = None
+    truncated: bool | None = None
 
     def map(self, shape: Callable[[T], Any]) -> Page[Any]:
         """The same page with each item in another shape."""
-        return Page([shape(item) for item in self.items], self.next_cursor, self.count)
+        return replace(self, items=[shape(item) for item in self.items])  # type: ignore[arg-type]  # of another shape
 
 
 @dataclass(frozen=True, slots=True)
