@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from crm.database.driver import Database, acting_as
 from crm.identity import Role
 from tests.fixtures.answers import good, pages, refused
 from tests.fixtures.api import PASSWORD, client_of
-from tests.fixtures.rows import Row
+from tests.fixtures.rows import Row, delivery_row
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -202,6 +202,14 @@ async def test_connections_and_their_secrets(admin: httpx.AsyncClient, store: St
         ("admin", "connection.read", [connection["id"]]),
     ]
     assert "0123456789abcdef" not in str(entries(store))
+
+
+async def test_reading_of_deliveries(admin: httpx.AsyncClient, store: Store) -> None:
+    store.root["inbox"].insert_one(delivery_row(_id="dlv_1", due_at=datetime.now(UTC) + timedelta(days=1)))
+    good(await admin.get("/api/v1/inbox", params={"state": "waiting"}))
+    good(await admin.get("/api/v1/inbox/dlv_1"))
+    assert told(store) == [("admin", "delivery.list", ["dlv_1"]), ("admin", "delivery.read", ["dlv_1"])]
+    assert entries(store)[0]["details"] == {"filters": "state"}
 
 
 async def test_reading_of_erasures(admin: httpx.AsyncClient, store: Store, database: Database) -> None:
