@@ -103,12 +103,14 @@ class Listings:
         ranges: Filters that may be added to any set because they bound the sorted field: filter → sorted field.
         stored: Sorted field → the stored field that holds its key, where that is another.
         ranked: A parameter that stands alone and says the order itself: a search; no page follows.
+        further: What stands for filters that are defined while the service runs, for a description.
     """
 
     allowed: tuple[Listing, ...]
     ranges: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, str] = field(default_factory=dict)
     ranked: str | None = None
+    further: tuple[Listing, ...] = ()
 
     def choose(self, filters: Mapping[str, Any], sort: str | None) -> str:
         """The stored field to sort by (with a leading minus for descending) for the filters that are given.

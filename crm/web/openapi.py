@@ -171,7 +171,7 @@ def _tell_of_tags(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None
 def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
     """Which filters go together and in which orders, as far as they are parameters of this operation."""
     query, path = ({p["name"]: p for p in operation["parameters"] if p["in"] == where} for where in ("query", "path"))
-    allowed = listings.reachable(path, query)
+    allowed = [*listings.reachable(path, query), *listings.further]
     rows = [f"| {_filters(listing.filters - path.keys())} | {_orders(listing)} |" for listing in allowed]
     ranges = {name: field for name, field in listings.ranges.items() if name in query}
     rows += [f"| `{name}`, with any of these | `{field}`, `-{field}` |" for name, field in ranges.items()]
