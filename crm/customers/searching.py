@@ -32,8 +32,8 @@ _ENDING: Final = 5
 _SHARED: Final = 7
 #: An ending that says as much as a whole number: only the country is left to be guessed.
 _NATIONAL: Final = 9
-#: A telephone number, alone or in a link, without the extension that may follow it.
-_NUMBER: Final = re.compile(r"(?:tel:)?([\d\s()+./-]+)(?:(?:;?ext(?:ension|n)?|x)[\s.:=]*\d{1,7})?", re.IGNORECASE)
+#: A telephone number, alone or in a link.
+_NUMBER: Final = re.compile(r"(?:tel:)?([\d\s()+./-]+)", re.IGNORECASE)
 #: An address within something longer: behind a name, in brackets, in a link.
 _ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:@?]+)", re.IGNORECASE)
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
@@ -51,7 +51,8 @@ class Rank(IntEnum):
     CALLED = 2
     PHONE = 3
     NAME = 4
-    BEGINNING = 5
+    ADDRESSEE = 5
+    BEGINNING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def read(text: str, phone_region: str | None) -> Typed:
     if "@" in plain:
         address = _address(plain)
         return Typed(text, email_key=_email_key(address), email_beginning=contact.folded(address))
-    if number := _NUMBER.fullmatch(plain):
+    if number := _NUMBER.fullmatch(contact.without_extension(plain)):
         digits = number[1]
         ending = keys.phone_ending(digits) or ""
         if len(ending) <= _ENDING:
@@ -189,10 +190,14 @@ def _best(found: Sequence[tuple[Rank, Row]], typed: Typed) -> list[Row]:
 
 
 def _of_name(row: Row, typed: Typed) -> Rank | None:
-    """How well a customer's name fits, all words and their full length considered; None where it does not."""
+    """How well a customer's name fits, all words and their full length considered; None where it does not.
+
+    After their own come the names to which their parcels go.
+    """
     words = set(keys.words_of(row.get("search_keys") or ()))
     if any(words.issuperset(reading) for reading in typed.readings):
-        return Rank.NAME
+        own = words if not row.get("addresses") else set(keys.own_words(row))
+        return Rank.NAME if any(own.issuperset(reading) for reading in typed.readings) else Rank.ADDRESSEE
     begun = any(all(any(word.startswith(b) for word in words) for b in reading) for reading in typed.readings)
     return Rank.BEGINNING if begun else None
 

@@ -222,6 +222,43 @@ async def test_a_change_of_name_number_and_address_is_found_at_once(sales: httpx
         assert await found(sales, q) == []
 
 
+PARCEL = {
+    "name": "Petra Parcelova", "line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 4AP", "country": "GB",
+    "phone": "+44 1632 960888",
+}  # fmt: skip
+
+
+@mongo
+async def test_who_ordered_as_a_guest_is_found_by_whom_the_parcel_went_to(
+    sales: httpx.AsyncClient, ingest: httpx.AsyncClient, order_body: dict[str, Any]
+) -> None:
+    async def bought(number: int, **whose: Any) -> str:
+        body = {**order_body, "customer": whose, "shipping_address": PARCEL, "billing_address": None}
+        customer_id: str = good(await ingest.put(f"/api/v1/orders/shop/{number}", json=body), 201)["customer_id"]
+        return customer_id
+
+    guest = await bought(1, email="guest@example.com")
+    for q in (
+        "Petra Parcelova",
+        "parcelova petra",
+        "pet parc",
+        "Parcelova",
+        "01632 960888",
+        "+44 1632 960888",
+        "60888",
+    ):
+        assert await found(sales, q) == [guest], q
+    friend = await bought(2, email="friend@example.com", first_name="Ann", last_name="Example")
+    petra = good(await sales.post(URL, json={"first_name": "Petra", "last_name": "Parcelova"}), 201)["id"]
+    begins = good(await sales.post(URL, json={"first_name": "Petra", "last_name": "Parcelovas"}), 201)["id"]
+    assert await found(sales, "petra parcelova") == [petra, friend, guest, begins]
+    assert await found(sales, "ann parcelova") == []
+    assert await found(sales, "ann petra parcelova") == [friend]
+    moved = good(await sales.get(f"{URL}/{guest}"))
+    good(await sales.patch(f"{URL}/{guest}", json={"addresses": [], "version": moved["version"]}))
+    assert await found(sales, "01632 960888") == [friend]
+
+
 @mongo
 async def test_a_crowd_costs_no_more_than_a_few(sales: httpx.AsyncClient, store: Store) -> None:
     """Whatever is typed, MongoDB looks at no more documents than a search may."""
