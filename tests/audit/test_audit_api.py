@@ -122,13 +122,19 @@ async def test_what_a_key_reads_is_told_and_what_it_pushes_is_not(
     assert told(store) == [("ingest", "customer.read", [order["customer_id"]]), ("ingest", "customer.bulk", [])]
 
 
-async def test_an_analyst_reads_no_personal_data(
+async def test_what_an_analyst_reads_is_told_as_of_others(
     analyst: httpx.AsyncClient, admin: httpx.AsyncClient, store: Store, database: Database
 ) -> None:
     customer_id = await customer(admin, store, database)
-    for path in ("customers", f"customers/{customer_id}", "orders", f"events?customer_id={customer_id}"):
+    for path in ("customers?tag=vip", f"customers/{customer_id}", "orders", f"events?customer_id={customer_id}"):
         good(await analyst.get(f"/api/v1/{path}"))
-    assert told(store) == []
+    assert told(store) == [
+        ("analyst", "customer.list", []),
+        ("analyst", "customer.read", [customer_id]),
+        ("analyst", "order.list", []),
+        ("analyst", "event.list", []),
+    ]
+    assert entries(store)[0]["details"] == {"filters": "tag"}
 
 
 async def test_a_filter_is_named_and_its_value_is_not(sales: httpx.AsyncClient, store: Store) -> None:

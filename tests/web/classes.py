@@ -67,8 +67,8 @@ FIELDS: Final[dict[str, dict[Class, str]]] = {
     "PriceOut": {"plain": "amount"},
     # what was looked at
     "EventOut": {
-        "masked": "user_id anonymous_id context properties",
-        "plain": "message_id type name identity_id occurred_at received_at clock retention",
+        "masked": "name user_id anonymous_id context properties",
+        "plain": "message_id type identity_id occurred_at received_at clock retention",
     },
     "CommerceOut": {
         "masked": "query",
