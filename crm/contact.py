@@ -118,6 +118,26 @@ def without_extension(phone: str) -> str:
     return _EXTENSION.sub("", phone)
 
 
+def national(name: str) -> str | None:
+    """The digits of a number (``phone_name``) as it is written within its country, without zeros in front.
+
+    None of fewer than seven digits.
+    """
+    digits = name
+    if name.startswith("+"):
+        try:
+            digits = str(phonenumbers.parse(name).national_number)
+        except phonenumbers.NumberParseException:
+            digits = digits_of(name)
+    return digits if len(digits) >= _FEWEST_DIGITS else None
+
+
+def full_name(*parts: str | None) -> str | None:
+    """The words of a whole name, without accents and case; None of fewer than two, which many share."""
+    found = words(" ".join(part for part in parts if part))
+    return " ".join(found) if len(found) > 1 else None
+
+
 def name_key(name: str) -> str:
     """A name without accents and case, as the list by last name sorts and searches it (``Müller`` → ``muller``)."""
     return _plain(name)[:LONGEST_NAME_KEY]

@@ -171,7 +171,7 @@ class Known:
 
     def entries(self, erasure_id: str, person: Person, erased_at: datetime) -> list[dict[str, Any]]:
         """An erasure as entries of the ledger."""
-        hashes = sorted(names.digest(self._secret, name).hex() for name in names.all_of(person))
+        hashes = sorted(names.digest(self._secret, name).hex() for name in names.all_kept_of(person))
         parts = [hashes[place : place + MOST_NAMES] for place in range(0, len(hashes), MOST_NAMES)]
         return [
             {
