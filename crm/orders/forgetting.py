@@ -14,6 +14,7 @@ from crm.clock import now
 from crm.customers.schemas import CustomerRef
 from crm.database.collection import Row, Write
 from crm.ledger import names
+from crm.ledger import service as ledger
 from crm.ledger.service import Known
 from crm.orders import projection, queries
 from crm.orders.documents import Order, OrderVersion
@@ -48,10 +49,13 @@ async def of_source_behind(source: str, after: str, limit: int) -> list[Row]:
 
 async def forget(person: Person) -> None:
     """Leave the orders to the books, and what they were before."""
+    known = await ledger.known()
     for ids in _parts(sorted(person.orders)):  # first: the addresses tell names, and go below
         for stored, wanted in ((Order, queries.whole(ids)), (OrderVersion, queries.whole_versions(ids))):
             rows = await stored.stored().find(wanted)
-            writes = [Write(*queries.retitled(row["_id"], new)) for row in rows if (new := _new_titles(row, person))]
+            writes = [
+                Write(*queries.retitled(row["_id"], new)) for row in rows if (new := _new_titles(row, person, known))
+            ]
             if writes:
                 await stored.stored().write_each(writes)
     for customer_id in sorted(person.customers):
@@ -104,11 +108,7 @@ def without_person(fields: Mapping[str, Any], ref: CustomerRef | None, known: Kn
         known: Who was erased.
     """
     items = [dict(item) for item in fields["items"]]
-    named = _named_by(ref)
-    if known is not None:
-        for item in items:
-            named = named.with_all(_erased_in(item["title"], known))
-    for place, (_, title) in _new_titles(fields, named).items():
+    for place, (_, title) in _new_titles(fields, _named_by(ref), known).items():
         items[place]["title"] = title
     kept = {name: value for name, value in fields.items() if name not in {"note", "customer_id", *_ADDRESSES}}
     kept |= {"anonymous": True, "items": items}
@@ -129,24 +129,22 @@ def _named_by(ref: CustomerRef | None) -> Person:
     )
 
 
-def _erased_in(title: str, known: Known) -> Person:
-    emails, phones = removing.contacts_in(title)
-    return Person(
-        emails=frozenset(key for key in emails if known.when(names.of_email(key))),
-        phones=frozenset(key for key in phones if known.when(names.of_phone(key))),
-    )
+def _new_titles(order: Mapping[str, Any], person: Person, known: Known | None) -> dict[int, tuple[str, str]]:
+    """The titles of items that tell of a person, of whom the order's addresses name, or of anybody who was erased.
 
-
-def _new_titles(order: Mapping[str, Any], person: Person) -> dict[int, tuple[str, str]]:
-    """The titles of items that tell of a person, or of whom the order's addresses name, with what is left of them."""
+    Returns:
+        Place → the title as it is, and what is left of it.
+    """
     addresses = [order.get(name) or {} for name in _ADDRESSES]
     called = {name for address in addresses if (name := contact.full_name(address.get("name")))}
     phones = {name for address in addresses if (name := contact.phone_name(address.get("phone") or ""))}
     person = person.with_all(Person(called=frozenset(called), phones=frozenset(phones)))
-    titles = (
-        (place, item["title"], removing.without(item["title"], person)) for place, item in enumerate(order["items"])
-    )
-    return {place: (before, after[:_LONGEST_TITLE]) for place, before, after in titles if after != before}
+    found = {}
+    for place, title in enumerate(item["title"] for item in order["items"]):
+        left = removing.without(title, person if known is None else person.with_all(known.among(title)))
+        if left != title:
+            found[place] = title, left[:_LONGEST_TITLE]
+    return found
 
 
 def _named(rows: Iterable[Row]) -> Person:
