@@ -47,7 +47,7 @@ class Page(Generic[T]):
 
     def map(self, shape: Callable[[T], Any]) -> Page[Any]:
         """The same page with each item in another shape."""
-        return replace(self, items=[shape(item) for item in self.items])  # type: ignore[arg-type]  # of another shape
+        return replace(self, items=[shape(item) for item in self.items])
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,8 +303,9 @@ async def test_a_crowd_costs_no_more_than_a_few(sales: httpx.AsyncClient, store:
                 assert more or q == "smith1"
                 reads = list(store.root["system.profile"].find({"ns": {"$regex": r"\.(customers|orders)$"}}))
                 assert reads
-                assert {read["op"] for read in reads} == {"query"}
-                assert sum(read.get("docsExamined", 0) for read in reads) <= MOST_EXAMINED, q
+                # Totals of customers of the tests before are added up meanwhile.
+                assert {read["op"] for read in reads} - {"update"} == {"query"}
+                assert sum(read.get("docsExamined", 0) for read in reads if read["op"] == "query") <= MOST_EXAMINED, q
     finally:
         store.root.command("profile", 0)
         store.root.drop_collection("system.profile")
