@@ -7,6 +7,7 @@ reads, integers within 8 bytes.
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -82,8 +83,9 @@ def _phone(text: str) -> str:
 
 
 def _none_if_blank(value: Any) -> Any:
-    is_blank = isinstance(value, str) and value != "" and not any(c.isprintable() and not c.isspace() for c in value)
-    return None if is_blank else value
+    # What cannot be seen besides spaces: zero-width ones, marks of direction.
+    is_blank = isinstance(value, str) and all(c.isspace() or unicodedata.category(c) == "Cf" for c in value)
+    return None if is_blank and value else value
 
 
 def _json(value: Any) -> Any:

@@ -13,6 +13,7 @@ Those of the names and telephones in the customer's addresses come behind the cu
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations, product
@@ -120,11 +121,14 @@ def own_words(customer: Mapping[str, Any]) -> list[str]:
 
 
 def _of_address(address: Mapping[str, Any], own_name: str) -> Iterator[str]:
-    """Of whom a parcel goes to: the telephone, and the name where it is another than the customer's."""
+    """Of whom a parcel goes to: the telephone, and the name where it is another than the customer's.
+
+    No name with an e-mail address or a number in it: they are hidden from some, who could guess them by their parts.
+    """
     phone, name = address.get("phone"), address.get("name")
     if phone and (ending := phone_ending(contact.phone_key(phone, address.get("country")) or phone)):
         yield ending
-    if name and name != own_name:
+    if name and name != own_name and not any(c == "@" or c.isdecimal() for c in unicodedata.normalize("NFKC", name)):
         yield from _of_name(name, "")
 
 
