@@ -257,7 +257,7 @@ class RejectOut(WireOut):
 class RejectedReplay(WireIn):
     """Which rejected messages to try again: those with a code, or all."""
 
-    model_config = example(code="too_large")
+    model_config = example(code="type_not_allowed")
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")] | None = None
 
