@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -115,6 +116,27 @@ async def test_keys_of_which_some_are_revoked_or_gone_replay_what_each_may_send(
 ) -> None:
     sent = {}
     for name in ("free", "pages", "revoked", "gone"):
+async def test_what_is_replayed_is_stored_as_if_it_had_been_taken_at_once(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    key = await keys(event_types=["page"])
+    clock = datetime.now(UTC) - timedelta(hours=3)  # theirs is that much behind
+    said = {
+        "context": {"page": {"url": "https://shop.example.com/mugs"}, "userAgent": "Browser/1", "ip": "192.0.2.1"},
+        "sentAt": clock.isoformat(),
+    }
+    times = {"timestamp": (clock - timedelta(minutes=10)).isoformat()}
+    good(await anonymous.post("/v1/batch", content=batch(message(**times), **said), headers=basic(key.key)))
+    await keys.change(key, event_types=["page", "track"])
+    good(await anonymous.post("/v1/batch", content=batch(message(**times), **said), headers=basic(key.key)))
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 1, "rejected": 0}
+    taken, replayed = store.root["events"].find({}, sort=[("received_at", 1)])
+    assert taken["context"] == {"page": {"url": "https://shop.example.com/mugs"}, "user_agent": "Browser/1"}
+    assert replayed["context"] == taken["context"]
+    assert (taken["clock"], replayed["clock"]) == ("corrected", "corrected")
+    assert abs(replayed["occurred_at"] - taken["occurred_at"]) < timedelta(minutes=1)
+
+
         key = await keys()
         bad = [message("page", timestamp="never"), message("track", timestamp="never")]
         good(await anonymous.post("/v1/batch", content=batch(*bad), headers=basic(key.key)))
