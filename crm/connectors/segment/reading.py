@@ -81,6 +81,11 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: Raw = _NULL
+
+
+_KEYED: Final = msgspec.json.Decoder(_Keyed)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _TIME: Final = msgspec.json.Decoder(times.Sent)
@@ -88,6 +93,12 @@ T = TypeVar("T")
 
 
 def read(path_type: str | None, body: bytes, *, received_at: datetime, limits: Limits) -> Read:
+def key_in(body: bytes) -> str | None:
+    """The key in a body, before anything else of it is read; None where it takes more to find it, or there is none."""
+    found = _lenient(_KEYED.decode, Raw(body))
+    return None if found is None else _lenient(_TEXT.decode, found.write_key)
+
+
     """Read a request.
 
     Args:
