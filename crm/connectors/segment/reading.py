@@ -17,6 +17,7 @@ from crm.connectors.segment.limits import MOST_MESSAGE_BYTES, MOST_MESSAGES, Lim
 from crm.connectors.segment.messages import Circumstances, message_of
 from crm.connectors.segment.refusals import LONGEST_MESSAGE_ID, Refusal
 from crm.connectors.segment.repair import repaired, without_mark, without_nul
+from crm.connectors.segment.shallow import shallow
 from crm.errors import CrmError, TooLarge, UnreadableRequest
 from crm.events.messages import Message, MessageType, Rejected
 
@@ -80,25 +81,25 @@ class _Envelope(msgspec.Struct, rename="camel"):
     context: Raw = _NULL
 
 
-_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 class _Keyed(msgspec.Struct, rename="camel"):
     write_key: Raw = _NULL
 
 
 _KEYED: Final = msgspec.json.Decoder(_Keyed)
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _TIME: Final = msgspec.json.Decoder(times.Sent)
 T = TypeVar("T")
 
 
-def read(path_type: str | None, body: bytes, *, received_at: datetime, limits: Limits) -> Read:
 def key_in(body: bytes) -> str | None:
     """The key in a body, before anything else of it is read; None where it takes more to find it, or there is none."""
     found = _lenient(_KEYED.decode, Raw(body))
     return None if found is None else _lenient(_TEXT.decode, found.write_key)
 
 
+def read(path_type: str | None, body: bytes, *, received_at: datetime, limits: Limits) -> Read:
     """Read a request.
 
     Args:
@@ -122,7 +123,7 @@ def key_in(body: bytes) -> str | None:
 
 def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
     try:
-        envelope = _decoded(_ENVELOPE.decode, body)
+        envelope = _envelope(body)
     except msgspec.ValidationError:
         raise UnreadableRequest("The body is not a JSON object with a list named batch.") from None
     sent_at = _lenient(_TIME.decode, envelope.sent_at)
@@ -148,6 +149,19 @@ def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
             found.reject(index, refusal)
     _too_many(found)
     return found
+
+
+def _envelope(body: bytes) -> _Envelope:
+    """A batch. A message that is nested too deeply for the decoder is in it all the same, to be refused alone."""
+    try:
+        return _ENVELOPE.decode(body)
+    except RecursionError:
+        body, cut = shallow(body)
+        envelope = _decoded(_ENVELOPE.decode, body)
+        envelope.batch = [Raw(cut.get(bytes(raw), raw)) for raw in envelope.batch]
+        return envelope
+    except ValueError:
+        return _decoded(_ENVELOPE.decode, body)
 
 
 def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits) -> Read:
