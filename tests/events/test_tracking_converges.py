@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,28 @@ async def outcome(shop: Shop, deliveries: Sequence[Sequence[int]], store: Store)
     for delivery in deliveries:
         await service.track(shop.sender, [shop.message(place) for place in delivery])
     return await shop.people(), list(store.root["identities"].find({}, {"created_at": 0}).sort("_id", 1))
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_what_a_public_key_sends_two_days_late_counts_in_the_order_in_which_it_arrives(
+    app: Litestar, store: Store, database: Database, trusted: bool
+) -> None:
+    """It may not say when that was: whoever has the key could say that a browser has been theirs for years."""
+    first_of = {}
+    for order in ((0, 1), (1, 0)):
+        store.empty()
+        database.kept.pop("identities.recent", None)
+        for user in order:
+            at = datetime.now(UTC) - timedelta(hours=72 - user)
+            said = Message("identify", f"m-{user}", at, "identity", user_id=f"user-{user}", anonymous_id="visitor-0")
+            with acting_as(database, Role.INGEST):
+                await service.track(Sender("key_late", "shop", trusted=trusted), [said])
+            await asyncio.sleep(0.002)  # times are whole milliseconds
+        row = store.root["identities"].find_one({"_id": names.of_visitor("shop", "visitor-0")})
+        assert row is not None
+        first_of[order] = row["first"]
+    first, second = (names.of_user("shop", f"user-{user}") for user in (0, 1))
+    assert first_of == {(0, 1): first, (1, 0): first if trusted else second}
+
+
 
 
 class Shop:
