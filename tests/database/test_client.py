@@ -1,0 +1,71 @@
+"""Which driver is used is known to one file, and either one offers the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crm
+from crm.database import client
+
+pytestmark = pytest.mark.fast
+
+PACKAGE = Path(crm.__file__).parent
+ROOM = PACKAGE / "database"
+TESTS = PACKAGE.parent / "tests"
+#: What would tell one driver from the other.
+TELLING = re.compile(r"IS_SUCCESSOR|client_(motor|pymongo)|\bVERSIONS\b|AsyncIOMotor|AsyncMongoClient|[\"']beanie[\"']")
+#: Tests that may know, and why.
+KNOWING = {
+    "conftest.py": "prints it, and marks what does not work with the successor yet",
+    "database/test_client.py": "is about it",
+}
+
+
+def telling(folder: Path) -> set[str]:
+    files = folder.rglob("*.py")
+    return {path.relative_to(folder).as_posix() for path in files if TELLING.search(path.read_text(encoding="utf-8"))}
+
+
+def offered(driver: str) -> dict[str, str]:
+    """What a driver's file offers: for each name, what it takes, or nothing where it is a class."""
+    module = ast.parse((ROOM / f"client_{driver}.py").read_text(encoding="utf-8"))
+    takes = {
+        node.name: ast.unparse(node.args)
+        for node in module.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    return {name: takes.get(name, "") for name in names}
+
+
+def test_only_one_file_asks_which_driver_it_is() -> None:
+    assert telling(PACKAGE) == {"database/client.py", "database/client_motor.py", "database/client_pymongo.py"}
+
+
+def test_tests_do_not_ask_either() -> None:
+    assert telling(TESTS) == KNOWING.keys()
+
+
+def test_both_drivers_offer_the_same() -> None:
+    motor, pymongo = offered("motor"), offered("pymongo")
+    assert motor == pymongo
+    assert motor.keys() - {"DRIVER"} < set(client.__all__)
+    assert motor["close"] == "client: Client[Row]"
+
+
+@pytest.mark.skipif(client.IS_SUCCESSOR, reason="only Motor runs operations in threads")
+@pytest.mark.parametrize("first", ["crm.app", "crm.cli", "crm.database.documents"])
+def test_motor_has_its_threads_whatever_is_imported_first(first: str) -> None:
+    code = f"import {first}; from motor.frameworks import asyncio; print(asyncio.max_workers)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env={})
+    assert done.stdout == "48\n"
