@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from importlib.metadata import version
 from typing import Any, Final
 
-import motor
 from motor.motor_asyncio import AsyncIOMotorClient as Client
 from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection as MongoCollection
@@ -13,7 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase as MongoDatabase
 
 __all__ = ["DRIVER", "Client", "MongoCollection", "MongoDatabase", "aggregated", "close", "list_of_indexes", "session"]
 
-DRIVER: Final = f"Motor {motor.version}"
+DRIVER: Final = f"Motor {version('motor')}"
 Row = dict[str, Any]
 
 
