@@ -19,7 +19,7 @@ PACKAGE = Path(crm.__file__).parent
 ROOM = PACKAGE / "database"
 TESTS = PACKAGE.parent / "tests"
 #: What would tell one driver from the other.
-TELLING = re.compile(r"IS_SUCCESSOR|client_(motor|pymongo)|client\.VERSIONS|AsyncIOMotor|AsyncMongoClient|[\"']beanie[\"']")
+TELLING = re.compile(r"IS_SUCCESSOR|client_(motor|pymongo)|client\.VERSIONS|AsyncIOMotor|AsyncMongo|[\"']beanie[\"']")
 #: Tests that may know, and why.
 KNOWING = {
     "conftest.py": "prints it, and marks what does not work with the successor yet",
