@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 NEXT   := .venv-next
+# Real processes: started, killed, signed in anew, with TLS.
+NEXT_E2E := $(addprefix tests/e2e/test_,serve.py killed.py rotation.py tls.py cli.py)
 ARGS   ?=
 
 .DEFAULT_GOAL := help
@@ -39,8 +41,9 @@ test: $(STAMP)  ## every test, with branch coverage
 test-fast: $(STAMP)  ## the tests that need no server
 	$(BIN)/pytest -m fast -n 2 $(ARGS)
 
-test-next: $(NEXT)/.installed  ## the tests on Beanie 2 and PyMongo Async, which are to follow Motor
+test-next: $(NEXT)/.installed  ## the tests on Beanie 2 and PyMongo Async, the successors of Beanie 1 and Motor
 	$(NEXT)/bin/pytest -m "fast or mongo" -n 2 $(ARGS)
+	$(if $(ARGS),,$(NEXT)/bin/pytest -m e2e $(NEXT_E2E))
 
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install

@@ -19,10 +19,10 @@ PACKAGE = Path(crm.__file__).parent
 ROOM = PACKAGE / "database"
 TESTS = PACKAGE.parent / "tests"
 #: What would tell one driver from the other.
-TELLING = re.compile(r"IS_SUCCESSOR|client_(motor|pymongo)|client\.VERSIONS|AsyncIOMotor|AsyncMongo|[\"']beanie[\"']")
+TELLING = re.compile(r"IS_SUCCESSOR|client_(motor|pymongo)|client\.VERSIONS|AsyncIOMotor|AsyncMongoC|[\"']beanie[\"']")
 #: Tests that may know, and why.
 KNOWING = {
-    "conftest.py": "prints it, and marks what does not work with the successor yet",
+    "conftest.py": "prints it",
     "database/test_client.py": "is about it",
 }
 
