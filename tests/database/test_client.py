@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,11 +59,3 @@ def test_both_drivers_offer_the_same() -> None:
     assert motor == pymongo
     assert motor.keys() - {"DRIVER"} < set(client.__all__)
     assert motor["close"] == "client: Client[Row]"
-
-
-@pytest.mark.skipif(client.IS_SUCCESSOR, reason="only Motor runs operations in threads")
-@pytest.mark.parametrize("first", ["crm.app", "crm.cli", "crm.database.documents"])
-def test_motor_has_its_threads_whatever_is_imported_first(first: str) -> None:
-    code = f"import {first}; from motor.frameworks import asyncio; print(asyncio.max_workers)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env={})
-    assert done.stdout == "48\n"
