@@ -48,6 +48,10 @@ ADDRESS: Final[Body] = {
 BROWSER: Final = Sender("key_1", "web")
 
 
+#: All of it costs 4.50; hers is engraved.
+MUG: Final[Body] = {"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"}
+
+
 def order_of(number: str = "Z-1", placed_at: str = "2026-01-31T12:00:00Z", **changes: Any) -> Body:
     """An order of hers; one mug for 4.50."""
     customer = {
@@ -59,7 +63,10 @@ def order_of(number: str = "Z-1", placed_at: str = "2026-01-31T12:00:00Z", **cha
         "placed_at": placed_at,
         "status": "paid",
         "number": number,
-        "items": [{"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"}],
+        "items": [
+            MUG,
+            {"sku": "ENGRAVING", "title": f"For Zoë Quill, {EMAIL}, 01632 960777", "quantity": 1, "unit_price": "0.00"},
+        ],
         "total": "4.50",
         "shipping_address": ADDRESS,
         "billing_address": ADDRESS,
@@ -197,6 +204,11 @@ class Life:
         """What colleagues noted, and consents."""
         task = {"customer_id": self.customer_id, "kind": "task", "subject": "Call Zoe Quill", "body": PHONE}
         good(await self.admin.post("/api/v1/interactions", json=task), 201)
+        neighbour = good(await self.admin.post("/api/v1/customers", json={"email": "neighbour@example.com"}), 201)["id"]
+        order = good(await self.admin.get("/api/v1/orders/shop/Z-1"))["id"]
+        parcel = {"subject": f"Has the parcel of {EMAIL.upper()}", "body": f"Quill, Zoë has moved; ring her: {PHONE}"}
+        about = {"customer_id": neighbour, "kind": "note", "mentions": [{"kind": "order", "id": order}]}
+        good(await self.admin.post("/api/v1/interactions", json={**about, **parcel}), 201)
         consent = {"channel": "email", "status": "granted", "at": "2026-01-01T00:00:00Z", "source": "Zoe's checkout"}
         good(await self.admin.post(f"/api/v1/customers/{self.customer_id}/consents", json=consent), 201)
 
