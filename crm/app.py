@@ -180,7 +180,7 @@ def create_app(
                 yield
         finally:
             if database is None:
-                own.close()
+                await own.close()
             if traces is not None:
                 await asyncio.to_thread(traces.stop)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from crm.database import client
 from crm.database.embedded import EmbeddedServer
 
 pytest_plugins = [
@@ -28,6 +29,11 @@ settings.register_profile(
     "crm", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("crm")
+
+
+def pytest_report_header() -> str:
+    """What it all runs on."""
+    return client.VERSIONS
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -28,7 +28,6 @@ LONGEST = 400
 #: Modules that may look at the environment, and why. Settings are read in one place only.
 ENVIRONMENT = {
     "config.py": "reads the settings",
-    "database/driver.py": "tells Motor its number of threads, which it reads at import",
     "database/embedded_process.py": "passes it on to mongod, with another locale",
     "ops/demo.py": "passes it on to the server process it starts",
     "bench/service.py": "passes it on to the server process it starts",
@@ -149,7 +148,7 @@ def test_only_the_settings_look_at_the_environment() -> None:
 
 
 def test_who_passes_the_environment_on_reads_nothing_from_it() -> None:
-    for name in ENVIRONMENT.keys() - {"config.py", "database/driver.py"}:
+    for name in ENVIRONMENT.keys() - {"config.py"}:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert text.count("environ") == text.count("**os.environ") + text.count("environment")
 

@@ -11,6 +11,7 @@ from crm.database import roles_of_admin
 from crm.database.apply_collections import collection_steps, view_steps
 from crm.database.apply_indexes import index_steps
 from crm.database.apply_rights import role_steps, user_steps
+from crm.database.client import list_of_indexes
 from crm.database.contract import CollectionContract, Contract
 from crm.database.driver import name_apart
 from crm.database.failures import driver_errors
@@ -27,7 +28,7 @@ async def look(db: DB) -> Live:
     with driver_errors():
         collections = {c["name"]: c async for c in await db.list_collections()}
         indexes = {
-            name: {i["name"]: dict(i) async for i in db[name].list_indexes()}
+            name: {i["name"]: dict(i) for i in await list_of_indexes(db[name])}
             for name, info in collections.items()
             if info["type"] == "collection" and not name.startswith("system.")
         }

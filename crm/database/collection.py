@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
+from crm.database.client import aggregated
 from crm.database.failures import driver_errors, duplicate_ids, matched_modified_created, refused_writes
 from crm.database.query import Filter, Pipeline, Query, Update, UpdatePipeline
 from crm.errors import AlreadyExists, CrmError, InvalidInput
 
 if TYPE_CHECKING:
-    from motor.motor_asyncio import AsyncIOMotorCollection
+    from crm.database.client import MongoCollection
 
 Row = dict[str, Any]
 _IN_ONE_REPLY: Final = 1_000
@@ -55,9 +56,9 @@ class Outcome:
 
 
 class Collection:
-    """A collection as one role sees it; a thin cover over Motor's that takes our queries and raises our errors."""
+    """A collection as one role sees it; a thin cover over the driver's that takes our queries and raises our errors."""
 
-    def __init__(self, raw: AsyncIOMotorCollection[Row]) -> None:
+    def __init__(self, raw: MongoCollection[Row]) -> None:
         self.raw = raw
 
     def unjournaled(self) -> Collection:
@@ -93,7 +94,7 @@ class Collection:
     async def aggregate(self, pipeline: Pipeline, *, session: Any = None) -> list[Row]:
         """All results of a pipeline."""
         with driver_errors():
-            return await self.raw.aggregate(pipeline, **_optional(session)).to_list(length=None)
+            return await aggregated(self.raw, pipeline, **_optional(session))
 
     async def count(self, filter_: Filter, *, at_most: int) -> int:
         """How many documents match, counting no further than ``at_most``."""

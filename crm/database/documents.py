@@ -20,7 +20,7 @@ from crm.errors import AlreadyExists, Unavailable
 from crm.fields import Moment, Version
 
 if TYPE_CHECKING:
-    from motor.motor_asyncio import AsyncIOMotorCollection
+    from crm.database.client import MongoCollection
 
 
 #: What MongoDB calls its own index on ``_id``.
@@ -52,10 +52,12 @@ class CrmDocument(Document):
         return bool(getattr(cls.Settings, "apart", False))
 
     @classmethod
-    def get_motor_collection(cls) -> AsyncIOMotorCollection[dict[str, Any]]:
+    def get_motor_collection(cls) -> MongoCollection[dict[str, Any]]:
         """Beanie asks this before each operation: the collection on the client of whoever acts."""
         acting = driver.present()
-        return acting.database.motor_collection(acting.role, cls.collection_name(), apart=cls.is_apart())
+        return acting.database.raw_collection(acting.role, cls.collection_name(), apart=cls.is_apart())
+
+    get_pymongo_collection = get_motor_collection  # as Beanie 2 calls it
 
     @classmethod
     def stored(cls) -> Collection:

@@ -6,23 +6,19 @@ is then still refused by the server. Which role acts is a ContextVar that middle
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-# Motor reads this once, at import: by default it runs 5 × CPUs operations at a time, 10 on a small server, and a
-# failover fills that at once.
-os.environ.setdefault("MOTOR_MAX_WORKERS", "48")
-
 from beanie import init_beanie
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 from pymongo.server_api import ServerApi
 from pymongo.uri_parser import parse_uri
 
+from crm.database import client as drivers
+from crm.database.client import Client
 from crm.database.collection import Collection, Row
 from crm.database.command_spans import CommandSpans
 from crm.database.failures import driver_errors
@@ -31,9 +27,8 @@ from crm.errors import CrmError, NotConfigured, OperatorError
 from crm.identity import API_ROLES, Role
 
 if TYPE_CHECKING:
-    from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
-
     from crm.config import Settings
+    from crm.database.client import MongoCollection, MongoDatabase
     from crm.database.documents import CrmDocument
     from crm.tracing import Traces
 
@@ -68,11 +63,11 @@ class Database:
 
     def __init__(
         self,
-        clients: Mapping[Role, AsyncIOMotorClient[Row]],
+        clients: Mapping[Role, Client[Row]],
         name: str,
         *,
         views: Mapping[Role, Mapping[str, str]] | None = None,
-        administration: AsyncIOMotorClient[Row] | None = None,
+        administration: Client[Row] | None = None,
         timeout_ms: int = 10_000,
         group_commit: bool = True,
         traces: Traces | None = None,
@@ -86,8 +81,8 @@ class Database:
         self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
         self._acting = {role: Acting(self, role) for role in Role}
-        self._collections: dict[tuple[Role, str, bool], AsyncIOMotorCollection[Row]] = {}
-        self._replaced: list[AsyncIOMotorClient[Row]] = []
+        self._collections: dict[tuple[Role, str, bool], MongoCollection[Row]] = {}
+        self._replaced: list[Client[Row]] = []
 
     @classmethod
     def connect(
@@ -118,12 +113,12 @@ class Database:
         """What ``act`` sets: made once, since it is set twice for each request."""
         return self._acting[role]
 
-    def raw(self, role: Role, *, apart: bool = False) -> AsyncIOMotorDatabase[Row]:
-        """Motor's database of a role; ``apart`` is the one beside ours, which is not dumped with it."""
+    def raw(self, role: Role, *, apart: bool = False) -> MongoDatabase[Row]:
+        """The driver's database of a role; ``apart`` is the one beside ours, which is not dumped with it."""
         return self.clients[role][name_apart(self.name) if apart else self.name]
 
-    def motor_collection(self, role: Role, name: str, *, apart: bool = False) -> AsyncIOMotorCollection[Row]:
-        """Motor's collection as a role sees it: a view where the role reads one."""
+    def raw_collection(self, role: Role, name: str, *, apart: bool = False) -> MongoCollection[Row]:
+        """The driver's collection as a role sees it: a view where the role reads one."""
         key = (role, name, apart)
         found = self._collections.get(key)
         if found is None:
@@ -168,7 +163,7 @@ class Database:
                     await client[self.name].command("ping")
         except BaseException:
             for client in made:
-                client.close()
+                await drivers.close(client)
             raise
         self._replaced += [self.clients[role] for role in roles]
         self.clients.update(clients)
@@ -177,22 +172,20 @@ class Database:
             self.administration = administration
         self._collections.clear()
 
-    def close_replaced(self) -> None:
+    async def close_replaced(self) -> None:
         """Close the clients that ``renew`` has replaced so far."""
         while self._replaced:
-            self._replaced.pop().close()
+            await drivers.close(self._replaced.pop())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close every client."""
-        self.close_replaced()
+        await self.close_replaced()
         # By identity: to PyMongo, clients of one server are equal, whoever is signed in.
         for client in {id(client): client for client in (self.administration, *self.clients.values())}.values():
-            client.close()
+            await drivers.close(client)
 
 
-def _client_of(
-    settings: Settings, role: Role, traces: Traces | None, *, stable: bool = True
-) -> AsyncIOMotorClient[Row]:
+def _client_of(settings: Settings, role: Role, traces: Traces | None, *, stable: bool = True) -> Client[Row]:
     """A client that is signed in as the MongoDB user of a role; connects on first use."""
     credentials = settings.credentials(role)
     if credentials is None:
@@ -217,7 +210,7 @@ def name_apart(database: str) -> str:
     return f"{database}_ledger"
 
 
-def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> AsyncIOMotorClient[Row]:
+def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> Client[Row]:
     try:
         parsed = parse_uri(uri)
     except (PyMongoError, ValueError):
@@ -227,7 +220,7 @@ def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> AsyncIOMotor
     # timeoutMS rules over the driver's own limit on finding a server; this one holds where there is none.
     defaults = {**_DURABLE, "serverSelectionTimeoutMS": timeout_ms or _LONGEST_SELECTION_MS}
     chosen = {key: value for key, value in defaults.items() if key.lower() not in given}
-    return AsyncIOMotorClient(uri, tz_aware=True, appname="crm", timeoutMS=timeout_ms, **chosen, **options)
+    return Client(uri, tz_aware=True, appname="crm", timeoutMS=timeout_ms, **chosen, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +271,7 @@ def present() -> Acting:
 def collection(name: str, *, apart: bool = False) -> Collection:
     """A collection on the client of whoever acts."""
     acting = present()
-    return Collection(acting.database.motor_collection(acting.role, name, apart=apart))
+    return Collection(acting.database.raw_collection(acting.role, name, apart=apart))
 
 
 async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
@@ -299,6 +292,6 @@ async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
             raise
 
     with driver_errors():
-        async with await acting.database.clients[acting.role].start_session() as session:
+        async with await drivers.session(acting.database.clients[acting.role]) as session:
             result: T = await session.with_transaction(attempt)
             return result

@@ -54,7 +54,7 @@ class Renewing:
         """Take up what has changed since the last look."""
         if self._close_at is not None and time.monotonic() >= self._close_at:
             self._close_at = None
-            self._database.close_replaced()
+            await self._database.close_replaced()
         marks = tuple(map(_mark, self._files))
         if marks == self._seen:
             return

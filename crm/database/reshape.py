@@ -15,6 +15,7 @@ from bson import MinKey
 from pymongo.errors import OperationFailure
 
 from crm.database.apply_collections import branches_of
+from crm.database.client import list_of_indexes
 from crm.database.failures import driver_errors
 from crm.database.indexes import Index
 
@@ -45,7 +46,7 @@ async def shape(
         validator = live["options"]["validator"]
         if {_shaped(branch, field, properties) for branch in branches_of(validator)} - {False}:
             await db.command("collMod", collection, validator=validator)
-        present = {index["name"] async for index in db[collection].list_indexes()}
+        present = {index["name"] for index in await list_of_indexes(db[collection])}
         for index in indexes:
             if index.name not in present:
                 await db[collection].create_index(index.key_pattern(), name=index.name, **index.options())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from bson import json_util
 
 if TYPE_CHECKING:
-    from motor.motor_asyncio import AsyncIOMotorDatabase
+    from crm.database.client import MongoDatabase
 
-    DB = AsyncIOMotorDatabase[dict[str, Any]]
+    DB = MongoDatabase[dict[str, Any]]
 
 
 class Change(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
+from crm.database.client import aggregated
 from crm.database.driver import Database
 from crm.database.failures import driver_errors
 
@@ -58,11 +59,8 @@ class Noted:
 async def index_usage(database: Database, collection: str) -> list[IndexUsage]:
     """How often each index of a collection was used. Needs ``indexStats``."""
     with driver_errors():
-        found = database.administration[database.name][collection].aggregate([{"$indexStats": {}}])
-        return [
-            IndexUsage(one["name"], int(one["accesses"]["ops"]), one["accesses"]["since"])
-            for one in await found.to_list(length=None)
-        ]
+        found = await aggregated(database.administration[database.name][collection], [{"$indexStats": {}}])
+    return [IndexUsage(one["name"], int(one["accesses"]["ops"]), one["accesses"]["since"]) for one in found]
 
 
 async def noted(database: Database) -> list[Noted] | None:

@@ -10,9 +10,9 @@ from crm.database.failures import driver_errors
 from crm.errors import Forbidden, NotConfigured, OperatorError
 
 if TYPE_CHECKING:
-    from motor.motor_asyncio import AsyncIOMotorDatabase
+    from crm.database.client import MongoDatabase
 
-    DB = AsyncIOMotorDatabase[dict[str, Any]]
+    DB = MongoDatabase[dict[str, Any]]
 
 
 #: More operations and idle connections than a server of ours has.

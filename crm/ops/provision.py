@@ -133,7 +133,7 @@ async def administration(
         with acting_as(database, Role.ADMIN):
             yield database
     finally:
-        database.close()
+        await database.close()
 
 
 @asynccontextmanager
@@ -144,7 +144,7 @@ async def _connected(uri: str, settings: Settings) -> AsyncIterator[Database]:
         with acting_as(database, Role.ADMIN):
             yield database
     finally:
-        database.close()
+        await database.close()
 
 
 async def _todo(

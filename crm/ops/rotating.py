@@ -106,7 +106,7 @@ async def rotate_users(
             await users.remove(db, name)
             tell(f"The user {name} is removed.")
     finally:
-        database.close()
+        await database.close()
 
 
 async def _replace(db: DB, folder: Path, role: Role, tell: Tell) -> list[str]:

@@ -30,7 +30,7 @@ async def alone(store: Store) -> AsyncIterator[Database]:
     """A connection on which nobody tells what is received."""
     other = Database.connect(store.settings, views=contract().views())
     yield other
-    other.close()
+    await other.close()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def alone(store: Store) -> AsyncIterator[Database]:
     database = Database.connect(store.settings, views=contract().views())
     yield database
     COMMANDS.counted = None
-    database.close()
+    await database.close()
 
 
 async def round_of(database: Database, identity_ids: list[str]) -> Counter[str]:

@@ -35,7 +35,7 @@ async def gone(store: Store) -> AsyncIterator[Database]:
     """The connection of a process that stores what it receives and does not live to tell it."""
     other = Database.connect(store.settings, views=contract().views())
     yield other
-    other.close()
+    await other.close()
 
 
 @contextmanager

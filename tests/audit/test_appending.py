@@ -46,7 +46,7 @@ async def processes(database: Database, store: Store) -> AsyncIterator[Sequence[
     others = [Database.connect(store.settings, views=contract().views()) for _ in range(2)]
     yield [database, *others]
     for other in others:
-        other.close()
+        await other.close()
 
 
 async def record(database: Database, *targets: str, role: Role = Role.SALES) -> None:
@@ -82,7 +82,7 @@ async def test_what_comes_at_the_same_time_is_one_insert(store: Store, database:
         await asyncio.gather(*(record(counted, f"cus_{i}") for i in range(200)))
         assert listener.count == 1
     finally:
-        counted.close()
+        await counted.close()
     assert await proved(database) == []
 
 
@@ -150,6 +150,6 @@ async def test_nothing_is_done_that_cannot_be_recorded(store: Store, database: D
             async with service.around(BOB, Action.CUSTOMER_UPDATE, "cus_1"):
                 done = True
     finally:
-        away.close()
+        await away.close()
     assert not done
     assert store.root["audit_log"].count_documents({}) == 0

@@ -165,7 +165,7 @@ async def not_ready(root_uri: str, store: Store) -> list[str]:
     try:
         return await _drift(database)
     finally:
-        database.close()
+        await database.close()
 
 
 async def test_a_version_that_still_writes_its_form_is_found_out(site: Store, root_uri: str) -> None:

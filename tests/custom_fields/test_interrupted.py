@@ -160,7 +160,7 @@ async def test_what_nobody_watches_is_read(definer: Definer, store: Store) -> No
     unwatched = Database.connect(store.settings, views=contract().views())
     with acting_as(unwatched, Role.SALES):
         assert (await service.present()).indexed() == ["size"]
-    unwatched.close()
+    await unwatched.close()
 
 
 async def test_readiness_is_not_lost_over_a_field(

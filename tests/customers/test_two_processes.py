@@ -50,7 +50,7 @@ class Processes:
 async def processes(app: Litestar, database: Database, store: Store, order_body: Body) -> AsyncIterator[Processes]:
     other = Database.connect(store.settings, views=contract().views())
     yield Processes([database, other], order_body)
-    other.close()
+    await other.close()
 
 
 async def counted(store: Store, database: Database) -> list[int]:

@@ -25,13 +25,13 @@ pytestmark = pytest.mark.mongo
 
 @pytest_asyncio.fixture
 async def empty(root_uri: str) -> AsyncIterator[Site]:
-    with scratch_site(root_uri, "empty") as site:
+    async with scratch_site(root_uri, "empty") as site:
         yield site
 
 
 @pytest_asyncio.fixture(scope="module")
 async def built(root_uri: str) -> AsyncIterator[Site]:
-    with scratch_site(root_uri, "drift") as site:
+    async with scratch_site(root_uri, "drift") as site:
         await site.apply()
         yield site
 
@@ -318,10 +318,10 @@ async def test_the_role_of_backups_is_watched_by_root_and_by_admin(site: Site) -
     admin.command("grantPrivilegesToRole", role, privileges=right(site.store.root, "orders", "remove"))
     said = f"~ role {role} of admin: reads what a backup is made of, in several databases"
     assert await site.check() == [said]
-    with site.acting(Role.ADMIN) as as_admin:
+    async with site.acting(Role.ADMIN) as as_admin:
         assert await as_admin.check() == [said]
     await site.apply()
-    with site.acting(Role.ADMIN) as as_admin:
+    async with site.acting(Role.ADMIN) as as_admin:
         assert await as_admin.check() == []
 
 

@@ -27,7 +27,7 @@ BY_TITLE = Retired(name="by_title", reason="nobody asks", since="0.2")
 
 @pytest_asyncio.fixture(scope="module")
 async def site(root_uri: str) -> AsyncIterator[Site]:
-    with scratch_site(root_uri, "indexes") as site:
+    async with scratch_site(root_uri, "indexes") as site:
         await site.apply()
         yield site
 

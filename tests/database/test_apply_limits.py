@@ -26,7 +26,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest_asyncio.fixture(scope="module")
 async def site(root_uri: str) -> AsyncIterator[Site]:
-    with scratch_site(root_uri, "limits") as site:
+    async with scratch_site(root_uri, "limits") as site:
         await site.apply()
         yield site
 
@@ -122,7 +122,7 @@ async def test_a_user_is_not_made_without_a_password(site: Site) -> None:
 async def test_the_migrator_mends_what_is_stored_but_hands_out_no_rights(site: Site) -> None:
     site.by_hand(lambda db: db["products"].drop_index("by_category"))
     site.by_hand(lambda db: db.command("collMod", "products", validator={}))
-    with site.acting(Role.MIGRATOR) as as_migrator:
+    async with site.acting(Role.MIGRATOR) as as_migrator:
         done = ["~ validator of products", "+ index products.by_category"]
         assert [line.split(":")[0] for line in await as_migrator.apply()] == done
         assert await as_migrator.check() == []
@@ -137,15 +137,16 @@ async def test_the_admin_of_the_database_mends_roles_and_users(site: Site) -> No
     widen = [{"resource": {"db": site.store.root.name, "collection": "orders"}, "actions": ["remove"]}]
     site.by_hand(lambda db: db.command("grantPrivilegesToRole", "sales", privileges=widen))
     site.by_hand(lambda db: db.command("grantRolesToUser", "sales", roles=["ingest"]))
-    with site.acting(Role.ADMIN) as as_admin:
+    async with site.acting(Role.ADMIN) as as_admin:
         assert len(await as_admin.apply()) == 2
         assert await as_admin.check() == []
 
 
 @pytest.mark.parametrize("role", [Role.SALES, Role.ANALYST, Role.INGEST, Role.TRACKING, Role.AUTH])
 async def test_no_other_role_of_the_api_may_even_look(role: Role, site: Site) -> None:
-    with site.acting(role) as as_role, pytest.raises(Forbidden):
-        await as_role.check()
+    async with site.acting(role) as as_role:
+        with pytest.raises(Forbidden):
+            await as_role.check()
 
 
 def told(outcome: Outcome) -> list[Row]:
@@ -153,8 +154,8 @@ def told(outcome: Outcome) -> list[Row]:
     return steps
 
 
-def test_the_command_line(root_uri: str) -> None:
-    with scratch_site(root_uri, "cli") as site:
+async def test_the_command_line(root_uri: str) -> None:
+    async with scratch_site(root_uri, "cli") as site:
         settings, name = site.store.settings, site.store.root.name
         known = {f"CRM_MONGODB_PASSWORD_{role.value.upper()}": settings.password(role) or "" for role in Role}
         secret = [*known.values(), parse_uri(root_uri)["password"]]

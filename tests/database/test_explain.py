@@ -479,7 +479,7 @@ def declared_for(function: str, collection: str) -> set[str]:
 @pytest_asyncio.fixture(scope="module")
 async def seeded(root_uri: str) -> AsyncIterator[Db]:
     """A database of its own: the others are emptied after each test."""
-    with scratch_site(root_uri, "explain") as site:
+    async with scratch_site(root_uri, "explain") as site:
         await site.apply(DECLARED)
         seed(site.store.root)
         yield site.store.root

@@ -60,7 +60,7 @@ async def running(root_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         settings = Settings.from_environment()
         database = Database.connect(settings, views=contract().views())
         yield Running(store, tmp_path, settings, database)
-        database.close()
+        await database.close()
 
 
 async def test_what_has_not_changed_is_left_alone(running: Running) -> None:

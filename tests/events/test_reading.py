@@ -44,7 +44,7 @@ def busy(customer: str, count: int) -> Iterator[Row]:
 @pytest_asyncio.fixture(scope="module")
 async def site(root_uri: str) -> AsyncIterator[Site]:
     """Somebody who did little and somebody who did much, beside a thousand others."""
-    with scratch_site(root_uri, "reading") as made:
+    async with scratch_site(root_uri, "reading") as made:
         await made.apply()
         # It is about reads: what is written is not waited for, nor checked.
         quick = made.store.root["events"].with_options(write_concern=WriteConcern(w=1, j=False))

@@ -13,10 +13,10 @@ import httpx
 import pytest
 import pytest_asyncio
 from bson import Decimal128
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 
 from crm.contracts import contract, documents
+from crm.database.client import Client
 from crm.database.driver import Database, acting_as
 from crm.errors import InvalidInput, RuleViolated, Unavailable
 from crm.events import service as events
@@ -75,13 +75,13 @@ async def watched(store: Store) -> AsyncIterator[tuple[Database, Counter[str]]]:
     """A process of its own whose commands are counted."""
     commands = Commands()
     clients: dict[Role, Any] = {
-        role: AsyncIOMotorClient(store.uri(role), directConnection=True, tz_aware=True, event_listeners=[commands])
+        role: Client(store.uri(role), directConnection=True, tz_aware=True, event_listeners=[commands])
         for role in API_ROLES
     }
     database = Database(clients, store.settings.mongodb_database, views=contract().views())
     await database.initialise(documents())
     yield database, commands.sent
-    database.close()
+    await database.close()
 
 
 @pytest.fixture

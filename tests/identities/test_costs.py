@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 
 from crm.contracts import documents
 from crm.custom_fields import knowing
 from crm.custom_fields import service as custom_fields
+from crm.database.client import Client
 from crm.database.driver import Database, acting_as
 from crm.events.messages import Message, Sender
 from crm.identities import erasure, names, service
@@ -68,7 +68,7 @@ async def process(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     for module in (erasure, knowing):  # they would be counted, too
         monkeypatch.setattr(module, "_EVERY", 3600.0)
     commands = Commands()
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+    client: Client[dict[str, Any]] = Client(
         store.uri(Role.INGEST), directConnection=True, tz_aware=True, event_listeners=[commands], w="majority"
     )
     database = Database(dict.fromkeys(Role, client), store.root.name)
@@ -76,14 +76,14 @@ async def process(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await _initialised(store)
         async with service.watching(database), custom_fields.watching(database):
             yield Counted(database, commands)
-    client.close()
+    await database.close()
 
 
 async def _initialised(store: Store) -> None:
     """Documents are known to Beanie already, or nobody has asked for them."""
     plain = Database.connect(store.settings, views={})
     await plain.initialise(documents())
-    plain.close()
+    await plain.close()
 
 
 async def test_a_visitor_who_was_seen_a_moment_ago_costs_nothing(process: Counted) -> None:

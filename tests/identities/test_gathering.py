@@ -49,4 +49,4 @@ async def test_together_is_as_one_by_one(store: Store, monkeypatch: pytest.Monke
             for customer_id in ids:
                 assert set(found[customer_id]) == set(await service.identities_of(customer_id))
     finally:
-        database.close()
+        await database.close()

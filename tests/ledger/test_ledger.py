@@ -241,7 +241,7 @@ def test_nobody_changes_or_removes_an_entry(role: Role, beside: dict[Role, Any])
 
 @pytest.mark.mongo
 async def test_it_is_planned_applied_and_checked_with_the_database(root_uri: str) -> None:
-    with scratch_site(root_uri, "beside") as site:
+    async with scratch_site(root_uri, "beside") as site:
         beside = site.store.ledger.name
         planned = await site.plan()
         assert any(step.startswith(f"+ collection forgotten of {beside}") for step in planned)

@@ -58,7 +58,7 @@ def test_more_never_takes_less(customers: int, more: int, orders: float) -> None
 
 @pytest.mark.mongo
 async def test_it_learns_from_the_store(root_uri: str) -> None:
-    with scratch_site(root_uri, "capacity") as site:
+    async with scratch_site(root_uri, "capacity") as site:
         await site.apply()
         name = {"CRM_MONGODB_DATABASE": site.store.root.name}
         empty = crm("db", "capacity", "--mongodb-uri", root_uri, **name)

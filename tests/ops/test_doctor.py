@@ -396,7 +396,7 @@ async def test_nothing_is_reported_while_orders_are_being_pushed(
 
 
 async def test_what_is_not_as_declared_is_found(root_uri: str) -> None:
-    with scratch_site(root_uri, "doctor") as site:
+    async with scratch_site(root_uri, "doctor") as site:
         await site.apply()
 
         async def checked() -> Checked:

@@ -116,7 +116,7 @@ class Rotation:
 
 @pytest_asyncio.fixture
 async def rotation(root_uri: str, tmp_path: Path) -> AsyncIterator[Rotation]:
-    with scratch_site(root_uri, "rotating") as site:
+    async with scratch_site(root_uri, "rotating") as site:
         await site.apply()
         write_files(tmp_path)
         for role in Role:
@@ -217,7 +217,7 @@ async def test_an_older_backup_knows_another_user(rotation: Rotation) -> None:
 
 @pytest.mark.mongo
 async def test_a_new_store_gets_the_user_that_the_secrets_name(root_uri: str) -> None:
-    with scratch_site(root_uri, "named") as site:
+    async with scratch_site(root_uri, "named") as site:
         passwords = {f"{role.value}_2" if role is Role.SALES else role.value: "x" * 20 for role in Role}
         db = site.database.raw(Role.ADMIN)
         steps = await apply.plan(db, contract(), passwords)

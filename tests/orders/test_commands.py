@@ -61,7 +61,7 @@ async def process(
             gate.set()
     finally:
         COMMANDS.counted = None
-        database.close()
+        await database.close()
 
 
 def customer(number: int) -> Body:

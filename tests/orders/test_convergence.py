@@ -227,7 +227,7 @@ async def processes(app: Litestar, database: Database, store: Store) -> AsyncIte
     other = Database.connect(store.settings, views=contract().views())
     other.group_commit = False
     yield [database, other]
-    other.close()
+    await other.close()
 
 
 async def outcome(store: Store, database: Database) -> tuple[list[Row], dict[str, Row]]:

@@ -32,7 +32,7 @@ async def alone(database: Database, store: Store) -> AsyncIterator[Database]:
     """A connection without a projector, as of a process that serves no requests."""
     other = Database.connect(store.settings, views=contract().views())
     yield other
-    other.close()
+    await other.close()
 
 
 def crashed(store: Store, *, ago: timedelta, **mark: Any) -> tuple[str, str]:

@@ -129,7 +129,7 @@ async def staff(
             yield client
     finally:
         COMMANDS.counted = None
-        database.close()
+        await database.close()
 
 
 async def test_it_costs_four_commands(

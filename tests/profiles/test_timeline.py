@@ -10,11 +10,11 @@ import httpx
 import pytest
 import pytest_asyncio
 from litestar import Litestar
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 
 from crm.app import create_app
 from crm.contracts import contract
+from crm.database.client import Client
 from crm.database.driver import Database
 from crm.identity import API_ROLES, Role
 from tests.fixtures.answers import good, pages, refused, walk
@@ -232,13 +232,13 @@ async def watched(store: Store) -> AsyncIterator[tuple[Litestar, Commands]]:
     """An app of its own, whose clients' commands are noted."""
     commands = Commands()
     clients: dict[Role, Any] = {
-        role: AsyncIOMotorClient(store.uri(role), directConnection=True, tz_aware=True, event_listeners=[commands])
+        role: Client(store.uri(role), directConnection=True, tz_aware=True, event_listeners=[commands])
         for role in API_ROLES
     }
     database = Database(clients, store.settings.mongodb_database, views=contract().views())
     async with running(create_app(store.settings, database=database)) as app:
         yield app, commands
-    database.close()
+    await database.close()
 
 
 async def test_a_page_costs_the_same_commands_whatever_is_on_it(

@@ -32,7 +32,7 @@ async def processes(store: Store) -> AsyncIterator[Sequence[Database]]:
         await one.initialise(documents())
     yield made
     for one in made:
-        one.close()
+        await one.close()
 
 
 async def passes(process: Database, events: int, per_second: int) -> bool:

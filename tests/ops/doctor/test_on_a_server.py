@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 
 @pytest_asyncio.fixture(scope="module")
 async def site(server: EmbeddedServer) -> AsyncIterator[Site]:
-    with scratch_site(server.root_uri, "doctor") as made:
+    async with scratch_site(server.root_uri, "doctor") as made:
         await build(server.root_uri, made.store.settings)
         await made.database.initialise(documents())
         yield made
@@ -106,7 +106,7 @@ async def test_an_embedded_server_is_well_but_for_what_development_is(look: Look
 
 
 async def test_what_the_user_admin_may_see(site: Site, look: Look) -> None:
-    with site.acting(Role.ADMIN) as as_admin:
+    async with site.acting(Role.ADMIN) as as_admin:
         await as_admin.database.initialise(documents())
         found = await look(*SECTIONS, database=as_admin.database)
     assert not reds(found)
@@ -117,7 +117,7 @@ async def test_what_the_user_admin_may_see(site: Site, look: Look) -> None:
 
 
 async def test_who_may_not_look_is_told_so(site: Site) -> None:
-    with site.acting(Role.MIGRATOR) as as_migrator:
+    async with site.acting(Role.MIGRATOR) as as_migrator:
         facts = await server_facts.look(as_migrator.database)
     assert facts.hidden.keys() >= {"options", "parameters", "default write concern", "statistics", "profiler"}
     judged = {checked.name: checked for checked in security_rules.judge(facts, advisories.known(), now().date())}
