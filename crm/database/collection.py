@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pymongo import ReturnDocument, UpdateOne, WriteConcern
+from pymongo import ReadPreference, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from crm.database.failures import driver_errors, duplicate_ids, matched_modified_created, refused_writes
@@ -70,7 +70,8 @@ class Collection:
         For what is written back from it with a majority: both then stand in the oplog in this order, and are kept or
         rolled back together.
         """
-        return Collection(self.raw.with_options(read_concern=ReadConcern("local")))
+        options = {"read_concern": ReadConcern("local"), "read_preference": ReadPreference.PRIMARY}
+        return Collection(self.raw.with_options(**options))
 
     async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
         """The first document of a query."""
