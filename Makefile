@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast sdks tools fuzz bench clean lock
+.PHONY: help install run check test test-fast test-failover sdks tools fuzz bench clean lock
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml requirements-dev.lock
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crm needs Python 3.11 or later; set PYTHON=python3.11")'
@@ -35,6 +35,9 @@ test: $(STAMP)  ## every test, with branch coverage
 
 test-fast: $(STAMP)  ## the tests that need no server
 	$(BIN)/pytest -m fast -n 2 $(ARGS)
+
+test-failover: $(STAMP)  ## kill, stop, cut off and starve members of a replica set under load (ten minutes; as root for networks)
+	$(BIN)/pytest -m failover tests/e2e/failover $(ARGS)
 
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install

@@ -48,7 +48,7 @@ _DURABLE: Final[dict[str, Any]] = {
     "readConcernLevel": "majority",
 }
 #: A member that is cut off or stands still closes no connection. Each says every second that it is there; one that has
-#: not for five is left alone, and what waited for its answer is sent to the next primary. The driver's own are 10 and 20.
+#: not for five is left alone, and what waited for it goes to the next primary. The driver's own are 10 and 20 seconds.
 _WATCHFUL: Final[dict[str, Any]] = {"heartbeatFrequencyMS": 1_000, "connectTimeoutMS": 4_000}
 _TRANSIENT: Final = "TransientTransactionError"
 _LONGEST_SELECTION_MS: Final = 10_000
