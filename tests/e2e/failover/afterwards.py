@@ -1,4 +1,4 @@
-"""Whether all is well after a failure: nothing lost, nothing doubled, nothing left to do, and one mind among members."""
+"""Whether all is well after a failure: nothing lost, nothing doubled, nothing left to do, all members of one mind."""
 
 from __future__ import annotations
 

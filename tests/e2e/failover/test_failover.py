@@ -1,7 +1,7 @@
 """What happens to orders, events and reads when a member of the replica set fails; `make test-failover` runs it.
 
 Three members on this machine, and `crm serve` with its own defaults. Each test goes on sending and reading while
-something breaks, and afterwards looks that nothing acknowledged is lost or doubled, that the doctor is content, and that
+something breaks, and then looks that nothing acknowledged is lost or doubled, that the doctor is content, and that
 all members have the same. Nobody may wait for ten seconds. docs/failover.md has the figures.
 """
 
@@ -73,7 +73,7 @@ def endures(mongod: Path, tmp_path: Path, tell: Tell) -> Endurance:
 
 
 async def test_the_primary_is_killed(endures: Endurance) -> None:
-    """kill -9, and started again after five seconds; then the same with the one that was elected."""
+    """And started again after ten seconds; then the same with the one that was elected."""
 
     async def happens(site: Site, members: Members, load: Load) -> None:
         for _ in range(2):
