@@ -16,13 +16,12 @@ from pymongo import MongoClient
 from ruamel.yaml import YAML
 
 from crm.database.embedded_member import Member, Options, Place
+from crm.processes import dies_with_parent
 from tests.e2e.processes import ROOT, clean_environment
 
 pytestmark = pytest.mark.e2e
 MONGOSH = ROOT / ".tools" / "mongosh" / "node_modules" / ".bin" / "mongosh"
 PASSWORD = "as long as it is secret"
-#: As the image's entry point makes it, before mongod runs with a key file.
-MAKE_ROOT = f"""db.getSiblingDB("admin").createUser({{user: "root", pwd: "{PASSWORD}", roles: ["root"]}})"""
 
 
 @pytest.fixture
@@ -38,6 +37,8 @@ def members(mongod: Path, tmp_path: Path) -> Iterator[list[Member]]:
             for member in made:
                 member.prepare(0)
                 member.choose_port()
+            make_root(mongod, made[0])
+            for member in made:
                 member.spawn(mongod, Options(keyfile, 0.25, {}, None), keeper)
             for member in made:
                 while not member.listens():
@@ -49,6 +50,18 @@ def members(mongod: Path, tmp_path: Path) -> Iterator[list[Member]]:
                 member.terminate()
             for member in made:
                 member.end(30)
+
+
+def make_root(mongod: Path, member: Member) -> None:
+    """As the image's entry point does: on a mongod that is not yet a member of anything."""
+    command = [str(mongod), "--dbpath", str(member.data_path), "--port", str(member.port), "--bind_ip", "127.0.0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=dies_with_parent())
+    try:
+        with MongoClient[dict[str, Any]]("127.0.0.1", member.port) as client:
+            client.admin.command("createUser", "root", pwd=PASSWORD, roles=["root"])
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_the_first_is_initiated_and_the_others_join_it(members: list[Member], tmp_path: Path) -> None:
@@ -71,13 +84,9 @@ def test_the_first_is_initiated_and_the_others_join_it(members: list[Member], tm
 
     probe = services["mongo"]["healthcheck"]["test"][-1].split("--eval '")[1].rsplit("'", 1)[0]
     first = f"mongodb://{members[0].name}/?directConnection=true"
-    initiate = (
-        'rs.initiate({_id: "rs0", members: [{_id: 0, host: "mongo:27017"}]}); while (!db.hello().isWritablePrimary)'
-    )
-    done = mongosh(first, "--eval", f"{initiate} sleep(50); {MAKE_ROOT}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = mongosh(first, "--eval", probe)
-    assert done.returncode == 0, done.stdout + done.stderr
+    begun = time.monotonic()
+    while (done := mongosh(first, "--eval", probe)).returncode != 0:  # not primary yet
+        assert time.monotonic() - begun < 60, done.stdout + done.stderr
 
     join = services["replica-set"]
     for _ in range(2):  # as at each start
