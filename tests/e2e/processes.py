@@ -162,16 +162,8 @@ class DemoProcess:
         """The command line."""
         options = ["--data-dir", str(self.data_dir), "--port", str(self.port)]
         options += ["--credentials-file", str(self.credentials_file)]
-        return [
-            sys.executable,
-            "-m",
-            "crm",
-            "demo",
-            *options,
-            *([] if self.sample else ["--no-sample"]),
-            *self.options,
-            *more,
-        ]
+        options += [*([] if self.sample else ["--no-sample"]), *self.options]
+        return [sys.executable, "-m", "crm", "demo", *options, *more]
 
     def begin(self) -> None:
         """Start it, without waiting."""
