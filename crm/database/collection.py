@@ -70,8 +70,8 @@ class Collection:
         For what is written back from it with a majority: both then stand in the oplog in this order, and are kept or
         rolled back together.
         """
-        options = {"read_concern": ReadConcern("local"), "read_preference": ReadPreference.PRIMARY}
-        return Collection(self.raw.with_options(**options))
+        primary: Any = ReadPreference.PRIMARY  # Motor's types want the class of them all
+        return Collection(self.raw.with_options(read_concern=ReadConcern("local"), read_preference=primary))
 
     async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
         """The first document of a query."""

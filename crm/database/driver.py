@@ -50,6 +50,8 @@ _DURABLE: Final[dict[str, Any]] = {
 #: A member that is cut off or stands still closes no connection. Each says every second that it is there; one that has
 #: not for five is left alone, and what waited for it goes to the next primary. The driver's own are 10 and 20 seconds.
 _WATCHFUL: Final[dict[str, Any]] = {"heartbeatFrequencyMS": 1_000, "connectTimeoutMS": 4_000}
+#: The primary, and while there is none another member. Motor's types want the class of all preferences.
+_READS_ON: Final[Any] = ReadPreference.PRIMARY_PREFERRED
 _TRANSIENT: Final = "TransientTransactionError"
 _LONGEST_SELECTION_MS: Final = 10_000
 
@@ -143,7 +145,7 @@ class Database:
             seen_as = self.views.get(role, {}).get(name, name)
             found = self.raw(role, apart=apart)[seen_as]
             if reads:
-                found = found.with_options(read_preference=ReadPreference.PRIMARY_PREFERRED)
+                found = found.with_options(read_preference=_READS_ON)
             self._collections[key] = found
         return found
 
@@ -270,9 +272,9 @@ def act(database: Database, role: Role, *, reads: bool = False) -> None:
 
 
 @contextmanager
-def acting_as(database: Database, role: Role) -> Iterator[None]:
+def acting_as(database: Database, role: Role, *, reads: bool = False) -> Iterator[None]:
     """Work on a role's client within the block."""
-    token = _acting.set(database.acting(role))
+    token = _acting.set(database.acting(role, reads))
     try:
         yield
     finally:
@@ -283,11 +285,8 @@ def acting_as(database: Database, role: Role) -> Iterator[None]:
 def acting_within(role: Role) -> Iterator[None]:
     """Work on another role's client of the same database within the block."""
     acting = present()
-    token = _acting.set(acting.database.acting(role, acting.reads))
-    try:
+    with acting_as(acting.database, role, reads=acting.reads):
         yield
-    finally:
-        _acting.reset(token)
 
 
 def present() -> Acting:

@@ -151,7 +151,7 @@ class EmbeddedServer:
     def address(self) -> EmbeddedAddress:
         """Where to connect; EmbeddedServerError unless started."""
         if not self._ready:
-            raise EmbeddedServerError(f"The embedded server of {self._dir} is not running.")
+            raise self._not_running()
         return self._address()
 
     @property
@@ -164,7 +164,9 @@ class EmbeddedServer:
     @property
     def pids(self) -> dict[str, int]:
         """``host:port`` of each member and its process id; EmbeddedServerError unless started."""
-        return dict(zip(self.address.members, (member.pid for member in self._members), strict=True))
+        if not self._members:
+            raise self._not_running()
+        return {member.name: member.pid for member in self._members}
 
     @property
     def pid(self) -> int:
@@ -276,6 +278,9 @@ class EmbeddedServer:
             time.sleep(POLL)
 
         return pause
+
+    def _not_running(self) -> EmbeddedServerError:
+        return EmbeddedServerError(f"The embedded server of {self._dir} is not running.")
 
     def _address(self) -> EmbeddedAddress:
         tls = self._options.tls

@@ -90,7 +90,7 @@ def _step(address: EmbeddedAddress, username: str, password: str) -> bool:
     # A new member has no vote before it has all data.
     everybody = len(address.members)
     settled = sum(member["state"] in _SETTLED for member in status["members"])
-    return settled == status["votingMembersCount"] == everybody
+    return bool(settled == status["votingMembersCount"] == everybody)
 
 
 def _ask_each(address: EmbeddedAddress) -> dict[str, Answer]:
@@ -109,7 +109,8 @@ def _without_a_primary(address: EmbeddedAddress, answers: Mapping[str, Answer], 
     ready = moved if len(moved) >= majority else [m for m, answer in answers.items() if answer.get("secondary")]
     if len(ready) < majority:
         return
-    latest = max(ready, key=lambda member: _last_write(answers[member]))
+    wrote = {member: _last_write(address, member, username, password) for member in ready}
+    latest = max((member for member in ready if wrote[member] is not None), key=lambda member: wrote[member])
     with connect(address, latest, username, password) as client:
         if ready is moved:
             moved_to = _with_hosts(_config(client), address)
@@ -119,9 +120,16 @@ def _without_a_primary(address: EmbeddedAddress, answers: Mapping[str, Answer], 
                 client.admin.command("replSetStepUp")
 
 
-def _last_write(answer: Answer) -> tuple[int, int]:
-    stamp = answer["lastWrite"]["opTime"]["ts"]
-    return stamp.time, stamp.inc
+def _last_write(address: EmbeddedAddress, member: str, username: str, password: str) -> Any:
+    """When a member last wrote, from its oplog, which it shows in every state; None of one that is new."""
+    try:
+        with connect(address, member, username, password) as client:
+            entry = client.local["oplog.rs"].find_one(sort=[("$natural", -1)])
+    except OperationFailure as error:
+        if error.code != AUTHENTICATION_FAILED:
+            raise
+        return None
+    return None if entry is None else entry["ts"]
 
 
 def _config(client: Client) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pymongo import monitoring
 
 from crm.app import create_app
 from crm.contracts import contract
-from crm.database import driver
 from crm.database.driver import Database, acting_as, acting_within, collection
 from crm.identity import Role
 from tests.fixtures.api import client_of, running
@@ -77,15 +76,10 @@ async def test_who_reads_on_behalf_of_another_role_reads_there_too(database: Dat
     def wish() -> str:
         return str(collection("orders").raw.read_preference.mongos_mode)
 
-    reading = database.acting(Role.SALES, True)
-    assert (reading.role, reading.reads) == (Role.SALES, True)
-    token = driver._acting.set(reading)
-    try:
+    with acting_as(database, Role.SALES, reads=True):
         assert wish() == "primaryPreferred"
         with acting_within(Role.INGEST):
             assert wish() == "primaryPreferred"
         with acting_as(database, Role.INGEST):
             assert wish() == "primary"
         assert collection("orders").as_applied().raw.read_preference.mongos_mode == "primary"
-    finally:
-        driver._acting.reset(token)

@@ -82,14 +82,12 @@ class Load:
         events: Who send events.
         keyed: Reads with an API key.
         staffed: Reads by a salesperson, each of which waits until it stands in the audit log.
-        shop: A client with the shop's key.
     """
 
     orders: pushing.Senders
     events: tracking.Senders
     keyed: Readings
     staffed: Readings
-    shop: httpx.AsyncClient
 
     def each(self) -> dict[str, Answers]:
         return {
@@ -129,12 +127,12 @@ async def under_load(site: Site, dice: random.Random) -> AsyncIterator[Load]:
         colleague = await client(headers={"Authorization": staff.headers["Authorization"]})
         orders = pushing.Senders(shop, pushing.planned(ORDERS, dice), dice)
         events = tracking.Senders(website, tracking.planned(PARCELS, dice, begins), dice)
-        readings = [Readings(who, orders.ledger, dice) for who in (reader, colleague)]
+        keyed, staffed = (Readings(who, orders.ledger, dice) for who in (reader, colleague))
         stopped = asyncio.Event()
-        running = [orders.run(SENDERS), events.run(SENDERS), *(each.run(stopped) for each in readings)]
+        running = [orders.run(SENDERS), events.run(SENDERS), keyed.run(stopped), staffed.run(stopped)]
         tasks = [asyncio.create_task(each) for each in running]
         try:
-            yield Load(orders, events, *readings, shop)
+            yield Load(orders, events, keyed, staffed)
             orders.stop()
             events.stop()
             stopped.set()

@@ -79,11 +79,11 @@ class Members:
     def failpoint(self, name: str, point: str, data: Mapping[str, Any] | None = None) -> Iterator[None]:
         """A fault that mongod imitates within the block."""
         with self.client(name) as client:
-            client.admin.command("configureFailPoint", point, mode="alwaysOn", **({"data": data} if data else {}))
+            client.admin.command({"configureFailPoint": point, "mode": "alwaysOn", "data": dict(data or {})})
             try:
                 yield
             finally:
-                client.admin.command("configureFailPoint", point, mode="off")
+                client.admin.command({"configureFailPoint": point, "mode": "off"})
 
     def agree(self) -> int:
         """Every member has the same, to the last field; returns how many collections that are.
