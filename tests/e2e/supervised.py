@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -131,11 +131,11 @@ class Site:
             return (await auth.add_key(SYSTEM, kind, source, KeyTerms(source=source, **terms))).key
 
     @asynccontextmanager
-    async def staff(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client of the API, signed in as somebody who may see everything."""
+    async def staff(self, role: Literal["admin", "sales", "analyst"] = "admin") -> AsyncIterator[httpx.AsyncClient]:
+        """A client of the API, signed in as one of the staff: without a role, as one who may see everything."""
         email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_hex(8)
         async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
-            await auth.add_user(SYSTEM, UserCreate(email=email, name="Somebody", role="admin", password=password))
+            await auth.add_user(SYSTEM, UserCreate(email=email, name="Somebody", role=role, password=password))
         async with httpx.AsyncClient(base_url=self.url("/api/v1"), timeout=30) as client:
             answer = await client.post("/auth/token", data={"username": email, "password": password})
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,10 +27,20 @@ _PATIENCE = 20.0  # seconds; longer than one database operation of the service
 
 
 class Readings(Answers):
-    """Reads, each repeated until it is answered: orders that were acknowledged, and lists."""
+    """Reads, each repeated until it is answered.
 
-    def __init__(self, client: httpx.AsyncClient, orders: pushing.Ledger, dice: random.Random) -> None:
+    Args:
+        client: Who reads.
+        lists: The paths that are read.
+        orders: Of which those that were acknowledged are read one by one, too; none are where it is None.
+        dice: Chooses them.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, lists: Sequence[str], orders: pushing.Ledger | None, dice: random.Random
+    ) -> None:
         super().__init__()
+        self._lists = lists
         self._client = client
         self._orders = orders
         self._dice = dice
@@ -46,7 +56,8 @@ class Readings(Answers):
             if stopped.is_set():
                 return
             order = self._acknowledged_a_while_ago()
-            path = f"/api/v1/orders/{pushing.SOURCE}/{order}" if turn % 2 and order is not None else "/api/v1/orders"
+            one = turn % 2 and order is not None
+            path = f"/api/v1/orders/{pushing.SOURCE}/{order}" if one else self._lists[turn // 2 % len(self._lists)]
             while not await self._read(path):
                 self.retries += 1
                 await asyncio.sleep(0.05)
@@ -67,6 +78,8 @@ class Readings(Answers):
         return True
 
     def _acknowledged_a_while_ago(self) -> int | None:
+        if self._orders is None:
+            return None
         moment = time.monotonic()
         if moment - self._looked_at > _READ_AFTER:
             self._older, self._newer, self._looked_at = self._newer, list(self._orders.acknowledged), moment
@@ -80,19 +93,19 @@ class Load:
     Attributes:
         orders: Who push orders.
         events: Who send events.
-        keyed: Reads with an API key.
-        staffed: Reads by a salesperson, each of which waits until it stands in the audit log.
+        of_people: Reads of orders with an API key, each of which waits until it stands in the audit log.
+        of_none: Reads of what tells of nobody: an analyst's lists, products.
     """
 
     orders: pushing.Senders
     events: tracking.Senders
-    keyed: Readings
-    staffed: Readings
+    of_people: Readings
+    of_none: Readings
 
     def each(self) -> dict[str, Answers]:
         return {
             "orders": self.orders.ledger, "events": self.events.ledger,
-            "reads by a key": self.keyed, "reads by staff": self.staffed,
+            "reads of people's data": self.of_people, "other reads": self.of_none,
         }  # fmt: skip
 
     async def flows(self, seconds: float) -> None:
@@ -123,16 +136,17 @@ async def under_load(site: Site, dice: random.Random) -> AsyncIterator[Load]:
         shop = await client(headers={"Authorization": f"Bearer {site.key}"})
         website = await client(auth=(events_key, ""))
         reader = await client(headers={"Authorization": f"Bearer {site.key}"})
-        staff = await stack.enter_async_context(site.staff())
-        colleague = await client(headers={"Authorization": staff.headers["Authorization"]})
+        staff = await stack.enter_async_context(site.staff("analyst"))
+        analyst = await client(headers={"Authorization": staff.headers["Authorization"]})
         orders = pushing.Senders(shop, pushing.planned(ORDERS, dice), dice)
         events = tracking.Senders(website, tracking.planned(PARCELS, dice, begins), dice)
-        keyed, staffed = (Readings(who, orders.ledger, dice) for who in (reader, colleague))
+        of_people = Readings(reader, ["/api/v1/orders"], orders.ledger, dice)
+        of_none = Readings(analyst, ["/api/v1/orders", "/api/v1/customers", "/api/v1/products"], None, dice)
         stopped = asyncio.Event()
-        running = [orders.run(SENDERS), events.run(SENDERS), keyed.run(stopped), staffed.run(stopped)]
+        running = [orders.run(SENDERS), events.run(SENDERS), of_people.run(stopped), of_none.run(stopped)]
         tasks = [asyncio.create_task(each) for each in running]
         try:
-            yield Load(orders, events, keyed, staffed)
+            yield Load(orders, events, of_people, of_none)
             orders.stop()
             events.stop()
             stopped.set()
