@@ -49,8 +49,8 @@ fuzz: $(STAMP)  ## look long for answers that are not as the API's description s
 	CRM_SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),50) CRM_SCHEMATHESIS_SEED=$(or $(SEED),1) \
 	  $(BIN)/pytest -q tests/e2e/fuzzing $(ARGS)
 
-bench: $(STAMP)  ## measure; timings are never part of a test
-	@$(BIN)/crm bench orders $(ARGS)
+bench: $(STAMP)  ## measure; timings are never part of a test: make bench ARGS="events --json"
+	@$(BIN)/crm bench $(or $(ARGS),orders)
 
 lock: $(STAMP)  ## renew requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

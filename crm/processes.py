@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,11 +60,11 @@ def resident_bytes(pid: int) -> int | None:
     """
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        children = _children(pid)
         own = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     except (OSError, StopIteration):
         return None
-    below = (resident_bytes(int(child)) for child in children)
+    below = (resident_bytes(child) for child in children)
     return own * 1024 + sum(found for found in below if found is not None)
 
 
@@ -72,9 +73,18 @@ def cpu_seconds(pid: int) -> float | None:
     try:
         # The name, in brackets, may hold anything.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        children = _children(pid)
     except OSError:
         return None
     own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    below = (cpu_seconds(int(child)) for child in children)
+    below = (cpu_seconds(child) for child in children)
     return own + sum(found for found in below if found is not None)
+
+
+def _children(pid: int) -> list[int]:
+    """Linux keeps them with the thread that began each."""
+    children: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            children += map(int, (thread / "children").read_text(encoding="ascii").split())
+    return children

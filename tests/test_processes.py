@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,10 +18,14 @@ pytestmark = [
 _BUSY = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
 
 
+def _busy() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", _BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 def test_processor_time_is_that_of_a_process_and_its_children() -> None:
     before = cpu_seconds(os.getpid())
     assert before is not None
-    with subprocess.Popen([sys.executable, "-c", _BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with _busy() as child:
         assert child.stdout is not None
         child.stdout.readline()
         of_child, after = cpu_seconds(child.pid), cpu_seconds(os.getpid())
@@ -30,6 +35,19 @@ def test_processor_time_is_that_of_a_process_and_its_children() -> None:
     # The system counts in hundredths of a second, each time of its own cut off.
     assert of_child >= 0.27
     assert after - before >= of_child - 0.02
+
+
+def test_a_child_of_any_thread_is_a_child() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        before = cpu_seconds(os.getpid())
+        with pool.submit(_busy).result() as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            after = cpu_seconds(os.getpid())
+            child.communicate(b"\n")
+    assert before is not None
+    assert after is not None
+    assert after - before >= 0.25
 
 
 def test_nobody_knows_of_a_process_that_is_not_there() -> None:

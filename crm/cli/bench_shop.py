@@ -22,7 +22,7 @@ from crm.bench.shop import staff as bench_staff
 from crm.bench.shop.plan import Plan, whole_day
 from crm.cli.connection import DataDir, Json, MongodbUri, target
 from crm.clock import now
-from crm.database.raw_load import changed_pages_kept
+from crm.database.raw_load import eased_for_loading
 from crm.errors import NotConfigured
 from crm.ops.progress import stages
 from crm.ops.provision import provision
@@ -63,7 +63,7 @@ def load(
                 )
 
         # Somebody else's server is left as it is.
-        eased = changed_pages_kept(uri) if data_dir is not None else nullcontext()
+        eased = eased_for_loading(uri) if data_dir is not None else nullcontext()
         with stages(console) as on_progress, eased:
             filled = filling.fill(uri, database, plan, processes, tell, on_progress)
     if as_json:

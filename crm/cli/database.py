@@ -17,7 +17,7 @@ from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.contracts import contract
 from crm.database.steps import Change, Step
 from crm.ops import diagram, provision
-from crm.ops.progress import told
+from crm.ops.progress import stages
 
 app = typer.Typer(no_args_is_help=True, help="Collections, validators, indexes, roles: plan, apply, check.")
 _COLOURS = {
@@ -51,7 +51,7 @@ def apply_(
     ] = changes.SHARE,
 ) -> None:
     """Make the database as declared. Can be run again at any time."""
-    with target(mongodb_uri, data_dir) as (uri, settings), told(Console(stderr=True)) as progress:
+    with target(mongodb_uri, data_dir) as (uri, settings), stages(Console(stderr=True)) as progress:
         given = provision.Given(operator().name, wait, side_by_side, share, progress)
         steps = asyncio.run(provision.provision(uri, settings, given=given))
     _show(steps, as_json, "Nothing to do: the database is as declared.")

@@ -61,6 +61,7 @@ class GroupCommit(Generic[T, R]):
         key: Items with the same key are never in two batches at the same time.
         at_once: Batches that may be written at the same time: the service prepares one while the database writes
             another.
+        full_at_once: Batches that may be, where each further one is full: to wait would not make it larger.
         weight: How many an item counts for, where it is itself a list. One that is heavier than a batch goes alone.
         largest: Items of one batch.
         most_waiting: Items that may wait.
@@ -74,6 +75,7 @@ class GroupCommit(Generic[T, R]):
         *,
         key: Callable[[T], Hashable] = id,
         at_once: int = 1,
+        full_at_once: int = 0,
         weight: Callable[[T], int] = lambda _: 1,
         largest: int = LARGEST_BATCH,
         most_waiting: int = MOST_WAITING,
@@ -82,6 +84,7 @@ class GroupCommit(Generic[T, R]):
         self._write = write
         self._key = key
         self._at_once = at_once
+        self._most_at_once = max(at_once, full_at_once)
         self._weight = weight
         self._largest = largest
         self._most_waiting = most_waiting
@@ -115,9 +118,16 @@ class GroupCommit(Generic[T, R]):
         span = None if self._traces is None else self._traces.here()
         self._waiting.append(_Waiting(item, future, time.monotonic(), span))
         self._weight_waiting += self._weight(item)
-        if not self._runners or (len(self._runners) < self._at_once and self._weight_waiting >= ENOUGH):
+        running = len(self._runners)
+        if running < self._most_at_once and self._weight_waiting >= self._enough(beside=running):
             self._start()
         return await future
+
+    def _enough(self, *, beside: int) -> int:
+        """How much has to wait for a batch to begin beside that many."""
+        if not beside:
+            return 1
+        return ENOUGH if beside < self._at_once else self._largest
 
     def _start(self) -> None:
         # In a context of its own: a batch belongs to no single request.
@@ -146,7 +156,7 @@ class GroupCommit(Generic[T, R]):
 
     def _next(self) -> list[_Waiting[T, R]]:
         """What has come meanwhile; nothing where so few wait that the batch beside this one can take them along."""
-        if len(self._runners) > 1 and self._weight_waiting < ENOUGH:
+        if self._weight_waiting < self._enough(beside=len(self._runners) - 1):
             return []
         batch: list[_Waiting[T, R]] = []
         later: list[_Waiting[T, R]] = []

@@ -27,30 +27,41 @@ def upsert(key: Filter, row: Mapping[str, Any], *, server_time: str) -> tuple[Fi
 #: writers wait for that. Of what is changed in memory alone by itself; 0 is half of the others.
 _WHILE_LOADING: Final = {"dirty_target": 50, "dirty_trigger": 70, "updates_target": 50, "updates_trigger": 70}
 _ALWAYS: Final = {"dirty_target": 5, "dirty_trigger": 20, "updates_target": 0, "updates_trigger": 0}
+#: Seconds between checkpoints, and for how long what was there before a change is kept for readers of the past.
+_SELDOM: Final = {"syncdelay": 1_800.0, "minSnapshotHistoryWindowInSeconds": 0}
 
 
 @contextmanager
-def changed_pages_kept(uri: str) -> Iterator[None]:
-    """MongoDB keeps more changed pages in its cache within the block, for millions of inserts on end.
+def eased_for_loading(uri: str) -> Iterator[None]:
+    """MongoDB keeps what changes in its cache within the block, for millions of inserts on end.
 
     Keys of names and addresses come in no order, so that every insert changes pages of the indexes anywhere: with the
     usual 5 % of a cache of 3 GB, at 400,000 customers pages were written out for every new document but one, and
-    each cost 290 µs of MongoDB's processor time in place of 105 (measured on 6.0.5). What is durable is the journal.
+    each cost 290 µs of MongoDB's processor time in place of 105 (measured on 6.0.5). A checkpoint a minute, which
+    writes them out whatever room there is, took two fifths of its time. What is durable is the journal.
 
     Args:
         uri: Of a MongoDB user who may do this.
     """
     with MongoClient[dict[str, Any]](uri) as client:
+        before = client.admin.command({"getParameter": 1, **dict.fromkeys(_SELDOM, 1)})
         _evict(client, _WHILE_LOADING)
+        _set(client, _SELDOM)
         try:
             yield
         finally:
             _evict(client, _ALWAYS)
+            _set(client, {name: before[name] for name in _SELDOM})
 
 
 def _evict(client: MongoClient[dict[str, Any]], config: Mapping[str, int]) -> None:
     text = ",".join(f"eviction_{name}={value}" for name, value in config.items())
     client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=text)
+
+
+def _set(client: MongoClient[dict[str, Any]], parameters: Mapping[str, float]) -> None:
+    for name, value in parameters.items():
+        client.admin.command({"setParameter": 1, name: value})
 
 
 class RawWriter:

@@ -24,41 +24,40 @@ _BETWEEN_LINES: Final = 10.0
 
 @contextmanager
 def stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Yields a callback (stage, done, of how many) that draws one bar for each stage."""
+    """Yields a callback (stage, done, of about how many): a bar for each stage; in a log a line every ten seconds."""
+    with ExitStack() as stack:
+        yield _bars(stack, console) if console.is_terminal else _lines(console)
+
+
+def _bars(stack: ExitStack, console: Console) -> Callable[[str, int, int], None]:
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console) as progress:
-        tasks: dict[str, TaskID] = {}
+    # Drawn from the first stage on: a job may have none.
+    progress = cache(lambda: stack.enter_context(Progress(*columns, console=console)))
+    tasks: dict[str, TaskID] = {}
 
-        def show(stage: str, done: int, of: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=of)
-            progress.update(tasks[stage], completed=done, total=of)
+    def show(stage: str, done: int, of: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = progress().add_task(stage, total=of)
+        progress().update(tasks[stage], completed=done, total=of)
 
-        yield show
+    return show
 
 
-@contextmanager
-def told(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """The same for a job that has stages at times only; in a log a line every ten seconds instead of bars."""
-    with ExitStack() as stack:
-        if console.is_terminal:
-            bars = cache(lambda: stack.enter_context(stages(console)))
-            yield lambda stage, done, of: bars()(stage, done, of)
-            return
-        last = time.monotonic()
+def _lines(console: Console) -> Callable[[str, int, int], None]:
+    last = time.monotonic()
 
-        def line(stage: str, done: int, of: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _BETWEEN_LINES:
-                last = time.monotonic()
-                console.print(f"{stage}: {done:,} of about {of:,}", highlight=False)
+    def show(stage: str, done: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _BETWEEN_LINES:
+            last = time.monotonic()
+            console.print(f"{stage}: {done:,} of about {of:,}", highlight=False)
 
-        yield line
+    return show
 
 
 @contextmanager

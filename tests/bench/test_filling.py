@@ -13,13 +13,13 @@ from pymongo import MongoClient
 from crm.bench.shop import filling, stock
 from crm.bench.shop.plan import Plan
 from crm.database.profile import Profile
-from crm.database.raw_load import RawWriter, changed_pages_kept
+from crm.database.raw_load import RawWriter, eased_for_loading
 from crm.errors import OperatorError
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
 
-NAME = "wiredTigerEngineRuntimeConfig"
+NAMES = ("wiredTigerEngineRuntimeConfig", "syncdelay", "minSnapshotHistoryWindowInSeconds")
 PLAN = Plan(seed=1, customers=40, orders=90, until=datetime(2026, 11, 25, tzinfo=UTC))
 
 
@@ -70,13 +70,19 @@ def test_what_breaks_the_contract_is_told(at: tuple[str, str]) -> None:
 
 
 def test_a_server_is_as_it_was_after_loading(root_uri: str) -> None:
-    def config(client: MongoClient[dict[str, Any]]) -> str:
-        return str(client.admin.command({"getParameter": 1, NAME: 1})[NAME])
+    def parameters(client: MongoClient[dict[str, Any]]) -> tuple[str, ...]:
+        found = client.admin.command({"getParameter": 1, **dict.fromkeys(NAMES, 1)})
+        return tuple(str(found[name]) for name in NAMES)
 
     with MongoClient[dict[str, Any]](root_uri) as client:
-        with changed_pages_kept(root_uri):
-            assert "eviction_dirty_target=50" in config(client)
-        assert "eviction_dirty_target=5," in config(client)
+        before = parameters(client)
+        with eased_for_loading(root_uri):
+            eviction, *others = parameters(client)
+            assert "eviction_dirty_target=50" in eviction
+            assert others == ["1800.0", "0"]
+        eviction, *others = parameters(client)
+        assert "eviction_dirty_target=5," in eviction
+        assert others == list(before[1:])
 
 
 def test_the_profile_counts_documents_that_were_examined(store: Store, at: tuple[str, str]) -> None:

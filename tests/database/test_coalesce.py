@@ -113,6 +113,24 @@ async def test_another_batch_begins_beside_one_when_enough_wait() -> None:
     assert await outcomes(submit(commit, "later")) == ["LATER"]
 
 
+async def test_more_begin_beside_them_where_each_is_full() -> None:
+    writer = Writer(most=3, gate=True)
+    commit = GroupCommit("tests", writer, at_once=1, full_at_once=3, largest=4)
+    tasks = submit(commit, "first")
+    await turns()
+    tasks += submit(commit, *"abc")
+    await turns()
+    assert writer.batches == [["first"]], "three wait for it: a batch of their own would not be full"
+    tasks += submit(commit, *"defgh")
+    await turns()
+    assert writer.batches == [["first"], list("abcd"), list("efgh")]
+    tasks += submit(commit, *"ijkl")
+    await turns()
+    assert len(writer.batches) == 3, "no fourth"
+    writer.open.set()
+    assert await outcomes(tasks) == [text.upper() for text in ("first", *"abcdefghijkl")]
+
+
 async def test_what_has_the_same_key_is_never_in_two_batches_at_once() -> None:
     writer = Writer(most=2, gate=True)
     commit = GroupCommit("tests", writer, key=lambda item: item[0], at_once=2)
@@ -128,8 +146,10 @@ async def test_what_has_the_same_key_is_never_in_two_batches_at_once() -> None:
     assert at_x == ["x1", "x2", "x3"], "in the order in which they came"
 
 
-@given(st.lists(st.integers(0, 40), max_size=200), st.integers(1, 3), st.integers(1, 30))
-async def test_everybody_is_answered_once_and_no_key_overlaps(keys: list[int], at_once: int, largest: int) -> None:
+@given(st.lists(st.integers(0, 40), max_size=200), st.integers(1, 3), st.integers(0, 5), st.integers(1, 30))
+async def test_everybody_is_answered_once_and_no_key_overlaps(
+    keys: list[int], at_once: int, full_at_once: int, largest: int
+) -> None:
     at_work: set[int] = set()
     written: list[int] = []
 
@@ -144,7 +164,7 @@ async def test_everybody_is_answered_once_and_no_key_overlaps(keys: list[int], a
         return [number for _, number in batch]
 
     commit: GroupCommit[tuple[int, int], int] = GroupCommit(
-        "tests", write, key=lambda item: item[0], at_once=at_once, largest=largest
+        "tests", write, key=lambda item: item[0], at_once=at_once, full_at_once=full_at_once, largest=largest
     )
 
     async def come(number: int, key: int) -> int:
