@@ -18,9 +18,11 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from crm.database.embedded_replica_set import AUTHENTICATION_FAILED, EmbeddedAddress, connect, secure
 
-#: Milliseconds without a sign of life of the primary after which the others elect another. MongoDB's own ten seconds
-#: make an outage of ten to twelve; a member that is only busy must not be taken for dead.
-ELECTION_TIMEOUT_MS: Final = 4_000
+#: Milliseconds without a sign of life of the primary after which the others elect another: MongoDB's own ten seconds
+#: make an outage of ten to twelve, but a member that is only busy must not be taken for dead. And those for which the
+#: new one looks for writes that only the old one has: nobody was told that they are stored. By itself it looks until it
+#: knows that the old one is gone, another election timeout later.
+SETTINGS: Final = {"electionTimeoutMillis": 4_000, "catchUpTimeoutMillis": 2_000}
 _NOT_INITIALIZED: Final = 94
 #: Another change of the configuration is under way, or not yet known to a majority; the primary has just changed.
 _IN_A_MOMENT: Final = frozenset({91, 109, 189, 308, 10107, 11602, 13435, 13436})
@@ -147,7 +149,7 @@ def _next_config(config: dict[str, Any], address: EmbeddedAddress) -> dict[str, 
     wanted = _with_hosts(config, address)
     if wanted["members"] != config["members"]:
         return wanted
-    settings = {**config["settings"], "electionTimeoutMillis": ELECTION_TIMEOUT_MS}
+    settings = {**config["settings"], **SETTINGS}
     number = len(config["members"])
     if number < len(address.members):
         added = {"_id": number, "host": address.members[number]}
