@@ -19,6 +19,7 @@ from crm.database.documents import CrmDocument
 from crm.duplicates.contract import CONTRACT as DUPLICATES
 from crm.errors import ContractError
 from crm.events.contract import CONTRACTS as EVENTS
+from crm.growth.contract import CONTRACT as GROWTH
 from crm.idempotency.contract import CONTRACT as IDEMPOTENCY
 from crm.identities.contract import CONTRACT as IDENTITIES
 from crm.inbox.contract import CONTRACT as INBOX
@@ -51,6 +52,7 @@ _COLLECTIONS = (
     IDEMPOTENCY,
     AUDIT,
     BACKUP_RUNS,
+    GROWTH,
     *CHANGES,
 )
 

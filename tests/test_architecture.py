@@ -18,8 +18,8 @@ ROOT = Path(crm.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 FEATURES = {
     "activity", "audit", "auth", "backup_runs", "changes", "connections", "custom_fields", "customers", "duplicates",
-    "events", "exports", "idempotency", "identities", "inbox", "interactions", "ledger", "merges", "orders", "people",
-    "privacy", "products", "profiles", "rate_limits",
+    "events", "exports", "growth", "idempotency", "identities", "inbox", "interactions", "ledger", "merges", "orders",
+    "people", "privacy", "products", "profiles", "rate_limits",
 }  # fmt: skip
 #: They join the parts: whole features are theirs to see.
 COMPOSITION = {"app", "bench", "cli", "connectors", "contracts", "ops", "sample"}

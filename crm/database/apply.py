@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crm import __version__
-from crm.database import backup_role
+from crm.database import roles_of_admin
 from crm.database.apply_collections import collection_steps, view_steps
 from crm.database.apply_indexes import index_steps
 from crm.database.apply_rights import role_steps, user_steps
@@ -67,7 +67,7 @@ async def plan(
         steps += view_steps(collection, live, widen=collection.name in widen)
     for role in roles:
         steps += role_steps(role, live, db.name)
-    steps += await backup_role.steps(db)
+    steps += await roles_of_admin.steps(db)
     for user in users:
         steps += user_steps(user, live, passwords or {})
     steps += _foreign_steps(contract, live, roles, users)

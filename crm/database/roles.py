@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crm.config import mongodb_users
-from crm.database import backup_role
+from crm.database import roles_of_admin
 from crm.database.contract import Contract
 from crm.database.driver import name_apart
 from crm.identity import Role
@@ -107,7 +107,9 @@ def role_definitions(contract: Contract, database: str) -> list[RoleDefinition]:
 
 def _database_wide(role: Role) -> list[Privilege]:
     if role is Role.ADMIN:
-        return [Privilege("", frozenset((*_DDL, "dbStats", "find", *_SEE_ROLES)))]
+        # A right on every collection reaches none of the server's own.
+        profile = Privilege("system.profile", frozenset({"find"}))
+        return [Privilege("", frozenset((*_DDL, "dbStats", "find", *_SEE_ROLES))), profile]
     if role is Role.MIGRATOR:
         return [Privilege("", frozenset((*_DDL, "find", "insert", "update", *_SEE_ROLES)))]
     return []
@@ -120,17 +122,16 @@ def user_definitions(contract: Contract, database: str) -> list[UserDefinition]:
     return [
         UserDefinition(
             mongodb_users(role),
-            (
-                (_name_of_role(role, database), "admin" if role in _OF_ADMIN else database),
-                *(((role.value, beside),) if role.value in apart else ()),
-            ),
+            (*_roles_of(role, database), *(((role.value, beside),) if role.value in apart else ())),
         )
         for role in Role
     ]
 
 
-def _name_of_role(role: Role, database: str) -> str:
-    return backup_role.name(database) if role is Role.BACKUP else role.value
+def _roles_of(role: Role, database: str) -> list[tuple[str, str]]:
+    own = [] if role is Role.BACKUP else [(role.value, "admin" if role in _OF_ADMIN else database)]
+    there = roles_of_admin.held_by(role)
+    return own if there is None else [*own, (there.name(database), "admin")]
 
 
 def beyond(one: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> list[str]:

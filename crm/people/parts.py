@@ -74,6 +74,7 @@ IMPERSONAL: Final = {
     "connection_secrets": "secrets of shops",
     "schema_locks": "who changes the database",
     "backup_runs": "when a backup was made",
+    "growth_samples": "how large the store was",
     "schema_changes": "how far changes of the data have come: the id of one document, until they are done",
     "users": "staff, who are no customers; a colleague is disabled with `crm user disable`",
     "api_keys": "systems",

@@ -14,9 +14,9 @@ from crm.clock import now
 from crm.contracts import contract
 from crm.database.driver import Database, acting_as
 from crm.identity import Role
-from crm.ops.doctor import checks
-from crm.ops.doctor.checks import Visit
+from crm.ops.doctor import data_checks as checks
 from crm.ops.doctor.findings import Finding
+from crm.ops.doctor.visit import Visit
 from tests.activity.browsing import Visitor, customer_of, mug, stored
 from tests.fixtures.rows import Row, activity_row, amount
 from tests.fixtures.store import Store

@@ -51,6 +51,7 @@ sign_in_failures   fiurdmx ·     ·       ·      ·        fiur fiumx    f    
 audit_log          fimx    ·     ·       ·      ·        fi   fiumx    f      idmxb
 schema_locks       fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 backup_runs        fiudmx  ·     ·       f      ·        ·    fiumx    f      idmxb
+growth_samples     fiurdmx ·     ·       ·      ·        ·    fiumx    f      idmxb
 schema_changes     fiumx   ·     ·       ·      ·        ·    fiumx    f      idmxb
 customers_nopii    fdm     ·     f       ·      ·        ·    fm       f      dm
 orders_nopii       fdm     ·     f       ·      ·        ·    fm       f      dm
@@ -277,6 +278,38 @@ def test_admin_hands_out_no_rights_beyond_the_database(users: Users) -> None:
     beyond = [{"resource": {"db": "", "collection": ""}, "actions": ["find"]}]
     assert refusal(lambda: db.command("grantRolesToUser", "admin", roles=[{"role": "root", "db": "admin"}])) == 13
     assert refusal(lambda: db.command("grantPrivilegesToRole", "admin", privileges=beyond)) == NOT_AUTHORISED
+
+
+OF_THE_SERVER: Final[tuple[Row, ...]] = (
+    {"getCmdLineOpts": 1},
+    {"serverStatus": 1},
+    {"getDefaultRWConcern": 1},
+    {"getParameter": "*"},
+)
+BEYOND: Final[tuple[Row, ...]] = (
+    {"getLog": "global"}, {"hostInfo": 1}, {"listDatabases": 1}, {"replSetGetStatus": 1}, {"top": 1},
+    {"currentOp": 1}, {"setParameter": 1, "notablescan": 1}, {"shutdown": 1}, {"fsync": 1},
+    {"setDefaultRWConcern": 1, "defaultReadConcern": {"level": "local"}}, {"usersInfo": {"forAllDBs": True}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", API_ROLES)
+def test_only_admin_sees_how_the_server_is_run_and_no_more(role: Role, users: Users) -> None:
+    """By a role of our own in ``admin``, for the doctor; and that shows no data."""
+    admin = users.client(role)["admin"]
+    for command in OF_THE_SERVER:
+        assert (refusal(lambda command=command: admin.command(command)) is None) is (role is Role.ADMIN), command  # type: ignore[misc]
+    for command in BEYOND:
+        answer = refusal(lambda command=command: admin.command(command))  # type: ignore[misc]
+        told_own_only = next(iter(command)) == "listDatabases" and answer is None
+        assert answer == NOT_AUTHORISED or told_own_only, command
+    if role is Role.ADMIN:
+        local = users.client(role)["local"]
+        assert local.command("collStats", "oplog.rs")["maxSize"]
+        assert refusal(lambda: local.command("collStats", "startup_log")) == NOT_AUTHORISED
+        assert refusal(lambda: users[role]["system.profile"].find_one({})) is None
+        assert refusal(lambda: users[role].command("profile", 1)) == NOT_AUTHORISED
+        assert refusal(lambda: users[role]["system.profile"].insert_one({})) == NOT_AUTHORISED
 
 
 MARK = "qzxmarkerqzx"

@@ -64,7 +64,7 @@ async def activities_are_settled(site: Site, tell: Callable[[str], None]) -> Non
     begun = time.monotonic()
     async with asyncio.timeout(TAKEN_OVER_WITHIN + 30):
         while True:
-            report = await asyncio.to_thread(crm, "doctor", "--json", "--data-dir", str(site.folder))
+            report = await asyncio.to_thread(crm, "doctor", "--only=data", "--json", "--data-dir", str(site.folder))
             findings = [check for check in json.loads(report.out)["checks"] if check["findings"]]
             if not findings:
                 break

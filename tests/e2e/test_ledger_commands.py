@@ -55,7 +55,7 @@ def test_a_restored_store_is_replayed(bare_demo: DemoProcess, tmp_path: Path) ->
         assert dump_of_her(store) == {}
         assert admin.get("/api/v1/orders/ledger-shop/1").raise_for_status().json()["total"] == "4.50"
         assert crm("ledger", "replay", *at).out == "Nobody was there who had been erased.\n"
-        assert crm("doctor", *at).code == 0
+        assert crm("doctor", "--only", "data,contract", *at).code == 0
 
     file = tmp_path / "ledger.ndjson"
     assert crm("ledger", "export", str(file), *at).code == 0

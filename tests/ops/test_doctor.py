@@ -15,9 +15,11 @@ from crm.clock import now
 from crm.customers import service as customers
 from crm.database.driver import Database, acting_as
 from crm.identity import Role
-from crm.ops.doctor import checks
-from crm.ops.doctor.checks import Visit
-from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Report, shown
+from crm.ops.doctor import contract_checks
+from crm.ops.doctor import data_checks as checks
+from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Report, Severity, shown
+from crm.ops.doctor.sections import STORED, one_by_one
+from crm.ops.doctor.visit import TOGETHER, Visit
 from tests.fixtures.rows import ABSENT, ROWS, Row, amount, customer_row, order_row, plain_order_row, stats_due_row
 from tests.fixtures.scratch import scratch_site
 from tests.fixtures.store import Store, totals_settled
@@ -36,9 +38,9 @@ def quiet(_check: str, _done: int, _of: int) -> None:
 def examine(database: Database, store: Store) -> Examine:
     """Run the doctor on the worker's database, signed in as the MongoDB user admin."""
 
-    async def run(*, fix: bool = False, together: int = checks.TOGETHER) -> dict[str, Checked]:
+    async def run(*, fix: bool = False, together: int = TOGETHER) -> dict[str, Checked]:
         with acting_as(database, Role.ADMIN):
-            report = Report(await checks.examine(Visit(database, fix, quiet, together)))
+            report = Report(tuple(await one_by_one(Visit(database, fix, quiet, together), STORED)))
         json.dumps(report.to_dict())
         return {checked.name: checked for checked in report.checks}
 
@@ -399,12 +401,14 @@ async def test_what_is_not_as_declared_is_found(root_uri: str) -> None:
 
         async def checked() -> Checked:
             with acting_as(site.database, Role.ADMIN):
-                return await checks.declared_things(Visit(site.database, True, quiet))
+                return await contract_checks.declared_things(Visit(site.database, True, quiet))
 
         assert (await checked()).findings == ()
         site.store.root["customers"].drop_index("one_customer_per_email_key")
         site.store.root["customers"].create_index("colour", name="somebody_elses")
-        (finding,) = (await checked()).findings
-        assert finding.examples == ["index customers.one_customer_per_email_key"]
-        assert finding.open
-        assert "crm db apply" in finding.do
+        missing, foreign = (await checked()).findings
+        assert missing.examples == ["index customers.one_customer_per_email_key"]
+        assert missing.red
+        assert "crm db apply" in missing.do
+        assert foreign.examples == ["index customers.somebody_elses"]
+        assert foreign.severity is Severity.AMBER

@@ -27,8 +27,9 @@ from crm.ops.backup.creating import counted
 from crm.ops.backup.manifest import Manifest, Stored
 from crm.ops.backup.slices import Slice
 from crm.ops.backup.targets import Target
-from crm.ops.doctor.checks import Visit, examine
 from crm.ops.doctor.findings import Report
+from crm.ops.doctor.sections import STORED, one_by_one
+from crm.ops.doctor.visit import Visit
 from crm.ops.replaying import replay
 
 #: What is told of a kind; the rest is counted.
@@ -313,9 +314,9 @@ def _ledgers(asked: Restoring, folder: Path) -> Iterator[Path]:
 
 async def _examine(asked: Restoring, done: Restored) -> None:
     async with provision.administration(asked.uri, asked.settings) as database:
-        report = Report(await examine(Visit(database, fix=False, progress=asked.progress)))
+        report = Report(tuple(await one_by_one(Visit(database, progress=asked.progress), STORED)))
     done.report = report
     for checked in report.checks:
         for finding in checked.findings:
-            if finding.open:
+            if finding.red:
                 done.problems.append(f"crm doctor, {checked.name}: {finding.count:,}: {finding.says}")

@@ -84,6 +84,7 @@ SPREADS: Final = (
     Spread("merges", (), "as rare as staff merge customers, and of two customers each"),
     Spread("duplicate_pairs", (), "of two customers each: neither could lead to its shard; suspicions, found anew"),
     Spread("backup_runs", (), _SMALL),
+    Spread("growth_samples", (), _SMALL),
     Spread("schema_locks", (), _SMALL),
     Spread("schema_changes", (), _SMALL),
     Spread("forgotten", (), "the erasure ledger: small, and in a database of its own"),

@@ -47,7 +47,7 @@ async def _doctor_is_content(site: Site, within: float) -> None:
     """Sooner or later, and without help: what writes of unknown outcome have left is settled by the service."""
     begun = time.monotonic()
     while True:
-        report = await asyncio.to_thread(crm, "doctor", "--json", "--data-dir", str(site.folder))
+        report = await asyncio.to_thread(crm, "doctor", "--only=data", "--json", "--data-dir", str(site.folder))
         findings = [check for check in json.loads(report.out)["checks"] if check["findings"]]
         if not findings:
             break

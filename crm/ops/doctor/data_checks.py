@@ -1,52 +1,28 @@
-"""The checks. A new one is a function that takes a ``Visit`` and returns what it found, and a line in ``CHECKS``."""
+"""Section ``data``: what is stored is recomputed and compared.
+
+A new check is a function that takes a ``Visit`` and returns what it found, and a line in ``CHECKS``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from crm import contracts
 from crm.activity import service as activity
 from crm.audit import verifying
-from crm.changes import service as changes
-from crm.changes.numbered import CHANGES
 from crm.customers import service as customers
-from crm.database import apply, driver, violations
-from crm.database.driver import Database
-from crm.database.steps import Change
+from crm.database import driver, violations
 from crm.errors import CrmError
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
+from crm.ops.doctor.visit import Check, Visit
 from crm.orders import service as orders
 from crm.person import Person
 
-#: Documents that are held in memory at a time.
-TOGETHER: Final = 1_000
 _FIX: Final = "Run `crm doctor --fix`."
 _MEND: Final = (
     "Correct them, as the MongoDB user admin or from a backup: until then every change of them is refused, and "
     "totals of customers that depend on them stay as they are."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One run of the doctor.
-
-    Attributes:
-        database: What is looked at, acting as an administrator.
-        fix: Whether to mend what can be mended.
-        progress: Called with (check, done, of about how many).
-        together: Documents that are held in memory at a time.
-    """
-
-    database: Database
-    fix: bool
-    progress: Callable[[str, int, int], None]
-    together: int = TOGETHER
-
-
-Check = Callable[[Visit], Awaitable[Checked]]
 
 
 async def due(_visit: Visit) -> Checked:
@@ -181,27 +157,6 @@ async def documents(visit: Visit) -> Checked:
     return Checked("documents", looked_at, "documents", tuple(findings.values()))
 
 
-async def declared_things(visit: Visit) -> Checked:
-    """Collections, validators, indexes, views, roles and users are as declared: two of one cannot be stored then.
-
-    What somebody else added is left to ``crm db check``.
-    """
-    wanted = await contracts.declared()
-    steps = await apply.check(visit.database.administration[visit.database.name], wanted)
-    finding = Finding("These are missing, or not as declared.", "Run `crm db plan`, then `crm db apply`.")
-    what = [step.what for step in steps if step.change is not Change.FOREIGN]
-    finding.count, finding.examples = len(what), what[:MOST_EXAMPLES]
-    return Checked("database", len(wanted.collections), "collections", (finding,) if what else ())
-
-
-async def data_changes(_visit: Visit) -> Checked:
-    """Every numbered change of the data has run to its end."""
-    finding = Finding("These changes of the data have not run to their end.", "Run `crm db apply`.")
-    found = await changes.status(CHANGES)
-    finding.add([one.change.id for one in found if one.open])
-    return Checked("changes", len(found), "changes of the data", (finding,) if finding.count else ())
-
-
 async def audit_log(visit: Visit) -> Checked:
     """Every entry of the audit log is there, as it was written."""
     about = await driver.collection("audit_log").estimated_count()
@@ -218,12 +173,4 @@ async def audit_log(visit: Visit) -> Checked:
 
 
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (
-    *(due, owners, keys, totals, activities, audit_log),
-    *(documents, data_changes, declared_things),
-)
-
-
-async def examine(visit: Visit) -> tuple[Checked, ...]:
-    """Run all checks."""
-    return tuple([await check(visit) for check in CHECKS])
+CHECKS: Final[tuple[Check, ...]] = (due, owners, keys, totals, activities, audit_log, documents)

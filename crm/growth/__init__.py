@@ -1,0 +1,1 @@
+"""How large the store was, day by day: what a forecast is made of."""
