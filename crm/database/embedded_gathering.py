@@ -18,11 +18,11 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from crm.database.embedded_replica_set import AUTHENTICATION_FAILED, EmbeddedAddress, connect, secure
 
-#: Milliseconds without a sign of life of the primary after which the others elect another: MongoDB's own ten seconds
-#: make an outage of ten to twelve, but a member that is only busy must not be taken for dead. And those for which the
-#: new one looks for writes that only the old one has: nobody was told that they are stored. By itself it looks until it
-#: knows that the old one is gone, another election timeout later.
-SETTINGS: Final = {"electionTimeoutMillis": 4_000, "catchUpTimeoutMillis": 2_000}
+#: In milliseconds; docs/failover.md says why. MongoDB's own ten seconds before an election make an outage of ten to
+#: twelve, but a member that is only busy must not be taken for dead. A new primary looks for writes that only the old one
+#: has, and that nobody was told are stored: by itself until it knows that one to be gone. And where the old one is silent,
+#: a member may tell what it has stored in its heartbeats only.
+SETTINGS: Final = {"electionTimeoutMillis": 4_000, "catchUpTimeoutMillis": 1_000, "heartbeatIntervalMillis": 500}
 _NOT_INITIALIZED: Final = 94
 #: Another change of the configuration is under way, or not yet known to a majority; the primary has just changed.
 _IN_A_MOMENT: Final = frozenset({91, 109, 189, 308, 10107, 11602, 13435, 13436})

@@ -67,7 +67,8 @@ class Members:
 
     def step_down(self, name: str) -> None:
         with self.client(name) as client:
-            client.admin.command("replSetStepDown", 20, secondaryCatchUpPeriodSecs=10)
+            # For so many seconds it cannot be elected again.
+            client.admin.command("replSetStepDown", 6, secondaryCatchUpPeriodSecs=5)
 
     def step_up(self, name: str) -> None:
         """Have it elected."""
