@@ -19,9 +19,9 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from crm.database.embedded_replica_set import AUTHENTICATION_FAILED, EmbeddedAddress, connect, secure
 
 #: In milliseconds; docs/failover.md says why. MongoDB's own ten seconds before an election make an outage of ten to
-#: twelve, but a member that is only busy must not be taken for dead. A new primary looks for writes that only the old one
-#: has, and that nobody was told are stored: by itself until it knows that one to be gone. And where the old one is silent,
-#: a member may tell what it has stored in its heartbeats only.
+#: twelve, but a member that is only busy must not be taken for dead. A new primary looks for writes that only the old
+#: one has, and that nobody was told are stored: by itself until it knows that one to be gone. And where the old one is
+#: silent, a member may tell what it has stored in its heartbeats only.
 SETTINGS: Final = {"electionTimeoutMillis": 4_000, "catchUpTimeoutMillis": 1_000, "heartbeatIntervalMillis": 500}
 _NOT_INITIALIZED: Final = 94
 #: Another change of the configuration is under way, or not yet known to a majority; the primary has just changed.
