@@ -21,6 +21,7 @@ LONGEST_PHONE: Final = 40
 EMAIL_KEY_PATTERN: Final = r"^[^@\sA-Z]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _E164: Final = re.compile(r"\+[0-9]{4,15}", re.ASCII)
 _FEWEST_DIGITS: Final = 7
+_EXTENSION: Final = re.compile(r"(?:;?ext(?:ension|n)?|x)[\s.:=]*\d{1,7}\s*$", re.IGNORECASE)
 LONGEST_NAME_KEY: Final = 1000  # one ligature can decompose into 18 letters
 #: What nearly all local parts are like: whatever its domain, such an address is one if any is.
 _PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*", re.ASCII)
@@ -100,8 +101,41 @@ def phone_name(phone: str, region: str | None = None) -> str | None:
     """
     if key := phone_key(phone, region):
         return key
-    digits = "".join(str(int(c)) for c in phone if c.isdecimal()).lstrip("0")
+    digits = digits_of(phone)
     return digits if len(digits) >= _FEWEST_DIGITS else None
+
+
+def digits_of(phone: str) -> str:
+    """The digits of a number as typed, without an extension, and without zeros in front.
+
+    Those belong to no number: they lead to another network.
+    """
+    return "".join(str(int(c)) for c in without_extension(phone) if c.isdecimal()).lstrip("0")
+
+
+def without_extension(phone: str) -> str:
+    """A number without what leads on behind it (``x12``, ``ext. 12``)."""
+    return _EXTENSION.sub("", phone)
+
+
+def national(name: str) -> str | None:
+    """The digits of a number (``phone_name``) as it is written within its country, without zeros in front.
+
+    None of fewer than seven digits.
+    """
+    digits = name
+    if name.startswith("+"):
+        try:
+            digits = str(phonenumbers.parse(name).national_number)
+        except phonenumbers.NumberParseException:
+            digits = digits_of(name)
+    return digits if len(digits) >= _FEWEST_DIGITS else None
+
+
+def full_name(*parts: str | None) -> str | None:
+    """The words of a whole name, without accents and case; None of fewer than two, which many share."""
+    found = words(" ".join(part for part in parts if part))
+    return " ".join(found) if len(found) > 1 else None
 
 
 def name_key(name: str) -> str:

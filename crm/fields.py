@@ -7,6 +7,7 @@ reads, integers within 8 bytes.
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -81,6 +82,12 @@ def _phone(text: str) -> str:
     return text
 
 
+def _none_if_blank(value: Any) -> Any:
+    # What cannot be seen besides spaces: zero-width ones, marks of direction.
+    is_blank = isinstance(value, str) and all(c.isspace() or unicodedata.category(c) == "Cf" for c in value)
+    return None if is_blank and value else value
+
+
 def _json(value: Any) -> Any:
     if not isinstance(value, str | bool | int | float | list | dict):
         raise ValueError("This is a value that JSON has.")
@@ -100,6 +107,11 @@ def _one_scalar(value: Any, scalar: ValidatorFunctionWrapHandler) -> Any:
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
 """One line of text: a name, a title, a street."""
+PersonName = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_NUL)] | None,
+    BeforeValidator(_none_if_blank),
+]
+"""A part of somebody's name, if any: one of spaces only, as forms send it, is none."""
 LongText = Annotated[str, StringConstraints(max_length=10_000, pattern=_NO_NUL)]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
 """Another system's id, kept to the letter: slashes, spaces and any script are allowed."""

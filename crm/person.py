@@ -15,7 +15,7 @@ Tell = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is meant. Every name here is theirs alone; what people share (a first name, a street) is not among them.
+    """Who is meant. Every name here but the last is theirs alone; a first name or a street is not among them.
 
     Attributes:
         customers: Our ids: the customer's own, and those that were merged into it.
@@ -26,6 +26,7 @@ class Person:
         identities: Ids of all these as identities.
         orders: Our ids of their orders.
         pushed: The same orders as their sources call them.
+        called: Full names, as words (``crm.contact.full_name``): looked for in texts, never to tell who it is.
     """
 
     customers: frozenset[str] = frozenset()
@@ -36,6 +37,7 @@ class Person:
     identities: frozenset[str] = frozenset()
     orders: frozenset[str] = frozenset()
     pushed: frozenset[Named] = frozenset()
+    called: frozenset[str] = frozenset()
 
     def with_all(self, other: Person) -> Person:
         """Both, as one."""

@@ -52,7 +52,7 @@ class _Carts:
         cart_id = said.get("cart_id") or next(reversed(self._carts), None)
         cart = self._carts.pop(cart_id, None) or _Cart(opened_at=event["occurred_at"])
         cart.touched_at = event["occurred_at"]
-        if said["action"] in _WHOLE and products:
+        if (said["action"] in _WHOLE and products) or _is_empty(said):
             cart.lines = []
         for product in products:
             _put(cart.lines, product, -1 if said["action"] == "product_removed" else 1)
@@ -114,6 +114,11 @@ def totals(items: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, Decimal
             currency = item.get("currency")
             sums[currency] = _EXACT.add(sums[currency], cost) if currency in sums else cost
     return sorted(sums.items(), key=lambda pair: (pair[0] is None, pair[0] or ""))
+
+
+def _is_empty(said: Mapping[str, Any]) -> bool:
+    """Whether the cart is seen to have nothing in it. A checkout without products is one that does not list them."""
+    return bool(said["action"] == "cart_viewed" and said.get("products") == [])
 
 
 def _line(product: Mapping[str, Any], currency: str | None) -> dict[str, Any]:

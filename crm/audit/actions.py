@@ -73,6 +73,7 @@ class Action(StrEnum):
     CONNECTION_UPDATE = "connection.update", "A connection was changed: `fields`."
     CONNECTION_SECRET_ADD = "connection.secret_add", "A connection takes one more secret."
     CONNECTION_SECRET_REMOVE = "connection.secret_remove", "A connection takes a secret no longer."
+    DELIVERY_LIST = "delivery.list", "Webhooks were listed; `filters` names by what."
     DELIVERY_READ = "delivery.read", "A webhook was read, with what was sent."
     DELIVERY_REPLAY = "delivery.replay", "Dead webhooks were carried out again."
     DELIVERY_DISCARD = "delivery.discard", "A dead webhook was forgotten."
@@ -80,6 +81,8 @@ class Action(StrEnum):
     PRIVACY_READ = "privacy.read", "A privacy request was read."
     ERASURE_LIST = "erasure.list", "Erasures were listed."
     ERASURE_READ = "erasure.read", "An erasure was read."
+    LEDGER_EXPORT = "ledger.export", "The erasure ledger was written to a file."
+    LEDGER_IMPORT = "ledger.import", "Entries of a file were added to the erasure ledger."
     LEDGER_REPLAY = "ledger.replay", "The store was looked through for people who had been erased."
     BACKUP_CREATE = "backup.create", "A backup was made: `backup` names it."
     BACKUP_RESTORE = (

@@ -21,7 +21,7 @@ from crm.clock import now
 from crm.database.paging import Page, PageRequest
 from crm.database.query import Filter
 from crm.errors import CrmError
-from crm.identity import INBOX, SYSTEM, Principal, Role
+from crm.identity import INBOX, SYSTEM, Principal
 
 log = structlog.get_logger("crm.audit")
 
@@ -94,7 +94,7 @@ async def seen(
 ) -> None:
     """Add a read of personal data, before it is answered.
 
-    Not of the service's own, nor of analysts, who read views without personal data.
+    Not of the service's own. Of analysts, too: their views name nobody, but tell of people.
 
     Args:
         principal: Who reads.
@@ -105,7 +105,7 @@ async def seen(
     Raises:
         Unavailable: It is not known to be stored: what was read must not be answered.
     """
-    if principal.role is Role.ANALYST or principal.id in _THE_SERVICE:
+    if principal.id in _THE_SERVICE:
         return
     filters = ", ".join(name for name, value in (given or {}).items() if value is not None)
     await record(principal, action, targets, {"filters": filters or None})

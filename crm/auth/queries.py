@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from crm.database.documents import set_fields
+from crm.database.paging import Listing, Listings
 from crm.database.query import Filter, Query, Update
+
+COLLEAGUES: Final = Listings(allowed=(Listing(frozenset(), ("id",), ascending=True),), stored={"id": "_id"})
 
 
 def user_by_email(email_key: str) -> Query:
@@ -43,6 +46,14 @@ def all_keys() -> Query:
 def all_users() -> Query:
     """Every user, the oldest first."""
     return Query({}, (("_id", 1),))
+
+
+def with_customers() -> Filter:
+    """Who works with customers at present: admins and salespeople who are not disabled.
+
+    In the order of ids, which is what the first condition is for: of few users most are meant.
+    """
+    return {"_id": {"$gt": ""}, "role": {"$in": ["admin", "sales"]}, "disabled_at": {"$exists": False}}
 
 
 def password_set(password_hash: str, moment: datetime) -> Update:

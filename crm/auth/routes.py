@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from litestar import Router, get, post
+from typing import Any
+
+from litestar import Request, Response, Router, get, post
 from litestar.params import URLEncodedBody
 
 from crm.auth import service
-from crm.auth.schemas import ColleaguesOut, PasswordForm, PrincipalOut, TokenOut
+from crm.auth.schemas import ColleagueOut, PasswordForm, PrincipalOut, TokenOut
 from crm.identity import Role
 from crm.web.access import PUBLIC, STAFF, allow
 from crm.web.client import household
-from crm.web.dependencies import Caller, Configured
+from crm.web.dependencies import AskedPage, Caller, Configured
+from crm.web.lists import Listed, listed, lists
 
 
 @post(
@@ -42,10 +45,17 @@ async def who_am_i(principal: Caller) -> PrincipalOut:
     )
 
 
-@get("/colleagues", operation_id="ListColleagues", summary="Who can be given tasks", opt=STAFF)
-async def list_colleagues() -> ColleaguesOut:
-    """Admins and salespeople who are not disabled."""
-    return ColleaguesOut(items=await service.colleagues())
+@get(
+    "/colleagues",
+    operation_id="ListColleagues",
+    summary="Who can be given tasks",
+    opt=lists(STAFF, service.COLLEAGUES),
+)
+async def list_colleagues(
+    request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage
+) -> Response[Listed[ColleagueOut]]:
+    """Admins and salespeople who are not disabled, the oldest first."""
+    return listed(request, await service.colleagues(principal, page_request))
 
 
 router = Router("/auth", route_handlers=[sign_in, who_am_i, list_colleagues], tags=["auth"])

@@ -73,12 +73,6 @@ class ColleagueOut(WireOut):
     role: StaffRole
 
 
-class ColleaguesOut(WireOut):
-    """All of them; there are never so many that they would need pages."""
-
-    items: list[ColleagueOut]
-
-
 class UserCreate(WireIn):
     """A new member of staff; ``permissions`` of a salesperson only, who has all where none are given."""
 

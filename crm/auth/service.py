@@ -36,6 +36,7 @@ from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
 list_users, colleagues, is_colleague = users.list_users, users.colleagues, users.is_colleague
+COLLEAGUES: Final = queries.COLLEAGUES
 
 KEY_PREFIX: Final = "crm_"
 #: How long a looked-up principal is believed, in seconds: so long may a revoked key still work.

@@ -7,7 +7,8 @@ from crm.auth.documents import User
 from crm.auth.permissions import permissions
 from crm.auth.schemas import ColleagueOut, UserOut
 from crm.database.driver import acting_within
-from crm.identity import Role
+from crm.database.paging import Page, PageRequest
+from crm.identity import Principal, Role
 
 
 async def list_users() -> list[UserOut]:
@@ -24,19 +25,17 @@ async def list_users() -> list[UserOut]:
     ]
 
 
-async def colleagues() -> list[ColleagueOut]:
-    """Who works with customers at present: admins and salespeople who are not disabled, the oldest first."""
+async def colleagues(principal: Principal, request: PageRequest) -> Page[ColleagueOut]:
+    """One page of those who work with customers at present: admins and salespeople who are not disabled."""
+    del principal
+    sort = queries.COLLEAGUES.choose({}, request.sort)
     with acting_within(Role.AUTH):  # salespeople may not read users: their passwords' hashes lie there
-        users = await User.fetch_all(queries.all_users())
-    return [ColleagueOut(id=u.id, name=u.name, role=u.role) for u in users if _works_with_customers(u)]
+        users = await User.page(queries.with_customers(), sort, request)
+    return users.map(lambda user: ColleagueOut(id=user.id, name=user.name, role=user.role))
 
 
 async def is_colleague(user_id: str) -> bool:
     """Whether a user works with customers at present, so that tasks can be given to them."""
     with acting_within(Role.AUTH):
         user = await User.fetch(queries.user_by_id(user_id))
-    return user is not None and _works_with_customers(user)
-
-
-def _works_with_customers(user: User) -> bool:
-    return user.disabled_at is None and user.role != "analyst"
+    return user is not None and user.disabled_at is None and user.role != "analyst"

@@ -10,6 +10,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from crm.audit import service as audit
+from crm.audit.service import Action
 from crm.cli.connection import DataDir, MongodbUri, operator, target
 from crm.ledger import service as ledger
 from crm.ops.progress import stages
@@ -28,7 +30,7 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write the whole ledger to a file, to be kept apart from the backups of the database."""
-    count = _run(mongodb_uri, data_dir, lambda: ledger.export(file))
+    count = _run(mongodb_uri, data_dir, lambda: _told(Action.LEDGER_EXPORT, lambda: ledger.export(file)))
     _console.print(f"Wrote {count:,} entries to {file}.")
 
 
@@ -39,7 +41,7 @@ def import_(
     data_dir: DataDir = None,
 ) -> None:
     """Add the entries of a file that are not in the ledger. Then run `crm ledger replay`."""
-    count, new = _run(mongodb_uri, data_dir, lambda: ledger.take_in(file))
+    count, new = _run(mongodb_uri, data_dir, lambda: _told(Action.LEDGER_IMPORT, lambda: ledger.take_in(file)))
     _console.print(f"Read {count:,} entries, of which {new:,} are new.")
 
 
@@ -51,6 +53,12 @@ def replay(mongodb_uri: MongodbUri = None, data_dir: DataDir = None) -> None:
             mongodb_uri, data_dir, lambda: replay_all(operator(), lambda what, done: on_progress(what, done, done))
         )
     _console.print("Nobody was there who had been erased." if not found else f"Erased what was left of {found:,}.")
+
+
+async def _told(action: Action, work: Callable[[], Awaitable[T]]) -> T:
+    """Do it once the audit log tells of it; the ledger itself knows nothing of that log."""
+    async with audit.around(operator(), action):
+        return await work()
 
 
 def _run(mongodb_uri: str | None, data_dir: Path | None, work: Callable[[], Awaitable[T]]) -> T:

@@ -22,6 +22,7 @@ from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
 from crm.errors import FieldError, InvalidInput
 from crm.identity import PII_READ, Permission
 from crm.ops.provision import administration
+from crm.web.wording import sentence
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -246,7 +247,7 @@ def _read(model: type[M], given: Mapping[str, Any], says: str) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as exc:
-        errors = tuple(FieldError("/".join(map(str, e["loc"])), e["msg"]) for e in exc.errors())
+        errors = tuple(FieldError("/".join(map(str, e["loc"])), sentence(e["msg"])) for e in exc.errors())
         raise InvalidInput(says, errors=errors) from None
 
 

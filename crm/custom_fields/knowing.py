@@ -55,7 +55,7 @@ async def present() -> Fields:
 
 async def read() -> list[Definition]:
     """The fields as they are defined now, by name, read as who acts; this process knows them from then on."""
-    rows = await CustomField.stored().find(queries.everything())
+    rows = await CustomField.stored().find(queries.all_by_name())
     found = [_definition(row) for row in rows]
     known: _Known | None = driver.present().database.kept.get(_KEPT)
     if known is not None:

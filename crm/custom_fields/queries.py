@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from crm.database.documents import set_fields
+from crm.database.paging import Listing, Listings
 from crm.database.query import Filter, Query, Update
 
+LISTINGS: Final = Listings(allowed=(Listing(frozenset(), ("name",), ascending=True),), stored={"name": "_id"})
 
-def everything() -> Query:
-    """All of them, by name."""
+
+def all_by_name() -> Query:
+    """All of them."""
     return Query({}, (("_id", 1),))
+
+
+def everything() -> Filter:
+    """All of them, page by page."""
+    return {}
 
 
 def by_name(name: str) -> Query:

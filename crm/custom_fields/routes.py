@@ -8,17 +8,25 @@ from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
 from crm.custom_fields import service
-from crm.custom_fields.schemas import CustomFieldCreate, CustomFieldOut, CustomFieldsOut, CustomFieldUpdate
+from crm.custom_fields.schemas import CustomFieldCreate, CustomFieldOut, CustomFieldUpdate
 from crm.web.access import ADMIN_ONLY, STAFF_AND_INGEST
-from crm.web.dependencies import Caller
+from crm.web.dependencies import AskedPage, Caller
 from crm.web.idempotency import creates
+from crm.web.lists import Listed, listed, lists
 from crm.web.versions import expected_version, with_etag
 
 
-@get("/", operation_id="ListCustomFields", summary="List custom fields", opt=STAFF_AND_INGEST)
-async def list_custom_fields(principal: Caller) -> CustomFieldsOut:
+@get(
+    "/",
+    operation_id="ListCustomFields",
+    summary="List custom fields",
+    opt=lists(STAFF_AND_INGEST, service.LISTINGS),
+)
+async def list_custom_fields(
+    request: Request[Any, Any, Any], principal: Caller, page_request: AskedPage
+) -> Response[Listed[CustomFieldOut]]:
     """What customers' attributes of these names may hold; any other attribute may hold anything."""
-    return CustomFieldsOut(items=await service.listed(principal))
+    return listed(request, await service.page(principal, page_request))
 
 
 @post("/", operation_id="CreateCustomField", summary="Define a custom field", opt=creates(ADMIN_ONLY))

@@ -70,9 +70,3 @@ class CustomFieldOut(WireOut):
     state: FieldState
     created_at: Moment
     updated_at: Moment
-
-
-class CustomFieldsOut(WireOut):
-    """All of them, by name; there are never so many that they would need pages."""
-
-    items: list[CustomFieldOut]

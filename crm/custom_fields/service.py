@@ -13,6 +13,7 @@ from crm.custom_fields.documents import CustomField
 from crm.custom_fields.schemas import CustomFieldCreate, CustomFieldOut, CustomFieldUpdate
 from crm.custom_fields.values import Definition, Fields
 from crm.database import driver, reshape
+from crm.database.paging import Page, PageRequest
 from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StaleVersion, Unavailable
 from crm.identity import Principal
 
@@ -20,6 +21,7 @@ __all__ = ["Definition", "Fields", "extended", "in_the_making"]  # what callers 
 definitions = knowing.read
 present = knowing.present
 watching = knowing.watching
+LISTINGS: Final = queries.LISTINGS
 
 MOST: Final = 30
 MOST_INDEXED: Final = 10
@@ -28,10 +30,11 @@ _EXAMPLES: Final = 5
 _ROUNDS: Final = 20
 
 
-async def listed(principal: Principal) -> list[CustomFieldOut]:
-    """All fields, by name."""
+async def page(principal: Principal, request: PageRequest) -> Page[CustomFieldOut]:
+    """One page of the fields, by name."""
     del principal
-    return [_shape(field) for field in await CustomField.fetch_all(queries.everything())]
+    sort = LISTINGS.choose({}, request.sort)
+    return (await CustomField.page(queries.everything(), sort, request)).map(_shape)
 
 
 async def get(principal: Principal, name: str) -> CustomFieldOut:

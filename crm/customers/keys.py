@@ -7,15 +7,19 @@ A customer's ``search_keys`` are of four kinds, told apart by the first characte
 - ``+`` the same with beginnings of the shorter one (``+a example``, ``+an example``, ``+ann example``): two beginnings
   are a range of these keys, one way round or the other;
 - ``#`` and the digits of the telephone from last to first: who searches may have the end of a number only.
+
+Those of the names and telephones in the customer's addresses come behind the customer's own, as far as there is room.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, Final
 
+from crm import contact
 from crm.customers import names
 
 #: Whoever has more names than fit is found by the first of them.
@@ -55,9 +59,14 @@ def is_former(customer: Mapping[str, Any], email_key: str | None) -> bool:
 
 def search_keys(customer: Mapping[str, Any]) -> list[str] | None:
     """What a customer is found by in a search, at most ``MOST_SEARCH_KEYS``; None where that is nothing."""
+    first, last = customer.get("first_name") or "", customer.get("last_name") or ""
     ending = phone_ending(customer.get("phone_key") or customer.get("phone") or "")
-    of_name = _of_name(customer.get("first_name") or "", customer.get("last_name") or "")
-    return [*([ending] if ending else ()), *of_name][:MOST_SEARCH_KEYS] or None
+    found = dict.fromkeys([*([ending] if ending else ()), *_of_name(first, last)])
+    for address in customer.get("addresses") or ():
+        if len(found) >= MOST_SEARCH_KEYS:
+            break
+        found |= dict.fromkeys(_of_address(address, f"{first} {last}"))
+    return [*found][:MOST_SEARCH_KEYS] or None
 
 
 def match_keys(customer: Mapping[str, Any]) -> list[str] | None:
@@ -86,11 +95,8 @@ def canonical_email(key: str) -> str:
 
 
 def phone_ending(phone: str) -> str | None:
-    """The key of a number, which begins with the key of every ending of it; None without a digit.
-
-    Zeros in front belong to no number: they lead to another network.
-    """
-    digits = "".join(str(int(c)) for c in phone if c.isdecimal()).lstrip("0")
+    """The key of a number, which begins with the key of every ending of it; None without a digit."""
+    digits = contact.digits_of(phone)
     return f"#{digits[::-1]}" if digits else None
 
 
@@ -107,6 +113,23 @@ def pair_beginning(one: str, other: str) -> str:
 def words_of(stored: Sequence[str]) -> list[str]:
     """The words among a customer's search keys."""
     return [key for key in stored if key[0] not in "=+#"]
+
+
+def own_words(customer: Mapping[str, Any]) -> list[str]:
+    """The words of a customer's own name, without those of other names in their addresses."""
+    return words_of(_of_name(customer.get("first_name") or "", customer.get("last_name") or ""))
+
+
+def _of_address(address: Mapping[str, Any], own_name: str) -> Iterator[str]:
+    """Of whom a parcel goes to: the telephone, and the name where it is another than the customer's.
+
+    No name with an e-mail address or a number in it: they are hidden from some, who could guess them by their parts.
+    """
+    phone, name = address.get("phone"), address.get("name")
+    if phone and (ending := phone_ending(contact.phone_key(phone, address.get("country")) or phone)):
+        yield ending
+    if name and name != own_name and not any(c == "@" or c.isdecimal() for c in unicodedata.normalize("NFKC", name)):
+        yield from _of_name(name, "")
 
 
 # 18 µs for two plain words, 80 µs for compounds and accents (measured); who is new is often completed at once.

@@ -23,6 +23,7 @@ LISTINGS: Final = Listings(
     ),
     stored={"last_name": "last_name_key"},
     ranked="q",
+    further=(Listing(frozenset({"field.<name>"}), ("created_at",)),),
 )
 CHANGES: Final = Listings(allowed=(Listing(frozenset({"customer_id"}), ("at",), one_way=True),))
 

@@ -27,7 +27,7 @@ from crm.web.versions import expected_version, with_etag
 
 _SEARCHED = (
     "A search: an id, e-mail address, telephone number, order number, a name, or how they begin. Stands alone, but for "
-    "a limit of up to 100; the best come first."
+    "a limit; the best come first, a hundred at most, and `truncated` says whether there may be more."
 )
 #: What stands before the names of custom fields in a query string.
 FIELD: Final = "field."

@@ -21,6 +21,7 @@ from crm.fields import (
     Line,
     LongText,
     Moment,
+    PersonName,
     Phone,
     SourceName,
     Tag,
@@ -130,8 +131,8 @@ class CustomerCreate(WireIn):
 
     email: Email | None = None
     phone: Phone | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    first_name: PersonName = None
+    last_name: PersonName = None
     addresses: Addresses = []
     tags: Tags = []
     attributes: Attributes = {}
@@ -152,8 +153,8 @@ class CustomerUpdate(Conditional):
 
     email: Email | None = None
     phone: Phone | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    first_name: PersonName = None
+    last_name: PersonName = None
     addresses: Addresses | None = None
     tags: Tags | None = None
     attributes: Annotated[dict[AttributeName, AttributeValue | None], Field(max_length=100)] | None = None
@@ -167,8 +168,8 @@ class CustomerRef(WireIn):
     external_id: ExternalId | None = None
     email: Email | None = None
     phone: Phone | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    first_name: PersonName = None
+    last_name: PersonName = None
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:

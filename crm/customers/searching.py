@@ -32,8 +32,8 @@ _ENDING: Final = 5
 _SHARED: Final = 7
 #: An ending that says as much as a whole number: only the country is left to be guessed.
 _NATIONAL: Final = 9
-#: A telephone number, alone or in a link, without the extension that may follow it.
-_NUMBER: Final = re.compile(r"(?:tel:)?([\d\s()+./-]+)(?:(?:;?ext(?:ension|n)?|x)[\s.:=]*\d{1,7})?", re.IGNORECASE)
+#: A telephone number, alone or in a link.
+_NUMBER: Final = re.compile(r"(?:tel:)?([\d\s()+./-]+)", re.IGNORECASE)
 #: An address within something longer: behind a name, in brackets, in a link.
 _ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:@?]+)", re.IGNORECASE)
 _OURS: Final = re.compile(r"cus_[0-9A-Za-z]{1,64}")
@@ -51,7 +51,8 @@ class Rank(IntEnum):
     CALLED = 2
     PHONE = 3
     NAME = 4
-    BEGINNING = 5
+    ADDRESSEE = 5
+    BEGINNING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def read(text: str, phone_region: str | None) -> Typed:
     if "@" in plain:
         address = _address(plain)
         return Typed(text, email_key=_email_key(address), email_beginning=contact.folded(address))
-    if number := _NUMBER.fullmatch(plain):
+    if number := _NUMBER.fullmatch(contact.without_extension(plain)):
         digits = number[1]
         ending = keys.phone_ending(digits) or ""
         if len(ending) <= _ENDING:
@@ -107,34 +108,51 @@ def in_full(typed: Typed) -> Typed:
     return replace(typed, email_beginning=None, phone_ending=whole)
 
 
-async def find(typed: Typed, limit: int, owners: Owners) -> list[Row]:
+async def find(typed: Typed, limit: int, owners: Owners) -> tuple[list[Row], bool]:
     """The customers who are meant, the best first, among equals whoever did something last.
+
+    Each read may give one more than is asked for, which tells whether there are more.
 
     Args:
         typed: What was typed.
         limit: Most customers, up to ``MOST_FOUND``.
         owners: Asks the orders.
+
+    Returns:
+        The customers, and whether there may be more.
     """
     if not typed.text:
-        return []
-    exact = (_read(rank, query) for rank, query in _exact(typed, limit))
-    found = [*chain.from_iterable(await asyncio.gather(_of_orders(typed, owners), *exact))]
+        return [], False
+    exact = (_read(rank, query) for rank, query in _exact(typed, limit + 1))
+    found = await asyncio.gather(_of_orders(typed, owners), *exact)
     reads = list(_beginnings(typed))
-    if reads and len({row["_id"] for _, row in found}) < limit:
-        left = MOST_EXAMINED - 2 * MOST_CALLED - len(found)
-        most = min(_CANDIDATES if any(map(_has_more, typed.readings)) else limit, left // len(reads))
-        more = await asyncio.gather(*(_read(rank, query.limited(most)) for rank, query in reads))
-        found += chain.from_iterable(more)
-    return _best(found, typed)[:limit]
+    so_far = [row["_id"] for one in found for _, row in one.ranked]
+    if reads and len(set(so_far)) <= limit:
+        left = MOST_EXAMINED - 2 * MOST_CALLED - len(so_far)
+        most = min(_CANDIDATES if any(map(_has_more, typed.readings)) else limit + 1, left // len(reads))
+        found += await asyncio.gather(*(_read(rank, query.limited(most)) for rank, query in reads))
+    best = _best([*chain.from_iterable(one.ranked for one in found)], typed)
+    return best[:limit], len(best) > limit or any(one.is_full for one in found)
 
 
-async def _of_orders(typed: Typed, owners: Owners) -> list[tuple[Rank, Row]]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one read gave, and whether that was as much as it may."""
+
+    ranked: list[tuple[Rank, Row]]
+    is_full: bool
+
+
+async def _of_orders(typed: Typed, owners: Owners) -> _Found:
     customer_ids = await owners(typed.text, MOST_CALLED)
-    return await _read(Rank.CALLED, queries.whole(customer_ids)) if customer_ids else []
+    read = await _read(Rank.CALLED, queries.whole(customer_ids)) if customer_ids else _Found([], is_full=False)
+    return replace(read, is_full=len(customer_ids) >= MOST_CALLED)
 
 
-async def _read(rank: Rank, query: Query) -> list[tuple[Rank, Row]]:
-    return [(rank, row) for row in await Customer.stored().find(query)]
+async def _read(rank: Rank, query: Query) -> _Found:
+    rows = await Customer.stored().find(query)
+    # A limit of one is that of what is unique.
+    return _Found([(rank, row) for row in rows], is_full=len(rows) == query.limit > 1)
 
 
 def _exact(typed: Typed, limit: int) -> Iterator[tuple[Rank, Query]]:
@@ -172,10 +190,14 @@ def _best(found: Sequence[tuple[Rank, Row]], typed: Typed) -> list[Row]:
 
 
 def _of_name(row: Row, typed: Typed) -> Rank | None:
-    """How well a customer's name fits, all words and their full length considered; None where it does not."""
+    """How well a customer's name fits, all words and their full length considered; None where it does not.
+
+    After their own come the names to which their parcels go.
+    """
     words = set(keys.words_of(row.get("search_keys") or ()))
     if any(words.issuperset(reading) for reading in typed.readings):
-        return Rank.NAME
+        own = words if not row.get("addresses") else set(keys.own_words(row))
+        return Rank.NAME if any(own.issuperset(reading) for reading in typed.readings) else Rank.ADDRESSEE
     begun = any(all(any(word.startswith(b) for word in words) for b in reading) for reading in typed.readings)
     return Rank.BEGINNING if begun else None
 

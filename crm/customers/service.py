@@ -200,32 +200,30 @@ async def search(
     Args:
         principal: Who asks.
         text: An id, an e-mail address, a telephone number, a number or id of an order, a name, or how they begin.
-        request: How many, up to ``searching.MOST_FOUND``.
+        request: How many; of more than ``searching.MOST_FOUND`` so many are shown.
         filters: None of them goes with a search.
         owners: Asks the orders.
         phone_region: Country of phone numbers without a country code.
 
     Raises:
         Forbidden: The role may not search by personal data.
-        UnreadableRequest: It asks for a filter, an order, a further page, a count, or for too many.
+        UnreadableRequest: It asks for a filter, an order, a further page, or a count.
     """
     if principal.role is Role.ANALYST:
         raise Forbidden("Your role may not search by personal data.")
     asked = {**filters, "cursor": request.cursor, "sort": request.sort, "count": request.count or None}
     wrong = [name for name, value in asked.items() if value is not None]
-    if request.limit > searching.MOST_FOUND:
-        wrong.append("limit")
     if wrong:
         raise UnreadableRequest(
-            f"Beside q only limit is allowed, up to {searching.MOST_FOUND}: what it finds is ranked, on one page.",
+            "Beside q only limit is allowed: what it finds is ranked, on one page.",
             errors=tuple(FieldError(name, "This does not go with q.") for name in sorted(wrong)),
         )
     typed = searching.read(text, phone_region)
     if PII_READ not in principal.permissions:
         typed = searching.in_full(typed)
-    found = await searching.find(typed, request.limit, owners)
+    found, more = await searching.find(typed, min(request.limit, searching.MOST_FOUND), owners)
     await audit.seen(principal, Action.CUSTOMER_SEARCH, (row["_id"] for row in found))
-    return Page([shown(principal, shape(Customer.from_row(row))) for row in found])
+    return Page([shown(principal, shape(Customer.from_row(row))) for row in found], truncated=more)
 
 
 async def resolve(principal: Principal, source: str, ref: CustomerRef, *, phone_region: str | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bson import MinKey
 
-from crm.database.contract import CollectionContract
+from crm.database.contract import CollectionContract, View
 from crm.database.steps import Change, Live, Step, canonical, same
 from crm.errors import ContractDrift
 
@@ -164,28 +164,29 @@ def view_steps(contract: CollectionContract, live: Live, *, widen: bool) -> Iter
         async def create(db: DB) -> None:
             await db.create_collection(view.name, viewOn=contract.name, pipeline=pipeline)
 
-        yield Step(Change.ADD, f"view {view.name}", f"{contract.name} without {', '.join(view.hides)}", create)
+        yield Step(Change.ADD, f"view {view.name}", f"{contract.name} without {', '.join(view.hidden())}", create)
         return
     options = {"viewOn": contract.name, "pipeline": pipeline}
     if all(same(present["options"].get(key), value) for key, value in options.items()):
         return
-    hidden = _hidden(present["options"], contract.name)
-    why = f"hide {', '.join(view.hides)}"
-    if hidden.issuperset(view.hides):
+    hidden = _hidden(present["options"], contract.name, view)
+    why = f"hide {', '.join(view.hidden())}"
+    if hidden.issuperset(view.hidden()):
         yield Step(Change.ALTER, f"view {view.name}", why, _redefine(view.name, options), tightens=True)
         return
-    more = sorted(hidden - set(view.hides)) if widen else []
+    more = sorted(hidden.difference(view.hidden())) if widen else []
     both = {**options, "pipeline": replace(view, hides=(*view.hides, *more)).pipeline()}
     yield Step(Change.ALTER, f"view {view.name}", ", ".join([why, *more]), _redefine(view.name, both))
     if more:
         yield Step(Change.ALTER, f"view {view.name}", why, _redefine(view.name, options), tightens=True)
 
 
-def _hidden(options: Mapping[str, Any], collection: str) -> set[str]:
-    """What a view hides, if it is one of ours."""
+def _hidden(options: Mapping[str, Any], collection: str, view: View) -> set[str]:
+    """What a live view hides in words of the declared one, if it is one of ours."""
     match options:
-        case {"viewOn": name, "pipeline": [{"$unset": list(hides)}]} if name == collection:
-            return set(hides)
+        case {"viewOn": name, "pipeline": [{"$unset": list(hides)}, *others]} if name == collection:
+            _, *declared = view.pipeline()
+            return {*hides, *(view.hidden()[len(view.hides) :] if same(others, declared) else ())}
     return set()
 
 

@@ -62,16 +62,27 @@ class View:
     Attributes:
         name: The view's name.
         hides: Fields that it leaves out.
+        hides_unless: Field → another one, and the only value of that with which it is not left out.
         roles: Who reads the view in place of the collection.
     """
 
     name: str
     hides: tuple[str, ...]
+    hides_unless: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     roles: tuple[Role, ...] = (Role.ANALYST,)
 
     def pipeline(self) -> list[dict[str, Any]]:
         """The view's definition."""
-        return [{"$unset": list(self.hides)}]
+        shown = {
+            name: {"$cond": [{"$eq": [f"${other}", value]}, f"${name}", "$$REMOVE"]}
+            for name, (other, value) in self.hides_unless.items()
+        }
+        return [{"$unset": list(self.hides)}, *([{"$set": shown}] if shown else ())]
+
+    def hidden(self) -> list[str]:
+        """What it leaves out, in words."""
+        unless = (f"{name} unless {other} is {value}" for name, (other, value) in self.hides_unless.items())
+        return [*self.hides, *unless]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -37,15 +37,17 @@ class Page(Generic[T]):
         items: At most ``limit`` items.
         next_cursor: Where the next page starts; None on the last.
         count: How many match in all, counted no further than one past ``COUNT_CAP``; None unless asked for.
+        truncated: Of what no page follows: whether there may be more than are shown; None of any other list.
     """
 
     items: list[T]
     next_cursor: str | None = None
     count: int | None = None
+    truncated: bool | None = None
 
     def map(self, shape: Callable[[T], Any]) -> Page[Any]:
         """The same page with each item in another shape."""
-        return Page([shape(item) for item in self.items], self.next_cursor, self.count)
+        return replace(self, items=[shape(item) for item in self.items])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,14 @@ class Listings:
         ranges: Filters that may be added to any set because they bound the sorted field: filter → sorted field.
         stored: Sorted field → the stored field that holds its key, where that is another.
         ranked: A parameter that stands alone and says the order itself: a search; no page follows.
+        further: What stands for filters that are defined while the service runs, for a description.
     """
 
     allowed: tuple[Listing, ...]
     ranges: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, str] = field(default_factory=dict)
     ranked: str | None = None
+    further: tuple[Listing, ...] = ()
 
     def choose(self, filters: Mapping[str, Any], sort: str | None) -> str:
         """The stored field to sort by (with a leading minus for descending) for the filters that are given.

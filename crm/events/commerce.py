@@ -80,8 +80,8 @@ class Commerce(_Named, total=False):
         revenue: With discounts, without shipping and tax.
         subtotal: After discounts, before tax and shipping.
         query: What was searched for.
-        products: 1 to ``MOST_PRODUCTS``; one where the event is about one product. A place that held nothing to keep
-            is an empty product, so that the others keep their places.
+        products: At most ``MOST_PRODUCTS``; one where the event is about one product, none where the list that was sent
+            is empty. A place that held nothing to keep is an empty product, so that the others keep their places.
     """
 
     currency: str

@@ -49,7 +49,12 @@ EVENTS = CollectionContract(
         Role.INGEST: "find insert update",
         Role.TRACKING: "insert",
     },
-    view=View("events_nopii", hides=("properties", "context", "anonymous_id", "user_id", "commerce.query")),
+    view=View(
+        "events_nopii",
+        hides=("properties", "context", "anonymous_id", "user_id", "commerce.query"),
+        # What was done has a name of the shop's; a page is called by its title, which may greet somebody.
+        hides_unless={"name": ("type", "track")},
+    ),
 )
 #: What was rejected is whatever anybody with a public key chose to send: for admins only.
 REJECTS = CollectionContract(

@@ -134,7 +134,7 @@ def _commerce(stored: Mapping[str, Any] | None) -> CommerceOut | None:
     if stored is None:
         return None
     products = stored.get("products")
-    shown = products and [EventProductOut(**_shown(product, _PRODUCT)) for product in products]
+    shown = None if products is None else [EventProductOut(**_shown(product, _PRODUCT)) for product in products]
     return CommerceOut(**{**_shown(stored, _COMMERCE), "products": shown})
 
 

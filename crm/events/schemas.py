@@ -57,7 +57,7 @@ class CommerceFields(BaseModel, Generic[Amount, Product]):
         revenue: With discounts, without shipping and tax.
         subtotal: After discounts, before tax and shipping.
         query: What was searched for.
-        products: One where the event is about one product.
+        products: One where the event is about one product; none where a list was sent that is empty.
     """
 
     action: Action
@@ -77,7 +77,7 @@ class CommerceFields(BaseModel, Generic[Amount, Product]):
     query: Line | None = None
     list_id: Line | None = None
     category: Line | None = None
-    products: Annotated[list[Product], Field(min_length=1, max_length=MOST_PRODUCTS)] | None = None
+    products: Annotated[list[Product], Field(max_length=MOST_PRODUCTS)] | None = None
 
 
 class ProductIn(ProductFields[AmountText], WireIn):
@@ -257,7 +257,7 @@ class RejectOut(WireOut):
 class RejectedReplay(WireIn):
     """Which rejected messages to try again: those with a code, or all."""
 
-    model_config = example(code="too_large")
+    model_config = example(code="type_not_allowed")
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")] | None = None
 

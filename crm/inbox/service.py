@@ -77,12 +77,13 @@ async def page(
     Raises:
         UnreadableRequest: No index serves this combination.
     """
-    del principal
-    sort = LISTINGS.choose({"state": state, "connection_id": connection_id}, request.sort)
+    given = {"state": state, "connection_id": connection_id}
+    sort = LISTINGS.choose(given, request.sort)
     chosen = queries.of_connection(connection_id, state or "") if connection_id else queries.in_state(state or "")
     rows = await Delivery.stored().find(queries.without_body(after(chosen, sort, request)))
     found = page_of(rows, sort, request, lambda row: (row[sort.removeprefix("-")], row["_id"]))
     count = await Delivery.stored().count(chosen, at_most=COUNT_CAP + 1) if request.count else None
+    await audit.seen(principal, Action.DELIVERY_LIST, (row["_id"] for row in found.items), given)
     return Page([_shape(row) for row in found.items], found.next_cursor, count)
 
 

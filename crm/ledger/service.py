@@ -20,6 +20,7 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
+from crm import removing
 from crm.config import Settings
 from crm.database import driver
 from crm.database.driver import Database
@@ -169,9 +170,17 @@ class Known:
         found = self.when(*names.all_of(person))
         return found if found is not None and (at is None or at <= found) else None
 
+    def among(self, text: str) -> Person:
+        """Who of those who were erased is named in a text, by address or telephone."""
+        emails, phones = removing.contacts_in(text)
+        return Person(
+            emails=frozenset(key for key in emails if self.when(names.of_email(key))),
+            phones=frozenset(name for name in phones if self.when(names.of_phone(name))),
+        )
+
     def entries(self, erasure_id: str, person: Person, erased_at: datetime) -> list[dict[str, Any]]:
         """An erasure as entries of the ledger."""
-        hashes = sorted(names.digest(self._secret, name).hex() for name in names.all_of(person))
+        hashes = sorted(names.digest(self._secret, name).hex() for name in names.all_kept_of(person))
         parts = [hashes[place : place + MOST_NAMES] for place in range(0, len(hashes), MOST_NAMES)]
         return [
             {

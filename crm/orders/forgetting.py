@@ -1,7 +1,7 @@
 """A person's orders: whose they are, what is told of them, and what the books keep when the person is forgotten.
 
 Amounts, items, currency, dates and numbers stay, and of an address its country, for taxes. The customer, the rest of
-the addresses, notes and the reasons of refunds go.
+the addresses, notes and the reasons of refunds go, and from titles of items (an engraving) whoever is named there.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from crm import contact, removing
 from crm.clock import now
-from crm.database.collection import Row
+from crm.customers.schemas import CustomerRef
+from crm.database.collection import Row, Write
 from crm.ledger import names
+from crm.ledger import service as ledger
 from crm.ledger.service import Known
 from crm.orders import projection, queries
 from crm.orders.documents import Order, OrderVersion
@@ -19,6 +22,7 @@ from crm.person import Person, Remains, Tell
 
 _TOGETHER: Final = 500
 _ADDRESSES: Final = ("shipping_address", "billing_address")
+_LONGEST_TITLE: Final = 200
 
 
 async def person_of(customer_ids: Iterable[str]) -> Person:
@@ -45,6 +49,15 @@ async def of_source_behind(source: str, after: str, limit: int) -> list[Row]:
 
 async def forget(person: Person) -> None:
     """Leave the orders to the books, and what they were before."""
+    known = await ledger.known()
+    for ids in _parts(sorted(person.orders)):  # first: the addresses tell names, and go below
+        for stored, wanted in ((Order, queries.whole(ids)), (OrderVersion, queries.whole_versions(ids))):
+            rows = await stored.stored().find(wanted)
+            writes = [
+                Write(*queries.retitled(row["_id"], new)) for row in rows if (new := _new_titles(row, person, known))
+            ]
+            if writes:
+                await stored.stored().write_each(writes)
     for customer_id in sorted(person.customers):
         await projection.detach(customer_id)
     for ids in _parts(sorted(person.orders)):
@@ -86,14 +99,52 @@ def has_traces(row: Mapping[str, Any]) -> bool:
     )
 
 
-def without_person(fields: Mapping[str, Any]) -> Row:
-    """The fields of a pushed order that the books keep."""
+def without_person(fields: Mapping[str, Any], ref: CustomerRef | None, known: Known | None) -> Row:
+    """The fields of a pushed order that the books keep.
+
+    Args:
+        fields: Of the order.
+        ref: Whom it names.
+        known: Who was erased.
+    """
+    items = [dict(item) for item in fields["items"]]
+    for place, (_, title) in _new_titles(fields, _named_by(ref), known).items():
+        items[place]["title"] = title
     kept = {name: value for name, value in fields.items() if name not in {"note", "customer_id", *_ADDRESSES}}
-    kept["anonymous"] = True
+    kept |= {"anonymous": True, "items": items}
     for name in _ADDRESSES:
         country = (fields.get(name) or {}).get("country")
         kept |= {name: {"country": country}} if country else {}
     return kept
+
+
+def _named_by(ref: CustomerRef | None) -> Person:
+    if ref is None:
+        return Person()
+    called, phone = contact.full_name(ref.first_name, ref.last_name), ref.phone and contact.phone_name(ref.phone)
+    return Person(
+        emails=frozenset([contact.email_key(ref.email)] if ref.email else ()),
+        phones=frozenset([phone] if phone else ()),
+        called=frozenset([called] if called else ()),
+    )
+
+
+def _new_titles(order: Mapping[str, Any], person: Person, known: Known | None) -> dict[int, tuple[str, str]]:
+    """The titles of items that tell of a person, of whom the order's addresses name, or of anybody who was erased.
+
+    Returns:
+        Place → the title as it is, and what is left of it.
+    """
+    addresses = [order.get(name) or {} for name in _ADDRESSES]
+    called = {name for address in addresses if (name := contact.full_name(address.get("name")))}
+    phones = {name for address in addresses if (name := contact.phone_name(address.get("phone") or ""))}
+    person = person.with_all(Person(called=frozenset(called), phones=frozenset(phones)))
+    found = {}
+    for place, title in enumerate(item["title"] for item in order["items"]):
+        left = removing.without(title, person if known is None else person.with_all(known.among(title)))
+        if left != title:
+            found[place] = title, left[:_LONGEST_TITLE]
+    return found
 
 
 def _named(rows: Iterable[Row]) -> Person:

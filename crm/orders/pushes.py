@@ -64,7 +64,10 @@ class Prepared:
 
 @dataclass(slots=True)
 class Change:
-    """An order that a round writes: what is stored now, and what is to be; ``erased`` is for the books alone."""
+    """An order that a round writes: what is stored now, and what is to be.
+
+    Of one that is ``erased``, ``for_books`` is what is kept of what was pushed.
+    """
 
     index: int
     push: Prepared
@@ -73,6 +76,7 @@ class Change:
     moved_by: list[str] | None = None
     row: Row | None = None
     erased: bool = False
+    for_books: Row | None = None
 
     def touched(self) -> set[str]:
         """Whose totals it changes."""

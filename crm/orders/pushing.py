@@ -20,6 +20,7 @@ from crm.errors import Conflict, CrmError, Erased, FieldError, InvalidInput, Una
 from crm.identity import Principal
 from crm.ledger import names
 from crm.ledger import service as ledger
+from crm.ledger.service import Known
 from crm.orders import mapping, projection, queries
 from crm.orders.documents import Order, OrderContent, OrderVersion
 from crm.orders.forgetting import without_person
@@ -172,7 +173,8 @@ def _conflict(pointer: str, detail: str) -> Conflict:
 async def _with_customers(
     changes: list[Change], answers: dict[int, Pushed | CrmError], phone_region: str | None
 ) -> list[Change]:
-    await _leave_out_erased(changes)
+    known = await ledger.known()
+    _leave_out_erased(changes, known)
     named = [change for change in changes if change.push.naming and not change.erased]
     namings = [change.push.naming for change in named if change.push.naming]
     found = await customers.resolve_many(namings, phone_region=phone_region) if namings else []
@@ -184,7 +186,10 @@ async def _with_customers(
         else:
             change.customer_id = customer
     for change in changes:
-        if change.push.naming is None and change.present is not None and not change.erased:
+        if change.erased:
+            naming = change.push.naming
+            change.for_books = without_person(change.push.fields, naming.ref if naming else None, known)
+        elif change.push.naming is None and change.present is not None:
             # Attached by hand: a push that names nobody keeps it.
             change.customer_id = change.present.get("customer_id")
     await _note_merges(changes)
@@ -208,9 +213,8 @@ async def _note_merges(changes: list[Change]) -> None:
             change.moved_by = list(dict.fromkeys([*(present.get("moved_by") or ()), *heir.by]))
 
 
-async def _leave_out_erased(changes: list[Change]) -> None:
+def _leave_out_erased(changes: list[Change], known: Known | None) -> None:
     """Know the orders of people who were erased, whomever they name now: the books get them without the person."""
-    known = await ledger.known()
     for change in changes:
         if change.present is not None and change.present.get("anonymous"):
             change.erased = True
@@ -223,7 +227,7 @@ def _next_row(change: Change, moment: datetime) -> Row:
     push, present = change.push, change.present
     head = {"_id": new_id("ord"), "version": 1, "created_at": moment}
     row = {
-        **(without_person(push.fields) if change.erased else push.fields),
+        **(change.for_books or push.fields),
         "source": push.key[0],
         "external_id": push.key[1],
         "updated_at": moment,

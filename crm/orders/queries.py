@@ -221,6 +221,13 @@ def versions_of_orders(order_ids: list[str]) -> Filter:
     return {"order_id": {"$in": order_ids}}
 
 
+def retitled(document_id: str, titles: Mapping[int, tuple[str, str]]) -> tuple[Filter, Update]:
+    """Items of an order, or of what one was, get other titles: place → as it is, and as it will be."""
+    named = {f"items.{place}.title": pair for place, pair in titles.items()}
+    there = {name: before for name, (before, _) in named.items()}
+    return {"_id": document_id, **there}, {"$set": {name: after for name, (_, after) in named.items()}}
+
+
 def versions_detached() -> UpdatePipeline:
     """The books keep what the order was, and to which country it went; the customer and the addresses go."""
     return [_without_person()]

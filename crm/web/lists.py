@@ -46,6 +46,16 @@ class Counted(Listed[T], Generic[T]):
     count_capped: bool
 
 
+class Ranked(Listed[T], Generic[T]):
+    """What a search finds, the best first: one page.
+
+    Attributes:
+        truncated: Whether there are, or may be, more than these.
+    """
+
+    truncated: bool
+
+
 def lists(access: Mapping[str, Any], listings: Listings) -> dict[str, Any]:
     """A route's ``opt``: who may call it, and for its description which filters go together, in which orders."""
     return {**access, _LISTINGS: listings}
@@ -106,6 +116,8 @@ def listed(request: Request[Any, Any, Any], page: Page[T]) -> Response[Listed[T]
             count=min(page.count, COUNT_CAP),
             count_capped=page.count > COUNT_CAP,
         )
+    if page.truncated is not None:
+        body = Ranked.model_construct(items=page.items, next_cursor=None, truncated=page.truncated)
     headers = {}
     if page.next_cursor:
         query = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]

@@ -47,6 +47,8 @@ _COUNTS: Final = {
     "count": {"type": "integer", "description": "How many match, up to 10,000; with count=true."},
     "count_capped": {"type": "boolean", "description": "Whether there are more; with count=true."},
 }
+#: What ``Ranked`` adds.
+_TRUNCATED: Final = {"type": "boolean", "description": "Whether there are, or may be, more than these; of a search."}
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w.-]")
 #: A body that no model stands for.
 _FILE: Final = {"type": "string", "format": "binary"}
@@ -70,6 +72,7 @@ def describe(app: Litestar) -> dict[str, Any]:
             _stream(operation, schemas, line)
         if listings := declared_listings(handler):
             _tabulate(operation, listings)
+            _tell_of_searches(operation, schemas, listings)
         if item := handler.opt.get("export"):
             _whole_list(operation, schemas, item)
         if takes_key(handler):
@@ -168,7 +171,7 @@ def _tell_of_tags(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None
 def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
     """Which filters go together and in which orders, as far as they are parameters of this operation."""
     query, path = ({p["name"]: p for p in operation["parameters"] if p["in"] == where} for where in ("query", "path"))
-    allowed = listings.reachable(path, query)
+    allowed = [*listings.reachable(path, query), *listings.further]
     rows = [f"| {_filters(listing.filters - path.keys())} | {_orders(listing)} |" for listing in allowed]
     ranges = {name: field for name, field in listings.ranges.items() if name in query}
     rows += [f"| `{name}`, with any of these | `{field}`, `-{field}` |" for name, field in ranges.items()]
@@ -178,6 +181,13 @@ def _tabulate(operation: dict[str, Any], listings: Listings) -> None:
     operation["description"] = f"{operation.get('description', '')}\n\n{table}".strip()
     sorts = list(dict.fromkeys(sort for listing in allowed for sort in listing.all_sorts()))
     query["sort"]["schema"] = {"type": "string", "enum": sorts}
+
+
+def _tell_of_searches(operation: dict[str, Any], schemas: Mapping[str, Any], listings: Listings) -> None:
+    """A list that can be searched says whether all are shown that were found."""
+    if any(parameter["name"] == listings.ranked for parameter in operation["parameters"]):
+        page = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+        schemas[page]["properties"]["truncated"] = _TRUNCATED
 
 
 def _filters(names: Collection[str]) -> str:

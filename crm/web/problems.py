@@ -35,6 +35,7 @@ from crm.errors import (
 )
 from crm.log import place
 from crm.web.schemas import WireOut
+from crm.web.wording import sentence
 
 log = structlog.get_logger("crm.web")
 MEDIA_TYPE: Final = "application/problem+json"
@@ -207,13 +208,13 @@ def _field_errors(extra: Iterable[Any]) -> Iterable[FieldError]:
         key = str(entry.get("key", "")) if isinstance(entry, dict) else ""
         message = str(entry.get("message", "")) if isinstance(entry, dict) else "not acceptable"
         if entry.get("source") in {"query", "path", "header"}:
-            yield FieldError(_RENAMED.get(key, key), _sentence(message))
+            yield FieldError(_RENAMED.get(key, key), sentence(message))
         elif key in {"", "data"}:
-            yield FieldError("", _OBJECT_WANTED if _NOT_AN_OBJECT.search(message) else _sentence(message))
+            yield FieldError("", _OBJECT_WANTED if _NOT_AN_OBJECT.search(message) else sentence(message))
         else:
             # Litestar joins the parts with dots: a dot within a name cannot be told from one between two.
             pointer = key.removesuffix(".[key]").replace("~", "~0").replace("/", "~1").replace(".", "/")
-            yield FieldError("/" + pointer, _sentence(message))
+            yield FieldError("/" + pointer, sentence(message))
 
 
 def _in_body(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldError]:
@@ -222,13 +223,4 @@ def _in_body(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldError]:
         if not place and error["type"] in {"model_type", "model_attributes_type"}:
             yield FieldError("", _OBJECT_WANTED)
         else:
-            yield FieldError("".join(f"/{part}" for part in place), _sentence(error["msg"]))
-
-
-def _sentence(message: str) -> str:
-    text = re.sub(r"^(Value|Assertion) error, ", "", message)
-    if text == "Extra inputs are not permitted":
-        return "This field is not known."
-    if text.startswith("Invalid enum value"):
-        return "This value is not one of the allowed ones."  # msgspec's own text repeats it
-    return text if text.endswith(".") else text + "."
+            yield FieldError("".join(f"/{part}" for part in place), sentence(error["msg"]))

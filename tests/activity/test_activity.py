@@ -84,6 +84,25 @@ async def test_what_somebody_does_is_shown_at_once_and_stored_in_a_moment(
     assert listed == {"items": [shown["cart"]], "next_cursor": None}
 
 
+async def test_a_cart_that_is_seen_to_be_empty_is_none(
+    app: Litestar, database: Database, store: Store, sales: httpx.AsyncClient, tracking: httpx.AsyncClient
+) -> None:
+    ann = Visitor(database)
+    item = {"userId": ann.user_id, "timestamp": ann.began.isoformat(), "type": "track", "context": None}
+    steps: list[Row] = [
+        {"type": "identify", "traits": {"email": ann.email}},
+        {"event": "Product Added", "properties": {"cart_id": "c-1", "sku": "MUG", "price": 4.50}},
+        {"event": "Cart Viewed", "properties": {"cart_id": "c-1", "products": []}},
+    ]
+    for minute, step in enumerate(steps):
+        sent = item | step | {"timestamp": (ann.began + timedelta(minutes=minute)).isoformat()}
+        answer = good(await tracking.post("/v1/batch", json={"batch": [sent]}))
+        assert (answer["accepted"], answer["rejected"]) == (1, [])
+        if minute == 1:
+            assert (await read(sales, customer_of(store, ann)))["cart"]["items"]
+    assert (await read(sales, customer_of(store, ann)))["cart"] is None
+
+
 async def test_somebody_who_was_never_seen_has_nothing(sales: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     customer_id = good(await admin.post("/api/v1/customers", json={"last_name": "Example"}), 201)["id"]
     assert await read(sales, customer_id) == {

@@ -78,6 +78,18 @@ def test_who_shows_the_whole_cart_says_all_that_is_in_it(action: str) -> None:
     assert (cart["opened_at"], cart["touched_at"]) == (after(0), after(2))
 
 
+def test_who_sees_an_empty_cart_has_none() -> None:
+    rows = [added(0, piece("MUG"), cart_id="a"), added(1, piece("TEA"), cart_id="b")]
+    seen = event(2, "cart_viewed", cart_id="b", products=[])
+    assert pieces([*rows, seen]) == {"MUG": 1}
+    assert pieces([*rows, event(2, "cart_viewed", products=[])]) == {"MUG": 1}, "the cart at hand"
+    assert last_cart([rows[0], event(2, "cart_viewed", cart_id="a", products=[])]) is None
+    assert pieces([rows[0], seen]) == {"MUG": 1}, "another cart"
+    assert pieces([*rows, seen, added(3, piece("CUP"), cart_id="b")]) == {"CUP": 1}
+    # Nobody checks out nothing: who lists no products there does not say which.
+    assert pieces([*rows, event(2, "checkout_started", cart_id="b", products=[])]) == {"TEA": 1}
+
+
 def test_an_order_ends_all_carts() -> None:
     rows = [added(0, piece("MUG"), cart_id="a"), added(1, piece("TEA"), cart_id="b"), event(2, "order_completed")]
     assert last_cart(rows) is None
@@ -180,7 +192,7 @@ def test_any_order_is_the_same_cart(rows: list[Row], dice: Random) -> None:
         )
 
 
-@given(st.lists(st.tuples(st.sampled_from(("+", "-", "=", "!")), st.sampled_from(SKUS), st.integers(1, 3))))
+@given(st.lists(st.tuples(st.sampled_from(("+", "-", "=", "0", "!")), st.sampled_from(SKUS), st.integers(1, 3))))
 def test_a_cart_is_what_was_put_in_less_what_was_taken_out(steps: list[tuple[str, str, int]]) -> None:
     rows, expected = [], Counter[str]()
     for minute, (step, sku, quantity) in enumerate(steps):
@@ -194,6 +206,9 @@ def test_a_cart_is_what_was_put_in_less_what_was_taken_out(steps: list[tuple[str
         elif step == "=":
             rows.append(event(minute, "cart_viewed", products=[product]))
             expected = Counter({sku: quantity})
+        elif step == "0":
+            rows.append(event(minute, "cart_viewed", products=[]))
+            expected = Counter()
         else:
             rows.append(event(minute, "order_completed", products=[product]))
             expected = Counter()

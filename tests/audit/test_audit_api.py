@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from crm.database.driver import Database, acting_as
 from crm.identity import Role
 from tests.fixtures.answers import good, pages, refused
 from tests.fixtures.api import PASSWORD, client_of
-from tests.fixtures.rows import Row
+from tests.fixtures.rows import Row, delivery_row
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -122,13 +122,19 @@ async def test_what_a_key_reads_is_told_and_what_it_pushes_is_not(
     assert told(store) == [("ingest", "customer.read", [order["customer_id"]]), ("ingest", "customer.bulk", [])]
 
 
-async def test_an_analyst_reads_no_personal_data(
+async def test_what_an_analyst_reads_is_told_as_of_others(
     analyst: httpx.AsyncClient, admin: httpx.AsyncClient, store: Store, database: Database
 ) -> None:
     customer_id = await customer(admin, store, database)
-    for path in ("customers", f"customers/{customer_id}", "orders", f"events?customer_id={customer_id}"):
+    for path in ("customers?tag=vip", f"customers/{customer_id}", "orders", f"events?customer_id={customer_id}"):
         good(await analyst.get(f"/api/v1/{path}"))
-    assert told(store) == []
+    assert told(store) == [
+        ("analyst", "customer.list", []),
+        ("analyst", "customer.read", [customer_id]),
+        ("analyst", "order.list", []),
+        ("analyst", "event.list", []),
+    ]
+    assert entries(store)[0]["details"] == {"filters": "tag"}
 
 
 async def test_a_filter_is_named_and_its_value_is_not(sales: httpx.AsyncClient, store: Store) -> None:
@@ -202,6 +208,14 @@ async def test_connections_and_their_secrets(admin: httpx.AsyncClient, store: St
         ("admin", "connection.read", [connection["id"]]),
     ]
     assert "0123456789abcdef" not in str(entries(store))
+
+
+async def test_reading_of_deliveries(admin: httpx.AsyncClient, store: Store) -> None:
+    store.root["inbox"].insert_one(delivery_row(_id="dlv_1", due_at=datetime.now(UTC) + timedelta(days=1)))
+    good(await admin.get("/api/v1/inbox", params={"state": "waiting"}))
+    good(await admin.get("/api/v1/inbox/dlv_1"))
+    assert told(store) == [("admin", "delivery.list", ["dlv_1"]), ("admin", "delivery.read", ["dlv_1"])]
+    assert entries(store)[0]["details"] == {"filters": "state"}
 
 
 async def test_reading_of_erasures(admin: httpx.AsyncClient, store: Store, database: Database) -> None:

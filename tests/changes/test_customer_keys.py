@@ -1,4 +1,4 @@
-"""Change 0001: customers as the first release wrote them get the keys that this version finds them by."""
+"""Changes 0001 and 0002: customers of before get the keys that this version finds them by."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.fixtures.store import Store
 pytestmark = pytest.mark.mongo
 KEYS = ("email_keys", "search_keys", "match_keys")
 CHANGE = "0001_customer_keys"
+OF_ADDRESSES = "0002_names_in_addresses"
 
 
 def of_the_first_release() -> dict[str, Any]:
@@ -71,15 +72,34 @@ async def test_customers_of_the_first_release_are_found_by_all_their_keys(root_u
         assert stored.count_documents({"email_keys": {"$gt": ""}}) == 466
         assert stored.count_documents({"search_keys": "example"}) == 700
         listed = crm("db", "changes", "--mongodb-uri", root_uri, CRM_MONGODB_DATABASE=store.root.name)
-        assert listed.out.startswith(f"{CHANGE}  done  done 20")
-        assert listed.out.endswith(" by 0.1.0, 700 changed\n")
-        (row,) = store.root["schema_changes"].find({})
-        assert (row["state"], row["changed_in_all"]) == ("done", 700)
+        first, second = listed.out.splitlines()
+        assert first.startswith(f"{CHANGE}  done  done 20")
+        assert first.endswith(" by 0.1.0, 700 changed")
+        assert second.startswith(OF_ADDRESSES)
+        assert second.endswith(" by 0.1.0, 0 changed")
+        rows = store.root["schema_changes"].find({}).sort("_id", 1)
+        assert [(row["state"], row["changed_in_all"]) for row in rows] == [("done", 700), ("done", 0)]
         left = [str(step) for step in await ops.plan(root_uri, store.settings)]
         assert left == ["= index customers.one_customer_per_email: hidden; dropped by the release after 0.2"]
         with pytest.raises(WriteError):
             stored.insert_one(old_customer(1_000))
         stored.insert_one(customer_row())
+
+
+async def test_customers_of_before_are_found_by_the_names_in_their_addresses(root_uri: str) -> None:
+    with scratch(root_uri, "keys") as store:
+        await provision(root_uri, store.settings)
+        parcel = {"kind": "shipping", "name": "Petra Parcelova", "phone": "01632 960888", "country": "GB"}
+        own = customer_row(addresses=[])["search_keys"]
+        rows = [customer_row(_id=f"cus_{n}", addresses=[parcel] * (n % 2), search_keys=own) for n in range(10)]
+        store.root["customers"].insert_many(rows)
+        assert store.root["customers"].count_documents({"search_keys": "parcelova"}) == 0
+        store.root["schema_changes"].delete_one({"_id": OF_ADDRESSES})
+        await provision(root_uri, store.settings, given=Given(share=1))
+        assert store.root["customers"].count_documents({"search_keys": {"$all": ["parcelova", "#888069236144"]}}) == 5
+        assert store.root["schema_changes"].find_one({"_id": OF_ADDRESSES}, {"changed_in_all": 1}) == {
+            "_id": OF_ADDRESSES, "changed_in_all": 5,
+        }  # fmt: skip
 
 
 async def test_the_migrator_may_run_it(root_uri: str) -> None:

@@ -49,7 +49,7 @@ class Service:
         except ValueError:
             return {"result": "refused", "code": "unreadable_request", "status": 400, "detail": "No JSON."}
         if "sku" not in item:
-            errors = [{"pointer": "/sku", "detail": "Field required."}]
+            errors = [{"pointer": "/sku", "detail": "This field is required."}]
             return {"result": "refused", "code": "invalid_input", "status": 422, "detail": "No.", "errors": errors}
         before, self.kept[item["sku"]] = self.kept.get(item["sku"]), item
         result = "created" if before is None else "unchanged" if before == item else "updated"
@@ -140,7 +140,7 @@ async def test_refused_lines_are_kept_with_their_reason(service: Service, file: 
     first, second, third, fourth = rejected(report.rejects)
     assert first == {
         "line": 36, "result": "refused", "code": "invalid_input", "detail": "No.",
-        "errors": [{"pointer": "/sku", "detail": "Field required."}], "original": {"title": "nö sku"},
+        "errors": [{"pointer": "/sku", "detail": "This field is required."}], "original": {"title": "nö sku"},
     }  # fmt: skip
     assert (second["line"], second["original"]) == (38, "{broken")
     assert (third["line"], third["original"]) == (39, "�")

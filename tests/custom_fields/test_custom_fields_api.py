@@ -12,7 +12,7 @@ from pymongo.errors import WriteError
 from crm.contracts import contract
 from crm.custom_fields.service import MOST, MOST_INDEXED
 from tests.custom_fields.conftest import URL, Definer
-from tests.fixtures.answers import good, refused
+from tests.fixtures.answers import good, refused, walk
 from tests.fixtures.rows import customer_row
 from tests.fixtures.store import Store
 
@@ -59,6 +59,17 @@ async def test_a_field_is_enforced_once_it_is_defined(
         stored(store, "41")
     stored(store, "40")
     stored(store, "anything", "other")
+
+
+async def test_they_are_listed_by_name_page_by_page(definer: Definer, sales: httpx.AsyncClient) -> None:
+    for name in ("size", "colour", "Zip", "b_2"):
+        await definer.define(name)
+    ordered = ["Zip", "b_2", "colour", "size"]
+    for limit in (1, 3, 200):
+        assert await walk(sales, URL, key="name", limit=limit) == ordered
+    assert await walk(sales, URL, key="name", limit=3, sort="-name") == ordered[::-1]
+    assert good(await sales.get(URL, params={"limit": 1, "count": "true"}))["count"] == 4
+    refused(await sales.get(URL, params={"limit": 201}), 400, "unreadable_request", "limit")
 
 
 async def test_removed_it_leaves_no_trace_but_what_customers_have(

@@ -27,6 +27,12 @@ LEEDS = {"line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 4AP", "c
         {"line1": "x", "city": "Utrecht", "postal_code": "3511 ab", "country": "NL"},
         {"line1": "x", "city": "New York", "region": "NY", "postal_code": "10001-1234", "country": "US"},
         {"line1": "x", "city": "New York", "region": "New York", "postal_code": "10001", "country": "US"},
+        {"line1": "x", "city": "New York", "region": "n.y.", "postal_code": "10001", "country": "US"},
+        {"line1": "x", "city": "Des Moines", "region": "Iowa", "postal_code": "50309", "country": "US"},
+        {"line1": "x", "city": "Sydney", "region": "nsw", "postal_code": "2000", "country": "AU"},
+        {"line1": "x", "city": "Toronto", "region": "Ontario (ON)", "postal_code": "M5V 2T6", "country": "CA"},
+        {"line1": "x", "city": "Madrid", "region": "MD", "postal_code": "28001", "country": "ES"},
+        {"line1": "x", "region": "ZZ", "postal_code": "anything"},
         {"line1": "x", "city": "千代田区", "region": "東京都", "postal_code": "１００－０００１", "country": "JP"},
     ],
 )  # fmt: skip
@@ -43,6 +49,8 @@ def test_an_address_of_its_country(address: dict[str, Any]) -> None:
         ({**LEEDS, "postal_code": "12345"}, {"postal_code"}),
         ({"line1": "x", "city": "Berlin", "postal_code": "1011", "country": "DE"}, {"postal_code"}),
         ({"line1": "x", "city": "x", "region": "CA", "postal_code": "10001", "country": "US"}, {"postal_code"}),
+        ({"line1": "x", "city": "x", "region": "ZZ", "postal_code": "90210", "country": "US"}, {"region"}),
+        ({"line1": "x", "city": "x", "region": "Q.Q.", "postal_code": "M5V 2T6", "country": "CA"}, {"region"}),
     ],
 )
 def test_what_is_wrong_is_named(address: dict[str, Any], parts: set[str]) -> None:

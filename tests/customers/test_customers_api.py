@@ -65,6 +65,22 @@ async def test_what_is_created_is_read_again(sales: httpx.AsyncClient) -> None:
     assert read.headers["etag"] == '"1"'
 
 
+@pytest.mark.parametrize("blank", [" ", "\t\u00a0", "\u200b"])
+async def test_a_name_that_nobody_can_read_is_none(
+    blank: str, sales: httpx.AsyncClient, ingest: httpx.AsyncClient, store: Store, order_body: dict[str, Any]
+) -> None:
+    refused(await sales.post(URL, json={"first_name": blank, "last_name": blank}), 422, "invalid_input", "")
+    assert store.root["customers"].count_documents({}) == 0
+    customer = await made(sales, first_name=" Ann ", last_name=blank)
+    assert (customer["first_name"], customer["last_name"]) == ("Ann", None)
+    whose = {"email": "bob@example.com", "first_name": blank, "last_name": " Example"}
+    order = good(await ingest.put("/api/v1/orders/shop/1", json={**order_body, "customer": whose}), 201)
+    known = good(await sales.get(f"{URL}/{order['customer_id']}"))
+    assert (known["first_name"], known["last_name"]) == (None, "Example")
+    changed = good(await patched(sales, known, first_name="Bob", last_name=blank))
+    assert (changed["first_name"], changed["last_name"]) == ("Bob", None)
+
+
 async def test_unknown_ids_are_404(sales: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     for wrong in ("cus_0", "nobody", "%00", "%F0%9F%98%80", "x" * 500):
         refused(await sales.get(f"{URL}/{wrong}"), 404, "not_found")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import example, given
@@ -32,6 +34,35 @@ def test_keys_are_few_short_and_each_there_once(first: str, last: str, phone: st
     assert len(found) <= keys.MOST_SEARCH_KEYS
     assert len(set(found)) == len(found)
     assert all(0 < len(key) <= keys.LONGEST_KEY for key in found)
+
+
+@given(NAMES, st.lists(st.fixed_dictionaries({"name": NAMES, "phone": st.text(max_size=40)}), max_size=8))
+def test_keys_of_addresses_stand_behind_those_of_the_customer(name: str, addresses: list[Row]) -> None:
+    own = keys.search_keys({"last_name": name, "phone": "07700 900123"}) or []
+    found = keys.search_keys({"last_name": name, "phone": "07700 900123", "addresses": addresses}) or []
+    assert found[: len(own)] == own
+    assert len(set(found)) == len(found) <= keys.MOST_SEARCH_KEYS
+    listed = [address["name"] for address in addresses if not re.search(r"[@\d]", normalize("NFKC", address["name"]))]
+    words = {word for other in listed for word in names.words(other)}
+    assert len(found) == keys.MOST_SEARCH_KEYS or words <= set(found) or not words
+
+
+def test_whom_a_parcel_goes_to_is_found_by_name_and_telephone() -> None:
+    home = {"name": "Petra Parcelova", "phone": "01632 960888 ext. 12", "country": "GB"}
+    found = customer(email="p@example.com", addresses=[home, {**home, "phone": "00 44 1632 960888"}])
+    assert found["search_keys"] == [
+        "#888069236144", "petra", "parcelova", "=petra parcelova",
+        "+p parcelova", "+pe parcelova", "+pet parcelova", "+petr parcelova", "+petra parcelova",
+    ]  # fmt: skip
+    for told in ("ann.secret@example.com", "Ann (07700 900123)"):
+        assert customer(last_name="Example", addresses=[{"name": told}])["search_keys"] == ["example"]
+    one = customer(first_name="Petra", last_name="Parcelova", addresses=[{"name": "Petra Parcelova"}])
+    assert one["search_keys"] == customer(first_name="Petra", last_name="Parcelova")["search_keys"]
+
+
+@pytest.mark.parametrize("extension", ["x12", " x 12", " ext. 12", ";ext=12", " extension 12"])
+def test_an_extension_is_no_part_of_a_number(extension: str) -> None:
+    assert keys.phone_ending(f"07700 900123{extension}") == keys.phone_ending("07700 900123") == "#3210090077"
 
 
 @given(NAMES)

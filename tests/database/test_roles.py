@@ -14,7 +14,16 @@ from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import OperationFailure
 
 from crm.identity import API_ROLES, Role
-from tests.fixtures.rows import Row, customer_change, customer_row, event_row, order_row, product_row
+from tests.fixtures.rows import (
+    Row,
+    customer_change,
+    customer_row,
+    event_row,
+    identify_row,
+    order_row,
+    page_row,
+    product_row,
+)
 from tests.fixtures.store import Store
 
 pytestmark = pytest.mark.mongo
@@ -350,6 +359,18 @@ def test_an_analyst_reads_views_without_personal_data(name: str, marked: Mapping
     assert seen is not None
     assert MARK not in str(seen)
     assert MARK in str(marked[name])
+
+
+@pytest.mark.parametrize("type_", ["page", "screen", "group", "track"])
+def test_an_analyst_reads_what_was_done_and_no_titles(type_: str, users: Users, store: Store) -> None:
+    made = {"group": identify_row, "track": event_row}.get(type_, page_row)
+    row = made(type=type_, name=MARK)
+    store.root["events"].insert_one(row)
+    view = users[Role.ANALYST]["events_nopii"]
+    seen = view.find_one({"_id": row["_id"]})
+    assert seen is not None
+    assert seen.get("name") == (MARK if type_ == "track" else None)
+    assert view.count_documents({"_id": row["_id"], "name": MARK}) == (type_ == "track")
 
 
 HIDDEN: Final[Mapping[str, Mapping[str, Any]]] = {

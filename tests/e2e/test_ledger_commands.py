@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,19 @@ def test_a_restored_store_is_replayed(bare_demo: DemoProcess, tmp_path: Path) ->
     assert crm("ledger", "import", str(file), *at).out == f"Read {count} entries, of which 0 are new.\n"
     again = crm("ledger", "export", str(file), *at)
     assert (again.code, again.out) == (1, "")
+    wrong = tmp_path / "wrong.ndjson"
+    wrong.write_text("{}\n")
+    assert crm("ledger", "import", str(wrong), *at).code == 1
+    acts = json.loads(crm("audit", "list", "--actor", "cli", "--json", *at).out)
+    told = [(act["action"], act["details"]) for act in reversed(acts) if act["action"].startswith("ledger.")]
+    assert told[-6:] == [
+        ("ledger.replay", {}),
+        ("ledger.export", {}),
+        ("ledger.import", {}),
+        ("ledger.export", {}),
+        ("ledger.import", {}),
+        ("ledger.import", {"refused": "invalid_input"}),
+    ]
 
 
 def dump_of_her(store: Database[dict[str, Any]]) -> dict[str, list[bytes]]:

@@ -92,6 +92,10 @@ async def test_what_happened_in_a_shop_is_typed_and_exact(
     assert row["commerce"] == {"action": "order_completed"}
     (read,) = good(await analyst.get(URL, params={"customer_id": customer}))["items"]
     assert (read["commerce"]["value"], read["commerce"]["query"], read["user_id"]) == ("9.0000", None, None)
+    emptied = {"action": "cart_viewed", "products": []}
+    assert await send(ingest, event("3", type="track", name="Seen", commerce=emptied)) == (1, 0)
+    found = good(await sales.get(URL, params=VISITOR))["items"]
+    assert [e["commerce"]["products"] for e in found if e["name"] == "Seen"] == [[]], "none is not the same as no list"
 
 
 async def test_a_repeat_is_recognised_within_a_batch_and_later(ingest: httpx.AsyncClient, store: Store) -> None:

@@ -80,6 +80,10 @@ async def test_who_can_be_given_tasks_is_listed(
         me = await who(client)
         assert {"id": me["id"], "name": me["name"], "role": me["role"]} in found
     assert not {colleague["id"] for colleague in found} & set(users.values())
+    ids = [colleague["id"] for colleague in found]
+    assert await walk(sales, "/api/v1/auth/colleagues", limit=1) == ids == sorted(ids)
+    assert await walk(sales, "/api/v1/auth/colleagues", limit=1, sort="-id") == ids[::-1]
+    assert good(await sales.get("/api/v1/auth/colleagues?count=true"))["count"] == len(ids)
 
 
 @pytest.mark.parametrize("user", ["left", "analyst", "nobody"])

@@ -59,7 +59,10 @@ def order_of(number: str = "Z-1", placed_at: str = "2026-01-31T12:00:00Z", **cha
         "placed_at": placed_at,
         "status": "paid",
         "number": number,
-        "items": [{"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"}],
+        "items": [
+            {"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"},
+            {"sku": "ENGRAVING", "title": f"For Zoë Quill, {EMAIL}, 01632 960777", "quantity": 1, "unit_price": "0.00"},
+        ],
         "total": "4.50",
         "shipping_address": ADDRESS,
         "billing_address": ADDRESS,
@@ -197,6 +200,11 @@ class Life:
         """What colleagues noted, and consents."""
         task = {"customer_id": self.customer_id, "kind": "task", "subject": "Call Zoe Quill", "body": PHONE}
         good(await self.admin.post("/api/v1/interactions", json=task), 201)
+        neighbour = good(await self.admin.post("/api/v1/customers", json={"email": "neighbour@example.com"}), 201)["id"]
+        order = good(await self.admin.get("/api/v1/orders/shop/Z-1"))["id"]
+        parcel = {"subject": f"Has the parcel of {EMAIL.upper()}", "body": f"Quill, Zoë has moved; ring her: {PHONE}"}
+        about = {"customer_id": neighbour, "kind": "note", "mentions": [{"kind": "order", "id": order}]}
+        good(await self.admin.post("/api/v1/interactions", json={**about, **parcel}), 201)
         consent = {"channel": "email", "status": "granted", "at": "2026-01-01T00:00:00Z", "source": "Zoe's checkout"}
         good(await self.admin.post(f"/api/v1/customers/{self.customer_id}/consents", json=consent), 201)
 

@@ -64,7 +64,7 @@ async def test_the_books_keep_what_they_need(zoe: Life, store: Store, admin: htt
     await zoe.erase()
     after = good(await admin.get("/api/v1/orders/shop/Z-1"))
     assert (after["total"], after["refunded"], after["currency"], after["number"]) == ("4.50", "1.00", "GBP", "Z-1")
-    assert after["items"][0]["title"] == "Mug"
+    assert [item["title"] for item in after["items"]] == ["Mug", "For (removed)"]
     assert (after["status"], after["source_status"]) == ("partially_refunded", "fulfilled")
     assert after["customer_id"] is None
     assert after["note"] is None
@@ -156,6 +156,7 @@ async def test_whatever_is_older_does_not_bring_them_back(zoe: Life, admin: http
     )
     for order in (again, unknown, by_id):
         assert order["customer_id"] is None
+        assert [item["title"] for item in order["items"]] == ["Mug", "For (removed)"]
         assert {key for key, value in order["shipping_address"].items() if value} == {"country"}
     refund = {"id": "r", "amount": "0.50", "reason": "parchment allergy", "at": "2026-02-01T12:00:00Z"}
     good(await admin.post(f"/api/v1/orders/{again['id']}/refunds", json=refund), 201)
@@ -242,11 +243,22 @@ def test_every_collection_is_decided_on() -> None:
     assert all(len(reason) > 4 for reason in IMPERSONAL.values())
 
 
-@pytest.mark.parametrize("spelling", ["07700 900777", "(07700) 900-777"])
+async def test_what_is_noted_of_others_loses_the_person(zoe: Life, store: Store) -> None:
+    await zoe.everything()
+    await zoe.erase()
+    (note,) = store.root["interactions"].find({"mentions.id": {"$gt": ""}})
+    assert (note["subject"], note["body"]) == (
+        "Has the parcel of (removed)",
+        "(removed) has moved; ring her: (removed)",
+    )
+
+
+@pytest.mark.parametrize("spelling", ["07700 900777", "(07700) 900-777", "07700 900777 x12"])
+@pytest.mark.parametrize("known", ["07700 900777", "+44 7700 900777"])
 async def test_nobody_comes_back_by_a_telephone_without_a_country(
-    spelling: str, admin: httpx.AsyncClient, ingest: httpx.AsyncClient
+    known: str, spelling: str, admin: httpx.AsyncClient, ingest: httpx.AsyncClient
 ) -> None:
-    body = {"phone": "07700 900777"}
+    body = {"phone": known}
     zed = good(await admin.post("/api/v1/customers", json=body), 201)
     good(await admin.post(f"/api/v1/customers/{zed['id']}/erase", json={"reason": "Ticket 4711"}))
     refused(await ingest.post("/api/v1/customers", json={"phone": spelling}), 409, "erased")

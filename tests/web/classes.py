@@ -21,7 +21,7 @@ Class = Literal["plain", "personal", "masked", "colleague", "raw", "secret", "re
 
 FIELDS: Final[dict[str, dict[Class, str]]] = {
     "*": {"plain": "id version at source sku currency customer_id created_at updated_at"},
-    "Listed_*": {"plain": "next_cursor count count_capped"},
+    "Listed_*": {"plain": "next_cursor count count_capped truncated"},
     # people
     "CustomerOut": {
         "masked": "email phone tags attributes", "personal": "first_name last_name", "plain": "unverified former_ids",
@@ -67,8 +67,8 @@ FIELDS: Final[dict[str, dict[Class, str]]] = {
     "PriceOut": {"plain": "amount"},
     # what was looked at
     "EventOut": {
-        "masked": "user_id anonymous_id context properties",
-        "plain": "message_id type name identity_id occurred_at received_at clock retention",
+        "masked": "name user_id anonymous_id context properties",
+        "plain": "message_id type identity_id occurred_at received_at clock retention",
     },
     "CommerceOut": {
         "masked": "query",

@@ -80,6 +80,7 @@ async def known(admin: httpx.AsyncClient, order_body: Body, store: Store, databa
     ann = Visitor(database, user_id=EMAIL)
     page = {"url": f"https://shop.example.com/?email={EMAIL.replace('@', '%40')}", "title": EMAIL}
     await ann.sends(ann.message(0, "identify", traits={"email": EMAIL}), ann.message(1, context={"page": page}))
+    await ann.sends(ann.message(2, "screen", name=f"Account of Ann Example, {EMAIL}"))
     store.root["activities"].delete_many({})
     shown = activity_row(_id=customer_id)
     shown["session"]["entry_url"] = page["url"]

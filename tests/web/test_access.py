@@ -104,6 +104,8 @@ ALLOWED: Final[dict[str, str]] = {
     "GET /api/v1/privacy-requests": "admin",
     "GET /api/v1/privacy-requests/{request_id}": "admin",
     "GET /api/v1/privacy-requests/{request_id}/export": "admin",
+    "GET /api/v1/exports/auth/colleagues": "admin sales",
+    "GET /api/v1/exports/custom-fields": "admin sales ingest",
     "GET /api/v1/exports/customers": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/orders": "admin sales analyst ingest",
     "GET /api/v1/exports/customers/{customer_id}/timeline": "admin sales",

@@ -73,6 +73,7 @@ async def test_the_tables_of_two_lists(document: dict[str, Any]) -> None:
     customers = document["paths"]["/api/v1/customers"]["get"]["description"]
     assert "| none | `-created_at`, `created_at`, `updated_at`, `-updated_at` |" in customers
     assert "| `external_id` + `external_source` | `-created_at`, `created_at` |" in customers
+    assert "| `field.<name>` | `-created_at`, `created_at` |" in customers
     assert "| `q` alone | the best first, on one page |" in customers
     orders = document["paths"]["/api/v1/customers/{customer_id}/orders"]["get"]["description"]
     assert re.findall(r"^\| (?!filters|---)(.*) \|$", orders, re.MULTILINE) == ["none | `-placed_at`, `placed_at`"]

@@ -113,7 +113,7 @@ async def test_one_result_for_each_line_and_a_sum(client: Client) -> None:
     unreadable = {"result": "refused", "code": "unreadable_request", "status": 400}
     assert rows[1] == {"line": 4, **unreadable, "detail": "The line is not JSON that can be read."}
     assert rows[2]["errors"] == [
-        {"pointer": "/n", "detail": "Input should be a valid integer."},
+        {"pointer": "/n", "detail": "This is a whole number."},
         {"pointer": "/m", "detail": "This field is not known."},
     ]
     assert (rows[2]["code"], rows[2]["status"]) == ("invalid_input", 422)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from crm.changes.declared import DataChange, declared_by
-from crm.changes.numbered import change_0001_customer_keys
+from crm.changes.numbered import change_0001_customer_keys, change_0002_names_in_addresses
 
-CHANGES: Final[tuple[DataChange, ...]] = (declared_by(change_0001_customer_keys),)
+CHANGES: Final[tuple[DataChange, ...]] = (
+    declared_by(change_0001_customer_keys),
+    declared_by(change_0002_names_in_addresses),
+)

@@ -20,7 +20,7 @@ from crm.events.messages import Message, MessageType
 from crm.events.properties import MOST_VALUES, check, fit
 
 #: What programs write where there is no id: a customer of that name would be everybody.
-_NOBODY: Final = frozenset({"undefined", "null", "none", "nan", "[object object]"})
+_NOBODY: Final = frozenset({"undefined", "null", "(null)", "none", "nan", "[object object]"})
 _LONGEST_NOBODY: Final = max(map(len, _NOBODY))
 #: The bytes that so many values need at least: a message with less need not be counted.
 _FEW_BYTES: Final = 2 * MOST_VALUES
@@ -93,6 +93,8 @@ def _id(sent: str | int | None, code: str, pointer: str) -> str | None:
     if sent is None or sent == "":
         return None
     text = sent if type(sent) is str else str(sent)
+    if text.isspace():
+        return None
     if len(text) > LONGEST_LINE:
         raise Refusal(code, pointer)
     return None if len(text) <= _LONGEST_NOBODY and text.lower() in _NOBODY else text

@@ -94,7 +94,8 @@ def announce(request: Request[Any, Any, Any]) -> Response[None] | None:
     """A browser asks before it sends a header that only scripts set; nobody else is answered here."""
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return None
-    return Response(None, status_code=204, headers=cors.preflight(cors.origin_of(request.scope["headers"])))
+    asked = request.headers.get("access-control-request-headers")
+    return Response(None, status_code=204, headers=cors.preflight(cors.origin_of(request.scope["headers"]), asked))
 
 
 def answer_error(request: Request[Any, Any, Any], exc: Exception) -> Response[Any]:

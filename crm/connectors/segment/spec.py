@@ -150,6 +150,9 @@ def understand(action: Action, properties: dict[str, Any]) -> tuple[dict[str, An
 
 def _take_products(products: list[Any], commerce: dict[str, Any], rest: dict[str, Any]) -> None:
     """Each product's typed fields; what is left of each stays at its place in the properties."""
+    if not products:
+        commerce["products"] = rest.pop("products")  # none is something else than no list: an empty cart
+        return
     typed: list[dict[str, Any]] = []
     left: list[Any] = []
     for product in products[:MOST_PRODUCTS]:

@@ -118,6 +118,8 @@ _ITEMS = [
     ("nobody", _batch(_without("userId"))),
     ("nobody, by null and an empty text", _with(userId=None, anonymousId="")),
     ("a user who is undefined", _with(userId="undefined")),
+    ("a user of white space", _with(userId=" \t")),
+    ("a user who is (null)", _with(userId="(null)")),
     ("a user who is an object", _with(userId={"$gt": ""})),
     ("a user who is a list", _with(userId=["u-1"])),
     ("a user who is true", _with(userId=True)),

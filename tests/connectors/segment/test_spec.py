@@ -186,7 +186,15 @@ def test_what_is_left_of_products_keeps_its_place() -> None:
     assert message.properties == {"products": [{}, "B", {"size": "XL"}, {}, None]}
 
 
-@pytest.mark.parametrize("products", ["[]", '["A"]', "[{}]", '[{"size":"XL"}]', "{}", '"A"', "null"])
+@pytest.mark.parametrize("event", ["Cart Viewed", "Product Viewed", "Order Completed"])
+def test_an_empty_list_of_products_is_one(event: str) -> None:
+    message = tracked(event, '{"products":[],"note":"x"}')
+    assert message.commerce
+    assert message.commerce["products"] == []
+    assert message.properties == {"note": "x"}
+
+
+@pytest.mark.parametrize("products", ['["A"]', "[{}]", '[{"size":"XL"}]', "{}", '"A"', "null"])
 def test_products_of_which_nothing_fits_stay(products: str) -> None:
     message = tracked("Cart Viewed", f'{{"products":{products}}}')
     assert message.commerce == {"action": "cart_viewed"}
