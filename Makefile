@@ -9,10 +9,10 @@ NEXT_E2E := $(addprefix tests/e2e/test_,serve.py killed.py rotation.py tls.py cl
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast test-next sdks tools fuzz bench clean lock
+.PHONY: help install run check test test-fast test-next test-failover sdks tools fuzz bench clean lock
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements-dev.lock
 $(NEXT)/.installed: requirements-next.lock
@@ -44,6 +44,9 @@ test-fast: $(STAMP)  ## the tests that need no server
 test-next: $(NEXT)/.installed  ## the tests on Beanie 2 and PyMongo Async, the successors of Beanie 1 and Motor
 	$(NEXT)/bin/pytest -m "fast or mongo" -n 2 $(ARGS)
 	$(if $(ARGS),,$(NEXT)/bin/pytest -m e2e $(NEXT_E2E))
+
+test-failover: $(STAMP)  ## kill, stop, cut off and starve members of a replica set under load (ten minutes; as root for networks)
+	$(BIN)/pytest -m failover tests/e2e/failover $(ARGS)
 
 sdks: $(STAMP)  ## install the published tracking libraries that the tests drive, into .tools/sdks
 	@$(BIN)/python -m tests.e2e.sdks.install

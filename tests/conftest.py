@@ -22,6 +22,9 @@ pytest_plugins = [
 ]
 
 ROOT_URI = "CRM_TEST_ROOT_URI"
+_TIERS = {"fast", "mongo", "e2e", "failover"}
+#: Tiers that need none of it.
+_WITHOUT = _TIERS - {"mongo"}
 _server: EmbeddedServer | None = None
 _folder: Path | None = None
 
@@ -37,9 +40,9 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start MongoDB in the controlling process, so that it outlives every worker; fast and e2e go without."""
+    """Start MongoDB in the controlling process, so that it outlives every worker; tiers that need none go without."""
     global _server, _folder
-    if hasattr(config, "workerinput") or config.option.markexpr.strip() in {"fast", "e2e"} or config.option.collectonly:
+    if hasattr(config, "workerinput") or config.option.markexpr.strip() in _WITHOUT or config.option.collectonly:
         return
     _folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
     # notablescan: a query that no index serves fails.
@@ -58,6 +61,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test says in which tier it is."""
     for item in items:
-        tiers = [m.name for m in item.iter_markers() if m.name in {"fast", "mongo", "e2e"}]
+        tiers = [m.name for m in item.iter_markers() if m.name in _TIERS]
         if len(set(tiers)) != 1:
-            raise pytest.UsageError(f"{item.nodeid} is in {len(set(tiers))} tiers: mark it fast, mongo or e2e")
+            raise pytest.UsageError(
+                f"{item.nodeid} is in {len(set(tiers))} tiers: mark it with one of {sorted(_TIERS)}"
+            )

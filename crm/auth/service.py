@@ -29,7 +29,7 @@ from crm.auth.schemas import (
 )
 from crm.clock import now
 from crm.config import Settings
-from crm.database.driver import acting_within, present
+from crm.database.driver import acting_as, acting_within, present
 from crm.database.ids import new_id
 from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, Unavailable, WrongCredentials
 from crm.identity import Permission, Principal, Role
@@ -147,10 +147,13 @@ async def _known(handle: str, find: Callable[[str], Awaitable[T]], within: float
 
 
 async def _look_up(memory: tuple[int, str], find: Callable[[str], Awaitable[Known]]) -> Known:
-    begun, (_, handle) = time.monotonic(), memory
+    begun, (_, handle), acting = time.monotonic(), memory, present()
     mine = asyncio.current_task()
     try:
-        found = await find(handle)
+        # While there is no primary nobody can be let in or shut out: what another member knows is as good, and who only
+        # reads need not wait with those who write.
+        with acting_as(acting.database, acting.role, reads=True):
+            found = await find(handle)
         if _asked.get(memory) is mine:  # what was forgotten meanwhile was read too early
             if len(_believed) >= _MOST_BELIEVED:
                 _believed.clear()

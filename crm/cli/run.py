@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from crm.config import Settings
+from crm.database.embedded import MOST_MEMBERS
 from crm.ops import secrets, server
 from crm.ops.demo import Demo
 
@@ -26,11 +27,15 @@ def demo(
         Path | None, typer.Option(help="Write the sign-in data there, once the service is ready.", show_default=False)
     ] = None,
     workers: Workers = 1,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST_MEMBERS, help="MongoDB processes, as one replica set.", show_default="as before, or 1"
+        ),
+    ] = None,
 ) -> None:
     """Start everything on this machine: MongoDB, the database, sample data, the API. For trying out."""
-    Demo(host, port, data_dir, sample=sample, credentials_file=credentials_file, workers=workers).run(
-        Console(stderr=True)
-    )
+    Demo(host, port, data_dir, sample, credentials_file, workers, members).run(Console(stderr=True))
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pymongo import ReturnDocument, UpdateOne, WriteConcern
+from pymongo import ReadPreference, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from crm.database.client import aggregated
@@ -71,7 +71,8 @@ class Collection:
         For what is written back from it with a majority: both then stand in the oplog in this order, and are kept or
         rolled back together.
         """
-        return Collection(self.raw.with_options(read_concern=ReadConcern("local")))
+        primary: Any = ReadPreference.PRIMARY  # Motor's types want the class of them all
+        return Collection(self.raw.with_options(read_concern=ReadConcern("local"), read_preference=primary))
 
     async def find_one(self, query: Query, *, session: Any = None) -> Row | None:
         """The first document of a query."""

@@ -54,8 +54,7 @@ class CrmDocument(Document):
     @classmethod
     def get_motor_collection(cls) -> MongoCollection[dict[str, Any]]:
         """Beanie asks this before each operation: the collection on the client of whoever acts."""
-        acting = driver.present()
-        return acting.database.raw_collection(acting.role, cls.collection_name(), apart=cls.is_apart())
+        return driver.collection(cls.collection_name(), apart=cls.is_apart()).raw
 
     get_pymongo_collection = get_motor_collection  # as Beanie 2 calls it
 

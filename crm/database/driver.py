@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from beanie import init_beanie
+from pymongo import ReadPreference
 from pymongo.errors import PyMongoError
 from pymongo.server_api import ServerApi
 from pymongo.uri_parser import parse_uri
@@ -41,6 +42,11 @@ _DURABLE: Final[dict[str, Any]] = {
     "retryWrites": True,
     "readConcernLevel": "majority",
 }
+#: A member that is cut off or stands still closes no connection. Each says every second that it is there; one that has
+#: not for five is left alone, and what waited for it goes to the next primary. The driver's own are 10 and 20 seconds.
+_WATCHFUL: Final[dict[str, Any]] = {"heartbeatFrequencyMS": 1_000, "connectTimeoutMS": 4_000}
+#: The primary, and while there is none another member. Motor's types want the class of all preferences.
+_READS_ON: Final[Any] = ReadPreference.PRIMARY_PREFERRED
 _TRANSIENT: Final = "TransientTransactionError"
 _LONGEST_SELECTION_MS: Final = 10_000
 
@@ -80,8 +86,8 @@ class Database:
         self.traces = traces
         self.kept: dict[Any, Any] = {}
         self.administration = administration or self.clients[Role.ADMIN]
-        self._acting = {role: Acting(self, role) for role in Role}
-        self._collections: dict[tuple[Role, str, bool], MongoCollection[Row]] = {}
+        self._acting = {(role, reads): Acting(self, role, reads) for role in Role for reads in (False, True)}
+        self._collections: dict[tuple[Role, str, bool, bool], MongoCollection[Row]] = {}
         self._replaced: list[Client[Row]] = []
 
     @classmethod
@@ -109,21 +115,33 @@ class Database:
         client = _client(uri, timeout_ms=None)
         return cls(dict.fromkeys(Role, client), name)
 
-    def acting(self, role: Role) -> Acting:
+    def acting(self, role: Role, reads: bool = False) -> Acting:
         """What ``act`` sets: made once, since it is set twice for each request."""
-        return self._acting[role]
+        return self._acting[role, reads]
 
     def raw(self, role: Role, *, apart: bool = False) -> MongoDatabase[Row]:
         """The driver's database of a role; ``apart`` is the one beside ours, which is not dumped with it."""
         return self.clients[role][name_apart(self.name) if apart else self.name]
 
-    def raw_collection(self, role: Role, name: str, *, apart: bool = False) -> MongoCollection[Row]:
-        """The driver's collection as a role sees it: a view where the role reads one."""
-        key = (role, name, apart)
+    def raw_collection(
+        self, role: Role, name: str, *, apart: bool = False, reads: bool = False
+    ) -> MongoCollection[Row]:
+        """The driver's collection as a role sees it: a view where the role reads one.
+
+        Args:
+            role: Whose client.
+            name: Of the collection.
+            apart: In the database beside ours.
+            reads: Where there is no primary at the moment, what is read may come from another member.
+        """
+        key = (role, name, apart, reads)
         found = self._collections.get(key)
         if found is None:
             seen_as = self.views.get(role, {}).get(name, name)
-            found = self._collections[key] = self.raw(role, apart=apart)[seen_as]
+            found = self.raw(role, apart=apart)[seen_as]
+            if reads:
+                found = found.with_options(read_preference=_READS_ON)
+            self._collections[key] = found
         return found
 
     async def ping(self) -> None:
@@ -218,31 +236,38 @@ def _client(uri: str, *, timeout_ms: int | None, **options: Any) -> Client[Row]:
         raise NotConfigured("CRM_MONGODB_URI is not a MongoDB URI (mongodb://host:27017/?replicaSet=rs0).") from None
     given = {key.lower() for key in parsed["options"]}
     # timeoutMS rules over the driver's own limit on finding a server; this one holds where there is none.
-    defaults = {**_DURABLE, "serverSelectionTimeoutMS": timeout_ms or _LONGEST_SELECTION_MS}
+    defaults = {**_DURABLE, **_WATCHFUL, "serverSelectionTimeoutMS": timeout_ms or _LONGEST_SELECTION_MS}
     chosen = {key: value for key, value in defaults.items() if key.lower() not in given}
     return Client(uri, tz_aware=True, appname="crm", timeoutMS=timeout_ms, **chosen, **options)
 
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """On whose client the present task works."""
+    """On whose client the present task works.
+
+    Attributes:
+        database: Which one.
+        role: Whose client.
+        reads: Whether it only reads, and so may go on while there is no primary: nothing is decided by what it sees.
+    """
 
     database: Database
     role: Role
+    reads: bool = False
 
 
 _acting: ContextVar[Acting] = ContextVar("acting")
 
 
-def act(database: Database, role: Role) -> None:
+def act(database: Database, role: Role, *, reads: bool = False) -> None:
     """From here on, this task and those it starts work on that role's client. For middleware."""
-    _acting.set(database.acting(role))
+    _acting.set(database.acting(role, reads))
 
 
 @contextmanager
-def acting_as(database: Database, role: Role) -> Iterator[None]:
+def acting_as(database: Database, role: Role, *, reads: bool = False) -> Iterator[None]:
     """Work on a role's client within the block."""
-    token = _acting.set(database.acting(role))
+    token = _acting.set(database.acting(role, reads))
     try:
         yield
     finally:
@@ -252,7 +277,8 @@ def acting_as(database: Database, role: Role) -> Iterator[None]:
 @contextmanager
 def acting_within(role: Role) -> Iterator[None]:
     """Work on another role's client of the same database within the block."""
-    with acting_as(present().database, role):
+    acting = present()
+    with acting_as(acting.database, role, reads=acting.reads):
         yield
 
 
@@ -271,7 +297,7 @@ def present() -> Acting:
 def collection(name: str, *, apart: bool = False) -> Collection:
     """A collection on the client of whoever acts."""
     acting = present()
-    return Collection(acting.database.raw_collection(acting.role, name, apart=apart))
+    return Collection(acting.database.raw_collection(acting.role, name, apart=apart, reads=acting.reads))
 
 
 async def run_transaction(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:

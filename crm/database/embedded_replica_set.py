@@ -26,16 +26,19 @@ class EmbeddedAddress:
     """Where the server listens.
 
     Attributes:
-        host: Loopback.
-        port: Of the host.
+        members: ``host:port`` of each member.
         replica_set: Its name.
         authority: Certificates (PEM) of whom we trust to have signed the server's; None is without TLS.
     """
 
-    host: str
-    port: int
-    replica_set: str
+    members: tuple[str, ...]
+    replica_set: str = REPLICA_SET
     authority: Path | None = None
+
+    @property
+    def port(self) -> int:
+        """Of the first member."""
+        return int(self.members[0].rpartition(":")[2])
 
     def options(self) -> dict[str, str]:
         """What a client has to be told besides where and who."""
@@ -44,7 +47,7 @@ class EmbeddedAddress:
 
     def plain(self) -> str:
         """The connection string without credentials, as the API gets it."""
-        return f"mongodb://{self.host}:{self.port}/?{urlencode(self.options())}"
+        return f"mongodb://{','.join(self.members)}/?{urlencode(self.options())}"
 
     def uri(self, username: str, password: str, database: str, auth_source: str | None = None) -> str:
         """The connection string of one user, who is looked up in ``auth_source``, by default in ``database``."""
@@ -53,14 +56,14 @@ class EmbeddedAddress:
             quote(t, safe="") for t in (username, password, database, auth_source or database)
         )
         query = f"authSource={source}&{urlencode(self.options())}"
-        return f"mongodb://{user}:{secret}@{self.host}:{self.port}/{path}?{query}"
+        return f"mongodb://{user}:{secret}@{','.join(self.members)}/{path}?{query}"
 
 
 def secure(address: EmbeddedAddress, username: str, password: str, pause: Callable[[], None]) -> None:
-    """Do whatever earlier starts have not done: initiate or move the replica set, create the root user.
+    """Do whatever earlier starts of a single member have not done: initiate or move the set, create the root user.
 
     Args:
-        address: Where mongod listens already.
+        address: Where mongod listens already; of one member.
         username: The root user's name.
         password: The root user's password, which must be on disk already.
         pause: Sleeps a little; raises when there is nothing to wait for any more.
@@ -78,7 +81,8 @@ def secure(address: EmbeddedAddress, username: str, password: str, pause: Callab
 
 
 def _attempt(address: EmbeddedAddress, username: str, password: str, pause: Callable[[], None]) -> None:
-    with _connect(address, username, password) as client:
+    (member,) = address.members
+    with connect(address, member, username, password) as client:
         try:
             client.admin.command("ping")
         except OperationFailure as error:
@@ -88,7 +92,7 @@ def _attempt(address: EmbeddedAddress, username: str, password: str, pause: Call
             _make_primary(client, address, pause)
             return
     # As long as there is no user, mongod lets a client on loopback set up the replica set and create the first one.
-    with _connect(address) as client:
+    with connect(address, member) as client:
         try:
             _make_primary(client, address, pause)
             create_root(client, username, password)
@@ -101,14 +105,13 @@ def _attempt(address: EmbeddedAddress, username: str, password: str, pause: Call
             ) from error
 
 
-def _connect(
-    address: EmbeddedAddress, username: str | None = None, password: str | None = None
+def connect(
+    address: EmbeddedAddress, member: str, username: str | None = None, password: str | None = None
 ) -> MongoClient[dict[str, Any]]:
-    """A direct connection, because that works in every state of the replica set."""
+    """A direct connection to one member, because that works in every state of the replica set."""
     tls: dict[str, Any] = {name: value for name, value in address.options().items() if name.startswith("tls")}
     return MongoClient(
-        address.host,
-        address.port,
+        member,
         directConnection=True,
         **tls,
         serverSelectionTimeoutMS=5_000,
@@ -129,7 +132,7 @@ def _configure(client: MongoClient[dict[str, Any]], address: EmbeddedAddress) ->
     config = {
         "_id": address.replica_set,
         "version": 1,  # when it is forced, mongod makes it larger than the stored one
-        "members": [{"_id": 0, "host": f"{address.host}:{address.port}"}],
+        "members": [{"_id": 0, "host": address.members[0]}],
         "settings": {"electionTimeoutMillis": 500},  # there is nobody else to hear from
     }
     try:

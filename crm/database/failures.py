@@ -44,6 +44,8 @@ _NOT_UNIQUE: Final = 359
 #: Starting, shutting down, stepping down, not primary, no majority or no key yet: in a moment somebody will answer.
 _AWAY: Final = frozenset({6, 7, 91, 94, 133, 134, 189, 211, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
 _TOO_LARGE: Final = frozenset({17419, 17420, 10334, 388})
+#: Said in time; where the journal cannot be written, MongoDB ends itself and another member takes over.
+_NO_SPACE: Final = 14031
 _AWAY_NOW: Final = "The database cannot be reached at the moment."
 #: OpenSSL's word, in the driver's text.
 _CERTIFICATE: Final = "CERTIFICATE_VERIFY_FAILED"
@@ -138,6 +140,8 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
         return InvalidInput("With this the document would be larger than the database can store.")
     if code in _AWAY:
         return Unavailable(_AWAY_NOW, retry_after=2)
+    if code == _NO_SPACE:
+        return Unavailable("The database has no space left to write to.", retry_after=5)
     if code in _TIMED_OUT:
         return _unknown_outcome()
     if code == _WRONG_PASSWORD:

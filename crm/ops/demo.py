@@ -39,6 +39,7 @@ from crm.sample import loader
 _RETAIL_FILE: Final = Path(__file__).parent.parent / "sample" / "online_retail_2010-12.csv.gz"
 _READY_WITHIN: Final = 60.0
 _STOPS_WITHIN: Final = 20.0
+_LOOKS_AFTER: Final = 1.0
 #: The MongoDB users whose addresses the credentials file gives.
 _MONGODB_USERS: Final = (Role.ADMIN, Role.SALES, Role.INGEST, Role.ANALYST, Role.BACKUP)
 
@@ -58,6 +59,7 @@ class Demo:
         sample: Whether to load sample data into an empty store.
         credentials_file: Where to write the sign-in data once ready.
         workers: Server processes.
+        members: Of MongoDB's replica set; None for as many as last time, at first one.
     """
 
     host: str
@@ -66,6 +68,7 @@ class Demo:
     sample: bool = True
     credentials_file: Path | None = None
     workers: int = 1
+    members: int | None = None
     _secrets: DemoSecrets = field(init=False)
 
     def run(self, console: Console) -> None:
@@ -77,7 +80,7 @@ class Demo:
         if self.credentials_file:
             self.credentials_file.unlink(missing_ok=True)
         _port_must_be_free(self.host, self.port)
-        with _stop_signals(), EmbeddedServer(self.data_dir) as server:
+        with _stop_signals(), EmbeddedServer(self.data_dir, members=self.members) as server:
             self._secrets = DemoSecrets.load_or_create(self.data_dir)
             try:
                 # Without credentials: the API signs in as its own users.
@@ -89,7 +92,9 @@ class Demo:
                     if self.sample:
                         self._load_sample(console)
                     self._announce(console, server)
-                    process.wait()
+                    while process.poll() is None:
+                        server.revive()
+                        time.sleep(_LOOKS_AFTER)
                     raise OperatorError(f"The API ended by itself with code {process.returncode}.")
             except _Stopped:
                 console.print("Stopping …", highlight=False)
@@ -181,6 +186,9 @@ class Demo:
         lines = [f"\nThe API answers at {url}, its docs are at {url}/api/docs"]
         lines += [f"  {role.value:<9} {_email(role)}  {content['passwords'][role.value]}" for role in STAFF_ROLES]
         lines += [f"  {kind.value:<9} {content['api_keys'][kind.value]}" for kind in KEY_KINDS]
+        if len(server.pids) > 1:
+            members = ", ".join(f"{member} (process {pid})" for member, pid in server.pids.items())
+            lines.append(f"MongoDB is a replica set: {members}. One that is killed is started again.")
         lines.append(f"Stop with Ctrl-C; the data stays in {self.data_dir}")
         for line in lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -87,10 +87,10 @@ async def settled(*customer_ids: str) -> bool:
 
     Ids of before a merge are followed.
     """
-    database = driver.present().database
-    with driver.acting_as(database, Role.INGEST):
+    with driver.acting_within(Role.INGEST):
         due = await StatsDue.stored().count(queries.due_for(customer_ids), at_most=1)
-        if due:
+    if due:
+        with driver.acting_as(driver.present().database, Role.INGEST):  # whoever only reads writes here
             _log_refused(await refresh_each(customer_ids))
     return bool(due)
 

@@ -87,7 +87,9 @@ class ActingPrincipal:
             return
         state: dict[str, Any] = scope  # type: ignore[assignment]  # a TypedDict that we add our own keys to
         database = self.database(scope)
-        act(database, Role.AUTH)
+        # What changes nothing may be answered by another member while there is no primary (docs/failover.md).
+        reads = scope["method"] in {"GET", "HEAD"}
+        act(database, Role.AUTH, reads=reads)
         principal = ANONYMOUS
         try:
             credential = _bearer(scope)
@@ -97,7 +99,7 @@ class ActingPrincipal:
             state["crm_sign_in_failure"] = exc
         address = client_address(scope, self.trusted_proxies)
         state["crm_principal"] = replace(principal, address=address, request_id=state.get("crm_request_id"))
-        act(database, principal.role)
+        act(database, principal.role, reads=reads)
         await self.app(scope, receive, send)
 
 

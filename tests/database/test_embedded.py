@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
-from crm.database import embedded, embedded_process, embedded_replica_set
+from crm.database import embedded, embedded_member, embedded_process, embedded_replica_set
 from crm.database.embedded import EmbeddedAddress, EmbeddedServer, find_mongod
 from crm.errors import EmbeddedServerError
 
@@ -99,7 +99,7 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.fast
 def test_uri_escapes_every_part() -> None:
-    address = EmbeddedAddress("127.0.0.1", 27018, "rs0")
+    address = EmbeddedAddress(("127.0.0.1:27018",))
 
     uri = address.uri("a b@c", "p/w:?+%", "crm")
 
@@ -433,7 +433,7 @@ def test_initialisation_cut_off_before_the_replica_set_is_completed(
 
     with monkeypatch.context() as patch:
         patch.setattr(embedded, "write_private", write_or_cut_off)
-        patch.setattr(embedded, "spawn", cut_off)
+        patch.setattr(embedded_member, "spawn", cut_off)
         with pytest.raises(RuntimeError, match="cut off"):
             EmbeddedServer(data_dir).start()
 

@@ -85,6 +85,7 @@ def failed(code: int, **details: Any) -> OperationFailure:
         (failed(89), Unavailable, 1),
         (failed(262), Unavailable, 1),
         (failed(112), Conflict, None),
+        (failed(14031), Unavailable, 5),
         (failed(121), RuleViolated, None),
         (failed(11000), AlreadyExists, None),
         *[(failed(code), InvalidInput, None) for code in (17419, 17420, 10334, 388)],

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.fast
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 OURS = ("db-apply", "api")
+MONGODS = ("mongo", "mongo-2", "mongo-3")
+PROFILE = "replica-set"
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +52,9 @@ def test_it_is_a_compose_file() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_mongodb_is_pinned_to_a_release_without_known_faults(compose: dict[str, Any]) -> None:
-    name, tag = compose["services"]["mongo"]["image"].split(":")
+@pytest.mark.parametrize("service", [*MONGODS, PROFILE])
+def test_mongodb_is_pinned_to_a_release_without_known_faults(compose: dict[str, Any], service: str) -> None:
+    name, tag = compose["services"][service]["image"].split(":")
     assert name == "mongo"
     version = tuple(int(part) for part in tag.split("."))
     assert version[:2] == (8, 0)
@@ -72,6 +75,9 @@ def test_every_secret_is_a_file_that_crm_secrets_writes(compose: dict[str, Any],
 def test_each_service_gets_the_secrets_it_needs_and_no_more(compose: dict[str, Any]) -> None:
     wanted = {
         "mongo": {"crm_mongodb_keyfile", "crm_mongodb_root_password"},
+        "mongo-2": {"crm_mongodb_keyfile"},
+        "mongo-3": {"crm_mongodb_keyfile"},
+        PROFILE: {"crm_mongodb_root_password"},
         "db-apply": {"crm_mongodb_root_password", *(f"crm_mongodb_password_{role.value}" for role in Role)},
         "api": {"crm_jwt_secret", "crm_erasure_key", *(f"crm_mongodb_password_{role.value}" for role in API_ROLES)},
     }
@@ -127,16 +133,35 @@ def test_the_image_is_not_root_and_has_no_embedded_mongodb() -> None:
     assert not re.search(r"\[[a-z,]*embedded", dockerfile())
 
 
-def test_mongod_gets_a_key_file_of_its_own(compose: dict[str, Any]) -> None:
-    mongo = compose["services"]["mongo"]
+@pytest.mark.parametrize("service", MONGODS)
+def test_mongod_gets_a_key_file_of_its_own(compose: dict[str, Any], service: str) -> None:
+    mongo = compose["services"][service]
     (script,) = mongo["command"]
     assert "install -o mongodb -g mongodb -m 0400 /run/secrets/crm_mongodb_keyfile /run/crm/keyfile" in script
     assert "--keyFile /run/crm/keyfile" in script
     assert "--replSet rs0" in script
     assert "$" not in script, "Compose would replace it"
-    assert mongo["environment"]["MONGO_INITDB_ROOT_PASSWORD_FILE"] in script
     subprocess.run(["bash", "-n", "-c", script], check=True)  # noqa: S607  whichever bash is on the PATH
     assert "ports" not in mongo
+
+
+def test_only_the_first_member_makes_a_root_user(compose: dict[str, Any]) -> None:
+    """The others get it with all the rest when they join."""
+    first, *further = (compose["services"][name] for name in MONGODS)
+    assert first["environment"]["MONGO_INITDB_ROOT_PASSWORD_FILE"] in first["command"][0]
+    assert not any("environment" in service for service in further)
+
+
+def test_three_members_are_a_profile_and_differ_in_their_volumes_only(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert {name for name, service in services.items() if service.get("profiles") == [PROFILE]} == {
+        "mongo-2", "mongo-3", PROFILE,
+    }  # fmt: skip
+    second, third = ({**services[name]} for name in ("mongo-2", "mongo-3"))
+    volumes = [*second.pop("volumes"), *third.pop("volumes"), *services["mongo"]["volumes"]]
+    assert second == third
+    assert {volume.split(":")[0] for volume in volumes} == set(compose["volumes"])
+    assert len(volumes) == len(compose["volumes"])
 
 
 def test_the_services_wait_for_each_other(compose: dict[str, Any]) -> None:
@@ -144,8 +169,10 @@ def test_the_services_wait_for_each_other(compose: dict[str, Any]) -> None:
     probe = services["mongo"]["healthcheck"]["test"][-1]
     assert "rs.initiate" in probe
     assert "isWritablePrimary" in probe
+    assert "secondary && hello.primary" in probe, "of three members another may be primary"
     assert "$" not in probe
     subprocess.run(["bash", "-n", "-c", probe], check=True)  # noqa: S607  whichever bash is on the PATH
+    assert services[PROFILE]["depends_on"] == {name: {"condition": "service_healthy"} for name in MONGODS}
     assert services["db-apply"]["depends_on"] == {"mongo": {"condition": "service_healthy"}}
     assert services["db-apply"]["command"] == ["crm", "db", "apply"]
     assert services["api"]["depends_on"]["db-apply"] == {"condition": "service_completed_successfully"}

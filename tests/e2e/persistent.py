@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Answers:
         answers: How many answers there were.
         retries: How often something was sent again.
         unknown: How often it was not known whether it had been stored.
+        failures: What was answered instead: a status, or the name of what broke the connection, and how often.
         stall: Longest time without any answer, in seconds.
         in_flight: Requests without an answer at this moment.
     """
@@ -33,6 +35,7 @@ class Answers:
     answers: int = 0
     retries: int = 0
     unknown: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     stall: float = 0.0
     in_flight: int = 0
     _last: float = field(default_factory=time.monotonic)
@@ -91,14 +94,18 @@ class PersistentClient:
         self._answers.in_flight += 1
         try:
             answer = await self._client.request(method, path, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            self._answers.failures[type(error).__name__] += 1
             return None
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            self._answers.failures[type(error).__name__] += 1
             self._answers.unknown += 1  # sent, perhaps stored
             return None
         finally:
             self._answers.in_flight -= 1
-        self._answers.unknown += answer.status_code in _AGAIN
+        if answer.status_code in _AGAIN:
+            self._answers.failures[str(answer.status_code)] += 1
+            self._answers.unknown += 1
         return answer
 
 

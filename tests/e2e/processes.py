@@ -117,12 +117,14 @@ class DemoProcess:
         sample: Whether it loads the sample.
         measured: As in ``clean_environment``.
         port: Of the API.
+        options: Further ones of the command line.
     """
 
     data_dir: Path
     sample: bool = True
     measured: bool = True
     port: int = field(default_factory=free_port)
+    options: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
 
     @property
@@ -160,7 +162,8 @@ class DemoProcess:
         """The command line."""
         options = ["--data-dir", str(self.data_dir), "--port", str(self.port)]
         options += ["--credentials-file", str(self.credentials_file)]
-        return [sys.executable, "-m", "crm", "demo", *options, *([] if self.sample else ["--no-sample"]), *more]
+        options += [*([] if self.sample else ["--no-sample"]), *self.options]
+        return [sys.executable, "-m", "crm", "demo", *options, *more]
 
     def begin(self) -> None:
         """Start it, without waiting."""

@@ -1,4 +1,4 @@
-"""Sixteen senders with a shop's orders, who send again until they have an answer, and keep a ledger of it."""
+"""Senders with a shop's orders, who send again until they have an answer, and keep a ledger of it."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Ledger(Answers):
 
 
 class Senders:
-    """Sixteen of them, each takes the next push when its last is answered."""
+    """As many as are asked for, each takes the next push when its last is answered."""
 
     def __init__(self, client: httpx.AsyncClient, pushes: list[Push], dice: random.Random) -> None:
         self._open = deque(pushes)
@@ -154,8 +154,12 @@ class Senders:
         self._client = PersistentClient(client, self.ledger, dice)
         self.size = len(pushes)
 
-    async def run(self) -> None:
-        await asyncio.gather(*(self._sender() for _ in range(SENDERS)))
+    async def run(self, senders: int = SENDERS) -> None:
+        await asyncio.gather(*(self._sender() for _ in range(senders)))
+
+    def stop(self) -> None:
+        """Send nothing new; what is under way is sent until it is answered."""
+        self._open.clear()
 
     async def _sender(self) -> None:
         while self._open:

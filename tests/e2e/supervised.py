@@ -9,17 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
 from crm.auth import service as auth
 from crm.auth.schemas import KeyTerms, UserCreate
-from crm.database.embedded import EmbeddedServer, EmbeddedTls
+from crm.database.embedded import EmbeddedServer, EmbeddedTls, Place
 from crm.database.embedded_process import write_private
 from crm.errors import EmbeddedServerError
 from crm.identity import SYSTEM
@@ -43,6 +43,11 @@ class Site:
         workers: Of ``crm serve``.
         secrets_dir: Folder of the API's secrets as files; None passes them on as environment variables.
         tls: With it the API speaks to MongoDB over TLS.
+        members: Of MongoDB's replica set.
+        parameters: mongod's ``--setParameter`` names and values.
+        places: Where each member runs; on loopback without them.
+        timeout_ms: Longest time of one database operation of the API.
+        mongod_stays_down: Whether a mongod that has ended is left alone.
         restarts: How often each had to be started again.
         failures: Starts that failed and were tried again.
     """
@@ -52,14 +57,26 @@ class Site:
     port: int = field(default_factory=free_port)
     secrets_dir: Path | None = None
     tls: EmbeddedTls | None = None
+    members: int = 1
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    places: Sequence[Place] = ()
+    timeout_ms: int = TIMEOUT_MS
+    mongod_stays_down: bool = False
     key: str = ""
     restarts: dict[str, int] = field(default_factory=lambda: {"mongod": 0, "api": 0})
     failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.server = EmbeddedServer(self.folder, port=free_port(), tls=self.tls)
+        self.server = self._server(self.places)
         self._secrets = DemoSecrets.load_or_create(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def _server(self, places: Sequence[Place]) -> EmbeddedServer:
+        port = free_port() if self.members == 1 else None
+        return EmbeddedServer(
+            self.folder, port=port, members=self.members, parameters=self.parameters, tls=self.tls, places=places
+        )
 
     @property
     def log(self) -> str:
@@ -78,6 +95,9 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start both, and watch them within the block."""
+        if self.places:  # MongoDB lets the first user be made from loopback only
+            with self._server(()):
+                pass
         await asyncio.to_thread(self.server.start)
         try:
             await self._prepare()
@@ -90,7 +110,7 @@ class Site:
                 for task in watching:
                     task.cancel()
                 done = await asyncio.gather(*watching, return_exceptions=True)
-                self._end()
+                self.end_api()
             assert [error for error in done if not isinstance(error, asyncio.CancelledError)] == []
         finally:
             await asyncio.to_thread(self.server.stop)
@@ -111,11 +131,11 @@ class Site:
             return (await auth.add_key(SYSTEM, kind, source, KeyTerms(source=source, **terms))).key
 
     @asynccontextmanager
-    async def staff(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client of the API, signed in as somebody who may see everything."""
+    async def staff(self, role: Literal["admin", "sales", "analyst"] = "admin") -> AsyncIterator[httpx.AsyncClient]:
+        """A client of the API, signed in as one of the staff: without a role, as one who may see everything."""
         email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_hex(8)
         async with administration(self.server.root_uri, self._secrets.settings(self._plain)):
-            await auth.add_user(SYSTEM, UserCreate(email=email, name="Somebody", role="admin", password=password))
+            await auth.add_user(SYSTEM, UserCreate(email=email, name="Somebody", role=role, password=password))
         async with httpx.AsyncClient(base_url=self.url("/api/v1"), timeout=30) as client:
             answer = await client.post("/auth/token", data={"username": email, "password": password})
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
@@ -144,7 +164,7 @@ class Site:
     def _serve(self) -> None:
         command = [sys.executable, "-m", "crm", "serve", "--port", str(self.port), "--workers", str(self.workers)]
         environment = {**clean_environment(measured=False), **self._settings_of_the_api()}
-        environment["CRM_MONGODB_TIMEOUT_MS"] = str(TIMEOUT_MS)
+        environment["CRM_MONGODB_TIMEOUT_MS"] = str(self.timeout_ms)
         with (self.folder / "api.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=environment, cwd=ROOT, stdout=log, stderr=log, preexec_fn=dies_with_parent()
@@ -160,8 +180,10 @@ class Site:
                 write_private(self.secrets_dir / f"crm_{name}", value)
         return {"CRM_MONGODB_URI": self._plain, "CRM_SECRETS_DIR": str(self.secrets_dir)}
 
-    def _end(self) -> None:
+    def end_api(self) -> None:
+        """Nobody starts it again."""
         assert self._process is not None
+        self._ended = True
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(30)
@@ -169,7 +191,11 @@ class Site:
     async def _watch_mongod(self) -> None:
         while True:
             await asyncio.sleep(_WATCHED_EVERY)
-            if not is_running(self.server.pid):
+            if self.mongod_stays_down:
+                continue
+            if self.members > 1:
+                self.restarts["mongod"] += len(await asyncio.to_thread(self.server.revive))
+            elif not is_running(self.server.pid):
                 self.restarts["mongod"] += 1
                 await self._start_mongod()
 
@@ -186,6 +212,6 @@ class Site:
     async def _watch_api(self) -> None:
         while True:
             await asyncio.sleep(_WATCHED_EVERY)
-            if self._process is not None and self._process.poll() is not None:
+            if not self._ended and self._process is not None and self._process.poll() is not None:
                 self.restarts["api"] += 1
                 self._serve()

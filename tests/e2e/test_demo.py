@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import stat
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from pymongo.uri_parser import parse_uri
 
 from tests.e2e.processes import ROOT, DemoProcess, clean_environment, crm, descendants, wait_until_gone
 from tests.e2e.readme import tour
@@ -165,3 +167,45 @@ def test_one_demo_for_each_data_directory_and_port(empty_demo: Demos, demo: Demo
         assert len(refused.err.splitlines()) == 1
         assert refused.out == ""
     assert is_ready(demo), "the first one runs on"
+
+
+def test_three_members_come_back_with_their_data_and_end_with_the_demo(empty_demo: Demos, measured: Measured) -> None:
+    demo = empty_demo()
+    demo.options = ["--members", "3"]
+    measured("first start of three members", demo.start())
+    names = parse_uri(demo.credentials["mongodb"]["ingest"])["nodelist"]
+    assert len(names) == 3
+    assert "replicaSet=rs0" in demo.credentials["mongodb"]["ingest"]
+    with demo.client(Authorization=f"Bearer {demo.credentials['api_keys']['ingest']}") as shop:
+        shop.put("/api/v1/products/MUG", json={"title": "Mug"}).raise_for_status()
+    before = demo.counts()
+
+    code, children = demo.signal(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert sum("mongod " in command for command in children.values()) == 3
+    wait_until_gone(children)
+    demo.options = []  # as many as before
+    measured("start of three members after kill -9", demo.start())
+    assert parse_uri(demo.credentials["mongodb"]["ingest"])["nodelist"] == names
+    assert demo.counts() == before
+    with demo.mongodb("ingest") as client:
+        client.admin.command("ping")
+        assert len(client.nodes) == 3
+    demo.stop()
+    refused = crm("demo", "--data-dir", str(demo.data_dir), "--port", str(demo.port), "--members", "1")
+    assert refused.code == 1
+    assert "3 members, which cannot become one of 1" in " ".join(refused.err.split())
+
+
+def test_a_member_that_is_killed_is_started_again(empty_demo: Demos) -> None:
+    demo = empty_demo()
+    demo.options = ["--members", "3"]
+    demo.start()
+    members = {pid: name for pid, name in descendants(demo.process.pid).items() if "mongod " in name}
+    victim = next(iter(members))
+    os.kill(victim, signal.SIGKILL)
+    begun = time.monotonic()
+    while len(now := [p for p, name in descendants(demo.process.pid).items() if "mongod " in name and p != victim]) < 3:
+        assert time.monotonic() - begun < 30, now
+        time.sleep(0.1)
+    assert is_ready(demo)

@@ -8,18 +8,17 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pymongo import MongoClient
-from pymongo.database import Database
 
 from tests.e2e.persistent import SENDERS, kill_at_random
 from tests.e2e.processes import crm, descendants, wait_until_gone
-from tests.e2e.pushing import SOURCE, Ledger, Senders, planned
+from tests.e2e.pushed import every_order_is_there_with_its_content, everything_is_there_once, totals_are_settled
+from tests.e2e.pushing import Senders, planned
 from tests.e2e.supervised import TIMEOUT_MS, Site
 
 pytestmark = pytest.mark.e2e
@@ -54,13 +53,14 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
             seconds = time.monotonic() - begun
             tell(f"{seconds:.0f} s, killed: {', '.join(killed)}; {ledger}, restarts {site.restarts}")
             assert len(killed) == KILLS
+            assert len(ledger.acknowledged) == ORDERS
             await every_order_is_there_with_its_content(client, ledger)
         if target == "mongod":
             assert (site.api_pid, site.restarts["api"]) == (first_pid, 0), "it connects again by itself"
         with MongoClient[Rows](site.server.root_uri, tz_aware=True) as mongodb:
             db = mongodb["crm"]
             begun = time.monotonic()
-            await totals_are_settled(db)
+            await totals_are_settled(db, TAKEN_OVER_WITHIN)
             tell(f"totals of what the dead left were there {time.monotonic() - begun:.1f} s later")
             everything_is_there_once(db, ledger)
         await site.until_ready()
@@ -71,50 +71,6 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
     assert '"status": 500' not in site.log
     # A start that finds no database ends with one, and is tried again.
     assert target == "both" or "Traceback" not in site.log
-
-
-async def every_order_is_there_with_its_content(client: httpx.AsyncClient, ledger: Ledger) -> None:
-    assert len(ledger.acknowledged) == ORDERS
-
-    async def look(orders: range) -> None:
-        for order in orders:
-            answer = (await client.get(f"/api/v1/orders/{SOURCE}/{order}")).raise_for_status().json()
-            expected = ledger.expected(order)
-            assert {name: answer[name] for name in expected} == expected
-            assert answer["id"] == ledger.ids[order]
-            assert len(answer["refunds"]) == (order in ledger.refunded)
-
-    await asyncio.gather(*(look(range(first, ORDERS, SENDERS)) for first in range(SENDERS)))
-
-
-async def totals_are_settled(db: Database[Rows]) -> None:
-    async with asyncio.timeout(TAKEN_OVER_WITHIN):
-        while True:
-            if db.stats_due.find_one({}) is None:
-                return
-            await asyncio.sleep(0.1)
-
-
-def everything_is_there_once(db: Database[Rows], ledger: Ledger) -> None:
-    assert db.orders.count_documents({}) == ORDERS
-    assert len(db.orders.distinct("external_id")) == ORDERS
-    sums = ledger.totals()
-    stored = {row["email_key"]: row for row in db.customers.find({"email_key": {"$exists": True}})}
-    assert db.customers.count_documents({}) == len(stored), "every customer has the e-mail address it was made for"
-    assert stored.keys() == sums.keys()
-    for email, (count, gross, refunded) in sums.items():
-        stats = stored[email]["stats"]
-        assert stats["orders_count"] == count, email
-        (of_currency,) = stats["totals"] or [dict.fromkeys(("gross", "refunded", "net"))]
-        found = [
-            amount.to_decimal() if (amount := of_currency[n]) else Decimal(0) for n in ("gross", "refunded", "net")
-        ]
-        assert found == [gross, refunded, gross - refunded], email
-    kept: dict[str, set[int]] = {}
-    for row in db.order_versions.find({}, {"order_id": 1, "version": 1}):
-        kept.setdefault(row["order_id"], set()).add(row["version"])
-    for row in db.orders.find({"version": {"$gt": 1}}, {"version": 1}):
-        assert kept[row["_id"]] >= set(range(1, row["version"])), "what it was before is kept, without a gap"
 
 
 async def test_workers_end_with_their_main_process(mongod: Path, tmp_path: Path) -> None:

@@ -10,16 +10,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from pymongo import MongoClient
 
 from tests.e2e.persistent import SENDERS, kill_at_random
 from tests.e2e.processes import crm
 from tests.e2e.supervised import TIMEOUT_MS, Site
-from tests.e2e.tracking import PEOPLE, SOURCE, Ledger, Senders, email_of, planned
+from tests.e2e.tracked import each_is_there_once, everybody_has_his_own, everybody_was_last_seen
+from tests.e2e.tracking import SOURCE, Senders, planned
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +26,6 @@ PARCELS = 1_500
 KILLS = 3
 #: Until the service has looked again at what a dead process had received: its beat is 10 s old, and its turn.
 TAKEN_OVER_WITHIN = 10 + 3 * TIMEOUT_MS / 1000 + 15
-Rows = dict[str, Any]
 
 
 @pytest.mark.parametrize(("target", "workers"), [("api", 1), ("mongod", 1), ("both", 2)])
@@ -61,29 +59,6 @@ async def test_no_acknowledged_event_is_lost_or_doubled(
     assert '"status": 500' not in site.log
 
 
-def each_is_there_once(site: Site, ledger: Ledger, tell: Callable[[str], None]) -> None:
-    with MongoClient[Rows](site.server.root_uri, tz_aware=True) as mongodb:
-        stored = [row["message_id"] for row in mongodb["crm"].events.find({"source": SOURCE}, {"message_id": 1})]
-    tell(f"{len(stored)} events stored, {ledger.told_new} were said to be new")
-    assert sorted(stored) == sorted(ledger.acknowledged)
-
-
-async def everybody_has_his_own(client: httpx.AsyncClient, ledger: Ledger) -> None:
-    """One customer for each who said who he is, and of him what he did, before that and after."""
-    for person in range(PEOPLE):
-        found = (await client.get("/customers", params={"email": email_of(person)})).raise_for_status().json()["items"]
-        assert len(found) == ledger.said_who_he_is(person)
-        for customer in found:
-            assert await message_ids(client, customer["id"]) == [item["messageId"] for item in ledger.of_person(person)]
-
-
-async def everybody_was_last_seen(client: httpx.AsyncClient, ledger: Ledger) -> None:
-    for person in range(PEOPLE):
-        found = (await client.get("/customers", params={"email": email_of(person)})).raise_for_status().json()["items"]
-        for customer in found:
-            assert datetime.fromisoformat(customer["stats"]["last_seen_at"]) == ledger.last_seen(person)
-
-
 async def activities_are_settled(site: Site, tell: Callable[[str], None]) -> None:
     """Sooner or later, and without help, the doctor finds nothing that a dead process left."""
     begun = time.monotonic()
@@ -97,15 +72,3 @@ async def activities_are_settled(site: Site, tell: Callable[[str], None]) -> Non
             await asyncio.sleep(1)
     assert report.code == 0, report.out + report.err
     tell(f"what the dead left was there {time.monotonic() - begun:.1f} s later")
-
-
-async def message_ids(client: httpx.AsyncClient, customer_id: str) -> list[str]:
-    """Of all that a customer did, latest first."""
-    ids: list[str] = []
-    asked = {"customer_id": customer_id, "limit": "200"}
-    while True:
-        answer = (await client.get("/events", params=asked)).raise_for_status().json()
-        ids += [event["message_id"] for event in answer["items"]]
-        if answer["next_cursor"] is None:
-            return ids
-        asked["cursor"] = answer["next_cursor"]

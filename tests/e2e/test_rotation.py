@@ -170,9 +170,8 @@ async def mongodb_users_get_other_passwords(site: Site, folder: Path, load: Load
             assert {f"{role.value}{suffix}" for role in roles} < users
             assert len(users) == len(Role)
             leaked = MongoClient[dict[str, Any]](
-                site.server.address.host, site.server.address.port,
-                username=old, password=before, authSource="crm",
-            )  # fmt: skip
+                site.server.address.members[0], username=old, password=before, authSource="crm"
+            )
             with leaked, pytest.raises(OperationFailure, match="Authentication failed"):
                 leaked["crm"].command("ping")
             await load.more(100)

@@ -1,4 +1,4 @@
-"""Sixteen senders with what people do in a shop, single and in batches, and a ledger of what was acknowledged."""
+"""Senders with what people do in a shop, single and in batches, and a ledger of what was acknowledged."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _item(number: int, dice: random.Random, begins: datetime) -> Item:
 
 
 def email_of(person: int) -> str:
-    return f"p{person}@example.com"
+    return f"v{person}@example.com"
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Ledger(Answers):
 
 
 class Senders:
-    """Sixteen of them, each takes the next request when its last is answered."""
+    """As many as are asked for, each takes the next request when its last is answered."""
 
     def __init__(self, client: httpx.AsyncClient, parcels: list[Parcel], dice: random.Random) -> None:
         self._open = deque(parcels)
@@ -126,8 +126,12 @@ class Senders:
         self._client = PersistentClient(client, self.ledger, dice)
         self.size = len(parcels)
 
-    async def run(self) -> None:
-        await asyncio.gather(*(self._sender() for _ in range(SENDERS)))
+    async def run(self, senders: int = SENDERS) -> None:
+        await asyncio.gather(*(self._sender() for _ in range(senders)))
+
+    def stop(self) -> None:
+        """Send nothing new; what is under way is sent until it is answered."""
+        self._open.clear()
 
     async def _sender(self) -> None:
         while self._open:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 #: Of the service and of MongoDB, rotated ones included. What `crm demo` shows its user is no log.
-LOGS = ("api.log*", "mongod.log*")
+LOGS = ("api.log*", "mongod*.log*")
 #: Any e-mail address, percent-encoded ones too; more than were used, and none that could be forgotten here.
 ADDRESS = re.compile(r"[\w.+-]+(?:@|%40|\\u0040)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 
