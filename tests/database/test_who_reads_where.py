@@ -53,7 +53,7 @@ async def shop(store: Store, credentials: Mapping[str, str]) -> AsyncIterator[ht
         ):
             yield client
     finally:
-        database.close()
+        await database.close()
 
 
 async def test_reading_requests_go_on_without_a_primary(shop: httpx.AsyncClient, order_body: Body) -> None:
