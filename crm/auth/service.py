@@ -31,7 +31,7 @@ from crm.clock import now
 from crm.config import Settings
 from crm.database.driver import acting_as, acting_within, present
 from crm.database.ids import new_id
-from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, WrongCredentials
+from crm.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotSignedIn, Unavailable, WrongCredentials
 from crm.identity import Permission, Principal, Role
 
 T = TypeVar("T", WriteKey, Principal)
@@ -106,13 +106,18 @@ async def recognise(credential: str, settings: Settings) -> Principal:
     return await _known(tokens.read(credential, settings.keys_for_tokens()), _of_user)
 
 
-async def recognise_key(key: str) -> WriteKey:
+async def recognise_key(key: str, *, within: float | None = None) -> WriteKey:
     """Whom a key stands for, and what it may send.
+
+    Args:
+        key: As it was sent.
+        within: Seconds to wait for the database; None waits for as long as any other read does.
 
     Raises:
         NotSignedIn: There is no such key, or it has been revoked.
+        Unavailable: The database does not say so in time.
     """
-    return await _known(_hash(key), _of_key)
+    return await _known(_hash(key), _of_key, within)
 
 
 async def key_of(principal: Principal) -> WriteKey:
@@ -124,7 +129,7 @@ async def key_of(principal: Principal) -> WriteKey:
     return await _known(principal.id, _of_key_id)
 
 
-async def _known(handle: str, find: Callable[[str], Awaitable[T]]) -> T:
+async def _known(handle: str, find: Callable[[str], Awaitable[T]], within: float | None = None) -> T:
     """Whom a handle stands for; one sort of handle is always found in one way."""
     memory = (id(present().database), handle)
     believed = _believed.get(memory)
@@ -134,7 +139,11 @@ async def _known(handle: str, find: Callable[[str], Awaitable[T]]) -> T:
     if asked is None:
         asked = _asked[memory] = asyncio.create_task(_look_up(memory, find))
     # Shielded: who goes away must not end it for the others.
-    return cast("T", await asyncio.shield(asked))
+    try:
+        async with asyncio.timeout(within):
+            return cast("T", await asyncio.shield(asked))
+    except TimeoutError:
+        raise Unavailable("The database does not answer; try again.", retry_after=1) from None
 
 
 async def _look_up(memory: tuple[int, str], find: Callable[[str], Awaitable[Known]]) -> Known:

@@ -82,6 +82,8 @@ class EventReject(CrmDocument):
         message_id: The client's own id of it, where it has a readable one.
         type: What the route says that it is; absent where the message says so itself.
         raw: The message as it was sent.
+        sent_at: When its batch was sent, by the sender's clock, where that clock is off.
+        context: What its batch said of where all of its messages happened.
         identity_ids: Whom it names, as far as that can be told: who is deleted takes it along.
         received_at: The TTL runs from it.
         replayed_at: When it was taken after all.
@@ -96,6 +98,8 @@ class EventReject(CrmDocument):
     message_id: MessageId | None = None
     type: MessageType | None = None
     raw: Annotated[str, Field(max_length=LONGEST_RAW)]
+    sent_at: Moment | None = None
+    context: Context | None = None
     identity_ids: Annotated[list[IdentityId], Field(max_length=MOST_NAMED)] | None = None
     received_at: Moment
     replayed_at: Moment | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -83,6 +84,8 @@ class Rejected:
         raw: The message's own JSON text; of one that is too long, the beginning.
         pointer: Which part of it.
         type: What the route says that it is; None where the message says so itself.
+        ahead: How far our clock is ahead of its sender's, as its batch said; None where it does not matter.
+        context: What its batch said for all, in the form in which it is kept.
     """
 
     index: int
@@ -92,3 +95,5 @@ class Rejected:
     raw: str
     pointer: str | None = None
     type: MessageType | None = None
+    ahead: timedelta | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
@@ -23,7 +24,7 @@ from crm.database.paging import Page, PageRequest, Position
 from crm.errors import AlreadyExists, CrmError, NotFound, Unmappable
 from crm.events import queries
 from crm.events.documents import LONGEST_RAW, EventReject
-from crm.events.messages import Message, MessageType, Rejected, Sender
+from crm.events.messages import Message, Rejected, Sender
 from crm.events.naming import named_in
 from crm.events.schemas import LONGEST_MESSAGE_ID, RejectedReplayOut, RejectOut
 from crm.events.tracking import track
@@ -40,8 +41,8 @@ _REJECTED: Final = Counter(
     "crm_messages_rejected_total", "Messages of tracking clients that could not be taken", ("code",)
 )
 
-ReadAgain = Callable[[str, MessageType | None, datetime, frozenset[str]], Message | Rejected]
-"""How a connector reads one message: JSON text, type where the route gave it, when it was received, allowed types."""
+ReadAgain = Callable[[Rejected, datetime, frozenset[str]], Message | Rejected]
+"""How a connector reads a message that was kept: as it is kept, when it was received, allowed types."""
 
 
 @dataclass(slots=True)
@@ -151,7 +152,7 @@ async def _read(rejects: Sequence[EventReject], read_again: ReadAgain) -> list[M
     """What rejected messages say, by the rules and the terms of their keys as they are today."""
     types = await auth.event_types_of({reject.key_id for reject in rejects})
     return [
-        read_again(reject.raw, reject.type, reject.received_at, types[reject.key_id])
+        read_again(_kept(reject), reject.received_at, types[reject.key_id])
         if reject.key_id in types
         else Rejected(0, reject.message_id, "key_gone", "Its key is not there any more.", reject.raw)
         for reject in rejects
@@ -190,6 +191,19 @@ def _sender(reject: EventReject, phone_region: str | None) -> Sender:
     return Sender(reject.key_id, reject.source, trusted=reject.trusted, phone_region=phone_region)
 
 
+def _kept(reject: EventReject) -> Rejected:
+    return Rejected(
+        0,
+        reject.message_id,
+        reject.code,
+        reject.message,
+        reject.raw,
+        type=reject.type,
+        ahead=None if reject.sent_at is None else reject.received_at - reject.sent_at,
+        context=reject.context.model_dump(exclude_none=True) if reject.context else {},
+    )
+
+
 def _row(sender: Sender, rejected: Rejected, moment: datetime) -> Row:
     raw = _storable(rejected.raw)[:LONGEST_RAW]
     message_id = rejected.message_id and _storable(rejected.message_id)
@@ -209,9 +223,16 @@ def _row(sender: Sender, rejected: Rejected, moment: datetime) -> Row:
         "pointer": rejected.pointer,
         "message_id": message_id,
         "type": rejected.type,
-        "identity_ids": named_in(sender.source, raw) or None,
+        "sent_at": None if rejected.ahead is None else moment - rejected.ahead,
+        "context": rejected.context or None,
+        "identity_ids": named_in(sender.source, raw + _spelt(rejected.context)) or None,
     }
     return row | {name: value for name, value in optional.items() if value is not None}
+
+
+def _spelt(context: Mapping[str, Any]) -> str:
+    """A page's address may name people, too."""
+    return msgspec.json.encode(context).decode() if context else ""
 
 
 def _storable(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from litestar.types import Receive
 
-from crm.errors import ClientGone, TooLarge, UnsupportedMediaType
+from crm.errors import ClientGone, TooLarge, Unavailable, UnsupportedMediaType
 from crm.web.ndjson_lines import Gunzip
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -18,7 +18,45 @@ _GZIP: Final = {b"gzip", b"x-gzip"}
 _LET_GO: Final = 16 * 1024 * 1024
 
 
-async def receive_whole(headers: Headers, receive: Receive, most: int) -> bytes:
+class Held:
+    """The bodies that a process holds at the same time, so that their memory ends where its owner says.
+
+    Args:
+        most: Bytes of all of them, unpacked.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextmanager
+    def room(self) -> Iterator[Callable[[int], None]]:
+        """Room for one body until the block ends; what it gives is told of each part that has come.
+
+        Raises:
+            Unavailable: Within the block: there is no room for it.
+        """
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if size > self._left:
+                raise Unavailable("Too many requests are waiting for the database; try again.", retry_after=1)
+            self._left -= size
+            mine += size
+
+        try:
+            yield take
+        finally:
+            self._left += mine
+
+
+def _no_matter(_size: int) -> None:
+    """Whoever calls limits how many bodies there are."""
+
+
+async def receive_whole(
+    headers: Headers, receive: Receive, most: int, take: Callable[[int], None] = _no_matter
+) -> bytes:
     """Read a body to its end.
 
     What comes behind the limit is let go, as far as that makes sense: a client that cannot finish sending never reads
@@ -28,9 +66,11 @@ async def receive_whole(headers: Headers, receive: Receive, most: int) -> bytes:
         headers: Names in lower case.
         receive: Of ASGI.
         most: Bytes of the body, as it is and unpacked.
+        take: Told the bytes of each part, unpacked: ``Held.room``.
 
     Raises:
         TooLarge: There are more.
+        Unavailable: There is no room for it.
         UnsupportedMediaType: It is packed in another way than gzip.
         UnreadableRequest: It is no gzip, or one that ends too early.
         ClientGone: It is cut off.
@@ -44,8 +84,8 @@ async def receive_whole(headers: Headers, receive: Receive, most: int) -> bytes:
     try:
         if length.isdigit() and int(length[:20]) > most:
             raise _too_large(most)
-        return await _read(coming, Gunzip() if encoding in _GZIP else None, most)
-    except TooLarge:
+        return await _read(coming, Gunzip() if encoding in _GZIP else None, most, take)
+    except (TooLarge, Unavailable):
         await coming.let_go()
         raise
 
@@ -80,7 +120,7 @@ class _Coming:
                 pass
 
 
-async def _read(coming: _Coming, gunzip: Gunzip | None, most: int) -> bytes:
+async def _read(coming: _Coming, gunzip: Gunzip | None, most: int, take: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     size = 0
     while (chunk := await coming.part()) is not None:
@@ -88,6 +128,7 @@ async def _read(coming: _Coming, gunzip: Gunzip | None, most: int) -> bytes:
             size += len(part)
             if size > most:
                 raise _too_large(most)
+            take(len(part))
             parts.append(part)
         if coming.size > most:  # gzip that unpacks to nothing could go on for ever
             raise _too_large(most)

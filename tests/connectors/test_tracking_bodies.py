@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,12 +15,16 @@ import pytest
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
+from crm.auth import service as auth
+from crm.auth.schemas import WriteKey
+from crm.connectors.segment import receiving
 from crm.database.driver import Database
 from crm.errors import RuleViolated
 from crm.events import service as events
 from crm.events.messages import Message, Sender
 from crm.events.service import Tracked
 from crm.web.hot_routes import WithHotRoutes
+from crm.web.whole_bodies import Held
 from tests.fixtures.answers import MARKER, Bad, good, refused
 from tests.fixtures.api import client_of
 from tests.fixtures.store import Store
@@ -108,6 +114,27 @@ async def test_what_is_rejected_can_be_replayed_once_it_can_be_read(
     await keys.change(key, event_types=["page", "track"])
     good(await admin.post(f"/api/v1/events/rejects/{reject['id']}/replay"))
     assert stored(store) == {one["messageId"]}
+
+
+async def test_what_is_replayed_is_stored_as_if_it_had_been_taken_at_once(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, keys: Keys, store: Store
+) -> None:
+    key = await keys(event_types=["page"])
+    clock = datetime.now(UTC) - timedelta(hours=3)  # theirs is that much behind
+    said = {
+        "context": {"page": {"url": "https://shop.example.com/mugs"}, "userAgent": "Browser/1", "ip": "192.0.2.1"},
+        "sentAt": clock.isoformat(),
+    }
+    times = {"timestamp": (clock - timedelta(minutes=10)).isoformat()}
+    good(await anonymous.post("/v1/batch", content=batch(message(**times), **said), headers=basic(key.key)))
+    await keys.change(key, event_types=["page", "track"])
+    good(await anonymous.post("/v1/batch", content=batch(message(**times), **said), headers=basic(key.key)))
+    assert good(await admin.post("/api/v1/events/rejects/replay", json={})) == {"replayed": 1, "rejected": 0}
+    taken, replayed = store.root["events"].find({}, sort=[("received_at", 1)])
+    assert taken["context"] == {"page": {"url": "https://shop.example.com/mugs"}, "user_agent": "Browser/1"}
+    assert replayed["context"] == taken["context"]
+    assert (taken["clock"], replayed["clock"]) == ("corrected", "corrected")
+    assert abs(replayed["occurred_at"] - taken["occurred_at"]) < timedelta(minutes=1)
 
 
 async def test_keys_of_which_some_are_revoked_or_gone_replay_what_each_may_send(
@@ -207,6 +234,56 @@ async def test_sizes(
         refused(answer, 413, "payload_too_large")
         assert stored(store) == set()
     assert answer.status_code == status
+
+
+async def test_no_more_bodies_are_held_than_there_is_room_for(
+    anonymous: httpx.AsyncClient, keys: Keys, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database says nothing of a key: who is not held is told so at once, and others go on."""
+    slow, quick = await keys(), await keys()
+    answered, recognise = asyncio.Event(), auth.recognise_key
+
+    async def late(key: str, **options: Any) -> WriteKey:
+        if key == slow.key:
+            await answered.wait()
+        return await recognise(key, **options)
+
+    monkeypatch.setattr(auth, "recognise_key", late)
+    monkeypatch.setattr(receiving, "_UNKNOWN", Held(1_000 * KB))
+    bodies = [batch(message(properties={"text": "x" * 20_000}), writeKey=slow.key).ljust(300 * KB) for _ in range(10)]
+    for _ in range(2):  # the room of the first time is there again
+        answered.clear()
+        sent = {asyncio.create_task(anonymous.post("/v1/batch", content=body)) for body in bodies}
+        async with asyncio.timeout(30):
+            while len(sent) > 3:
+                done, sent = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    refused(task.result(), 503, "unavailable")
+                    assert int(task.result().headers["retry-after"]) >= 1
+        told = good(await anonymous.post("/v1/batch", content=batch(message()), headers=basic(quick.key)))
+        assert told["accepted"] == 1, "a stranger takes no room of those whose key a header says"
+        answered.set()
+        for task in sent:
+            assert good(await task)["success"]
+
+
+async def test_who_waits_too_long_for_a_key_is_told_to_come_again(
+    anonymous: httpx.AsyncClient, keys: Keys, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await keys()
+
+    async def never(_hash: str) -> None:
+        await asyncio.Event().wait()
+
+    body = batch(message(), writeKey=key.key)
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "_KEY_WITHIN", 0.05)
+        patch.setattr(auth, "_of_key", never)
+        for headers in ({}, basic(key.key)):
+            answer = await anonymous.post("/v1/batch", content=body, headers=headers)
+            refused(answer, 503, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+    assert stored(store) == set()
 
 
 async def test_a_key_in_the_body_allows_no_large_ones(anonymous: httpx.AsyncClient, keys: Keys) -> None:

@@ -14,7 +14,7 @@ from litestar import Litestar
 from crm.database.driver import Database, acting_as
 from crm.events import rejecting
 from crm.events import service as events
-from crm.events.messages import Message, MessageType, Rejected, Sender
+from crm.events.messages import Message, Rejected, Sender
 from crm.events.naming import MOST_NAMED
 from crm.identities import names
 from crm.identities import service as identities
@@ -57,16 +57,14 @@ def mended(app: Litestar) -> Iterator[list[str]]:
     """A connector that takes everything by now, but for what says "bad"; which messages it was asked for."""
     asked: list[str] = []
 
-    def read_again(
-        raw: str, type_: MessageType | None, received_at: datetime, event_types: frozenset[str]
-    ) -> Message | Rejected:
-        body = json.loads(raw)
+    def read_again(kept: Rejected, received_at: datetime, event_types: frozenset[str]) -> Message | Rejected:
+        body = json.loads(kept.raw)
         asked.append(body["messageId"])
         if "bad" in body:
-            return Rejected(0, None, "invalid_properties", "Still wrong.", raw)
+            return Rejected(0, None, "invalid_properties", "Still wrong.", kept.raw)
         clock = "\x00" if "refused" in body else None
         return Message(
-            type_ or "track",
+            kept.type or "track",
             body["messageId"],
             received_at,
             anonymous_id="a",
@@ -239,6 +237,13 @@ async def test_what_names_a_customer_goes_with_the_customer(
     # And nothing of hers is kept any more: her browser goes on sending.
     assert await keep(database, *(rejected(n, raw=raw) for n, raw in enumerate(NAMES_ANN.values()))) == 0
     assert store.root["event_rejects"].count_documents({}) == len(left)
+
+
+async def test_whom_the_page_of_its_batch_names_counts_as_named(database: Database, store: Store) -> None:
+    url = "https://shop.example.com/welcome?to=ann@example.com"
+    assert await keep(database, rejected(1, raw="{}", context={"page": {"url": url}})) == 1
+    (row,) = store.root["event_rejects"].find({})
+    assert row["identity_ids"] == [names.of_email("ann@example.com")]
 
 
 async def test_a_message_that_names_a_crowd_is_kept(database: Database, store: Store) -> None:

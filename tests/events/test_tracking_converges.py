@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,12 +35,13 @@ class Said:
     """One message of the stream; who is named by number.
 
     Attributes:
-        type: identify, alias or track.
+        type: identify, alias, group, track or page.
         minute: When it happened; several things happen in the same minute.
         user: Named by user id.
         visitor: Named by anonymous id.
         previous: Of an alias: a visitor (from 0) or a user (from 100) who is the user from now on.
         first_name: A trait.
+        last_name: Another.
     """
 
     type: MessageType
@@ -48,6 +50,7 @@ class Said:
     visitor: int | None = None
     previous: int | None = None
     first_name: str | None = None
+    last_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,14 @@ class Stream:
     Attributes:
         said: In the order in which it happened to be made up.
         emails: Of each user, the number of the one address, if any; two may have the same.
+        phones: Whether each user has a telephone.
         trusted: Whether a backend says it, or a browser.
         deliveries: The places of ``said``, in requests: every one at least once.
     """
 
     said: tuple[Said, ...]
     emails: tuple[int | None, ...]
+    phones: tuple[bool, ...]
     trusted: bool
     deliveries: tuple[tuple[int, ...], ...]
 
@@ -82,23 +87,24 @@ def streams(draw: st.DrawFn) -> Stream:
         if one.previous is not None and one.previous >= 100:
             # Who had an address under a former user id may be two customers, until somebody merges them.
             emails[one.previous - 100] = None
-    return Stream(said, tuple(emails), draw(st.booleans()), tuple(deliveries))
+    phones = draw(st.lists(st.booleans(), min_size=USERS, max_size=USERS))
+    return Stream(said, tuple(emails), tuple(phones), draw(st.booleans()), tuple(deliveries))
 
 
 @st.composite
 def _said(draw: st.DrawFn) -> Said:
     minute = draw(st.integers(0, 20))
     user, visitor = draw(st.integers(0, USERS - 1)), draw(st.integers(0, VISITORS - 1))
-    kind = draw(st.sampled_from(["track", "track", "identify", "identify", "alias"]))
+    kind: MessageType = draw(st.sampled_from(["track", "page", "identify", "identify", "alias", "group"]))
     if kind == "alias":
         # Of two users who are each said to be the other, who came first is the one.
         previous = draw(st.integers(0, VISITORS - 1) | st.integers(100, 99 + user)) if user else visitor
         return Said("alias", minute, user=user, previous=previous)
     if kind == "identify":
-        first_name = draw(st.none() | st.sampled_from(["Ann", "Bob"]))
-        return Said("identify", minute, user=user, visitor=draw(st.none() | st.just(visitor)), first_name=first_name)
+        names = [draw(st.none() | st.sampled_from(some)) for some in (["Ann", "Bob"], ["Example", "Sample"])]
+        return Said("identify", minute, user, draw(st.none() | st.just(visitor)), None, *names)
     who = draw(st.sampled_from(["user", "visitor", "both"]))
-    return Said("track", minute, user if who != "visitor" else None, visitor if who != "user" else None)
+    return Said(kind, minute, user if who != "visitor" else None, visitor if who != "user" else None)
 
 
 @given(stream=streams())
@@ -113,6 +119,28 @@ async def test_any_order_repetition_and_batching_ends_the_same(
         with acting_as(database, Role.INGEST):
             outcomes.append(await outcome(Shop(stream), deliveries, store))
     assert outcomes[1] == outcomes[0]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_what_a_public_key_sends_two_days_late_counts_in_the_order_in_which_it_arrives(
+    app: Litestar, store: Store, database: Database, trusted: bool
+) -> None:
+    """It may not say when that was: whoever has the key could say that a browser has been theirs for years."""
+    first_of = {}
+    for order in ((0, 1), (1, 0)):
+        store.empty()
+        database.kept.pop("identities.recent", None)
+        for user in order:
+            at = datetime.now(UTC) - timedelta(hours=72 - user)
+            said = Message("identify", f"m-{user}", at, "identity", user_id=f"user-{user}", anonymous_id="visitor-0")
+            with acting_as(database, Role.INGEST):
+                await service.track(Sender("key_late", "shop", trusted=trusted), [said])
+            await asyncio.sleep(0.002)  # times are whole milliseconds
+        row = store.root["identities"].find_one({"_id": names.of_visitor("shop", "visitor-0")})
+        assert row is not None
+        first_of[order] = row["first"]
+    first, second = (names.of_user("shop", f"user-{user}") for user in (0, 1))
+    assert first_of == {(0, 1): first, (1, 0): first if trusted else second}
 
 
 async def outcome(shop: Shop, deliveries: Sequence[Sequence[int]], store: Store) -> tuple[list[Row], list[Row]]:
@@ -135,7 +163,11 @@ class Shop:
         if said.type == "identify" and said.user is not None:
             email = self._stream.emails[said.user]
             traits = {} if email is None else {"email": f"e{email}@example.com"}
+            traits |= {"phone": f"+44 20 7946 000{said.user}"} if self._stream.phones[said.user] else {}
             traits |= {"firstName": said.first_name} if said.first_name else {}
+            traits |= {"lastName": said.last_name} if said.last_name else {}
+        elif said.type == "group":
+            traits = {"plan": "b2b"}
         return Message(
             said.type,
             f"m-{place}",
@@ -144,6 +176,8 @@ class Shop:
             anonymous_id=None if said.visitor is None else f"visitor-{said.visitor}",
             previous_id=None if said.previous is None else self._previous(said.previous),
             name="Product Viewed" if said.type == "track" else None,
+            group_id="group-1" if said.type == "group" else None,
+            retention="identity" if said.type in {"identify", "alias", "group"} else "browsing",
             traits=traits,
         )
 
@@ -154,7 +188,7 @@ class Shop:
     async def people(self) -> list[Row]:
         """Each customer with what he did; then who is nobody.
 
-        A customer's name is not compared: where two users are one customer it is that of whoever was heard last. What
+        Where two users are one customer, the customer's name is that of whoever was heard last, and not compared. What
         each of them said is in the identities.
         """
         source = self.sender.source
@@ -165,12 +199,15 @@ class Shop:
         for customer_id in set(owners.values()):
             person = await customers.get(SYSTEM, customer_id)
             theirs = await identities.identities_of(customer_id)
+            is_ = sorted(name for id_, name in known.items() if owners.get(id_) == customer_id)
+            one = sum(name.startswith("user") for name in is_) == 1
             people.append(
                 {
                     "email": person.email,
                     # What a browser says is a claim, and the first one on an address stands for all.
                     "user ids": sorted(one.id for one in person.external_ids) if self.sender.trusted else [],
-                    "is": sorted(name for id_, name in known.items() if owners.get(id_) == customer_id),
+                    "named": (person.first_name, person.last_name, person.phone) if one else None,
+                    "is": is_,
                     "is shown": sorted(name for id_, name in known.items() if id_ in theirs),
                     "did": [event.message_id for event in await service.behind(customer_id, theirs, None, 100)],
                 }

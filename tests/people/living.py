@@ -48,6 +48,10 @@ ADDRESS: Final[Body] = {
 BROWSER: Final = Sender("key_1", "web")
 
 
+#: All of it costs 4.50; hers is engraved.
+MUG: Final[Body] = {"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"}
+
+
 def order_of(number: str = "Z-1", placed_at: str = "2026-01-31T12:00:00Z", **changes: Any) -> Body:
     """An order of hers; one mug for 4.50."""
     customer = {
@@ -60,7 +64,7 @@ def order_of(number: str = "Z-1", placed_at: str = "2026-01-31T12:00:00Z", **cha
         "status": "paid",
         "number": number,
         "items": [
-            {"sku": "MUG", "title": "Mug", "quantity": 1, "unit_price": "4.50"},
+            MUG,
             {"sku": "ENGRAVING", "title": f"For Zoë Quill, {EMAIL}, 01632 960777", "quantity": 1, "unit_price": "0.00"},
         ],
         "total": "4.50",

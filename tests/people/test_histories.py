@@ -19,7 +19,7 @@ from tests.fixtures.answers import good
 from tests.fixtures.store import Store, totals_settled
 from tests.identities.speaking import at, identify
 from tests.merges.people import merge_now, settle
-from tests.people.living import ADDRESS, PHONE, Life, order_of, traces
+from tests.people.living import ADDRESS, MUG, PHONE, Life, order_of, traces
 
 pytestmark = pytest.mark.mongo
 #: Anybody's: she has several, and Bob has others. All of hers are traces.
@@ -129,7 +129,7 @@ async def test_nothing_of_before_is_there(
 ) -> None:
     empty(store, database, monkeypatch)
     zoe.customer_id = ""
-    nothing: dict[str, Any] = dict.fromkeys(("shipping_address", "billing_address", "note"))
+    nothing: dict[str, Any] = {"items": [MUG], **dict.fromkeys(("shipping_address", "billing_address", "note"))}
     bob = good(await zoe.admin.put("/api/v1/orders/shop/B-1", json=order_of("B-1", customer=BOB, **nothing)), 201)
     life = Histories(zoe, bob["customer_id"])
     for step in [("order", 0, 0), *before]:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.errors import ClientGone, CrmError, TooLarge, UnreadableRequest, UnsupportedMediaType
-from crm.web.whole_bodies import receive_whole
+from crm.errors import ClientGone, CrmError, TooLarge, Unavailable, UnreadableRequest, UnsupportedMediaType
+from crm.web.whole_bodies import Held, receive_whole
 
 pytestmark = pytest.mark.fast
 GZIP = [(b"content-encoding", b"gzip")]
@@ -133,6 +133,29 @@ async def test_what_is_announced_as_too_large_is_not_kept() -> None:
     for length in (b"-1", b"x", b""):  # no server hands these on; what comes is counted all the same
         with pytest.raises(TooLarge):
             await receive_whole([(b"content-length", length)], Coming([b"x" * 101]), 100)
+
+
+async def test_bodies_are_held_as_long_as_there_is_room() -> None:
+    held = Held(1_000)
+    with held.room() as first, held.room() as second:
+        assert len(await receive_whole(GZIP, Coming([gzip.compress(b"x" * 600)]), 900, first)) == 600
+        assert len(await receive_whole([], Coming([b"x" * 300, b"y" * 100]), 900, second)) == 400
+        with held.room() as third:
+            coming = Coming([b"x"] * 5)
+            with pytest.raises(Unavailable) as refused:
+                await receive_whole([], coming, 900, third)
+            assert refused.value.retry_after == 1
+            assert coming.handed == 5  # let go, so that the client reads why
+    for _ in range(2):
+        with held.room() as alone:
+            assert len(await receive_whole([], Coming([b"x" * 1_000]), 1_000, alone)) == 1_000
+    with held.room() as cut, held.room() as after:
+        with pytest.raises(Unavailable):
+            await receive_whole([], Coming([b"x" * 999, b"y" * 2]), 2_000, cut)
+        with pytest.raises(Unavailable):  # what has come of it counts until its answer
+            await receive_whole([], Coming([b"x" * 2]), 2_000, after)
+    with held.room() as again:
+        await receive_whole([], Coming([b"x" * 1_000]), 1_000, again)
 
 
 BOMB = gzip.compress(b"\0" * 50_000_000)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec.structs import asdict
 
 from crm.connectors.segment.items import Campaign, Context, Library, Page
 from crm.events.commerce import LONGEST_LINE, LONGEST_URL
+
+_USER_AGENT: Final = "userAgent"
 
 
 def kept_of(context: Context | None) -> dict[str, Any]:
@@ -28,6 +31,11 @@ def kept_of(context: Context | None) -> dict[str, Any]:
     if context.user_agent:
         kept["user_agent"] = context.user_agent[:LONGEST_URL]
     return kept
+
+
+def as_sent(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``kept_of`` keeps, as a client sends it."""
+    return {_USER_AGENT if name == "user_agent" else name: value for name, value in kept.items()}
 
 
 # One field after the other, because every message has them: 0.8 µs less than a loop over their names.

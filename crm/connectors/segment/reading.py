@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Final, TypeVar, cast
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -17,6 +17,7 @@ from crm.connectors.segment.limits import MOST_MESSAGE_BYTES, MOST_MESSAGES, Lim
 from crm.connectors.segment.messages import Circumstances, message_of
 from crm.connectors.segment.refusals import LONGEST_MESSAGE_ID, Refusal
 from crm.connectors.segment.repair import repaired, without_mark, without_nul
+from crm.connectors.segment.shallow import shallow
 from crm.errors import CrmError, TooLarge, UnreadableRequest
 from crm.events.messages import Message, MessageType, Rejected
 
@@ -35,6 +36,8 @@ class Read:
         write_key: The key in the body, for clients that send none in a header.
         path_type: What the route says that the one message is.
         sent: The JSON of each message, by its place in the request.
+        ahead: How far our clock is ahead of the sender's, as a batch says.
+        context: What a batch says for all.
     """
 
     messages: list[tuple[int, Message]] = field(default_factory=list)
@@ -42,12 +45,33 @@ class Read:
     write_key: str | None = None
     path_type: str | None = None
     sent: Sequence[Raw | bytes] = field(default=(), compare=False)
+    ahead: timedelta | None = None
+    context: dict[str, Any] = field(default_factory=dict)
 
     def refused(self, place: int, error: CrmError) -> Rejected:
         """One of the messages, which the database refuses."""
-        index = self.messages[place][0]
         pointer = error.errors[0].pointer if error.errors else None
-        return _rejected(index, error.code, error.detail, pointer, self.sent[index], self.path_type)
+        return self._rejected(self.messages[place][0], error.code, error.detail, pointer)
+
+    def reject(self, index: int, refusal: Refusal) -> None:
+        """One that cannot be taken."""
+        self.rejected.append(self._rejected(index, refusal.code, str(refusal), refusal.pointer))
+
+    def _rejected(self, index: int, code: str, message: str, pointer: str | None) -> Rejected:
+        raw = self.sent[index]
+        parts = _parts(raw)
+        message_id = _text_of(parts, "messageId")
+        return Rejected(
+            index=index,
+            message_id=message_id if message_id and len(message_id) <= LONGEST_MESSAGE_ID else None,
+            code=code,
+            message=message,
+            raw=_without_key(raw, parts)[:MOST_MESSAGE_BYTES].decode("utf-8", "replace"),
+            pointer=pointer,
+            type=cast(MessageType | None, self.path_type),
+            ahead=self.ahead,
+            context=self.context,
+        )
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
@@ -57,11 +81,22 @@ class _Envelope(msgspec.Struct, rename="camel"):
     context: Raw = _NULL
 
 
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: Raw = _NULL
+
+
+_KEYED: Final = msgspec.json.Decoder(_Keyed)
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _TIME: Final = msgspec.json.Decoder(times.Sent)
 T = TypeVar("T")
+
+
+def key_in(body: bytes) -> str | None:
+    """The key in a body, before anything else of it is read; None where it takes more to find it, or there is none."""
+    found = _lenient(_KEYED.decode, Raw(body))
+    return None if found is None else _lenient(_TEXT.decode, found.write_key)
 
 
 def read(path_type: str | None, body: bytes, *, received_at: datetime, limits: Limits) -> Read:
@@ -88,7 +123,7 @@ def read(path_type: str | None, body: bytes, *, received_at: datetime, limits: L
 
 def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
     try:
-        envelope = _decoded(_ENVELOPE.decode, body)
+        envelope = _envelope(body)
     except msgspec.ValidationError:
         raise UnreadableRequest("The body is not a JSON object with a list named batch.") from None
     sent_at = _lenient(_TIME.decode, envelope.sent_at)
@@ -99,23 +134,43 @@ def _read_batch(body: bytes, received_at: datetime, limits: Limits) -> Read:
         ahead=times.skew(sent_at, received_at),
         context=kept_of(_lenient(read_context, envelope.context)),
     )
-    found = Read(write_key=_lenient(_TEXT.decode, envelope.write_key), sent=envelope.batch)
+    found = Read(
+        write_key=_lenient(_TEXT.decode, envelope.write_key),
+        sent=envelope.batch,
+        ahead=shared.ahead,
+        context=shared.context,
+    )
     for index, raw in enumerate(envelope.batch[:MOST_MESSAGES]):
         try:
             if len(raw) > MOST_MESSAGE_BYTES:
                 raise Refusal("too_large")
             found.messages.append((index, message_of(read_item(raw), raw, index, shared)))
         except Refusal as refusal:
-            found.rejected.append(_unread(index, refusal, raw))
-    found.rejected += _too_many(envelope.batch)
+            found.reject(index, refusal)
+    _too_many(found)
     return found
+
+
+def _envelope(body: bytes) -> _Envelope:
+    """A batch. A message that is nested too deeply for the decoder is in it all the same, to be refused alone."""
+    try:
+        return _ENVELOPE.decode(body)
+    except RecursionError:
+        body, cut = shallow(body)
+        envelope = _decoded(_ENVELOPE.decode, body)
+        envelope.batch = [Raw(cut.get(bytes(raw), raw)) for raw in envelope.batch]
+        return envelope
+    except ValueError:
+        return _decoded(_ENVELOPE.decode, body)
 
 
 def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits) -> Read:
     try:
         item = _decoded(_readable, body)
     except Refusal as refusal:
-        return Read(rejected=[_unread(0, refusal, body, path_type)], write_key=_text_of(_parts(body), "writeKey"))
+        unread = Read(write_key=_text_of(_parts(body), "writeKey"), path_type=path_type, sent=(body,))
+        unread.reject(0, refusal)
+        return unread
     found = Read(write_key=item.write_key, path_type=path_type, sent=(body,))
     shared = Circumstances(
         event_types=limits.event_types,
@@ -129,7 +184,7 @@ def _read_one(path_type: str, body: bytes, received_at: datetime, limits: Limits
             raise Refusal("too_large")
         found.messages.append((0, message_of(item, body, 0, shared)))
     except Refusal as refusal:
-        found.rejected.append(_unread(0, refusal, body, path_type))
+        found.reject(0, refusal)
     return found
 
 
@@ -172,35 +227,16 @@ def _lenient(decode: Callable[[Raw], T], raw: Raw) -> T | None:
         return None
 
 
-def _too_many(batch: list[Raw]) -> list[Rejected]:
-    """The messages beyond the limit; the last of those that are told of stands for all behind it."""
+def _too_many(found: Read) -> None:
+    """Reject the messages beyond the limit; the last of those that are told of stands for all behind it."""
     refusal = Refusal("too_many_events")
-    beyond = batch[MOST_MESSAGES : MOST_MESSAGES + _MOST_TOLD]
-    told = [_unread(index, refusal, raw) for index, raw in enumerate(beyond, MOST_MESSAGES)]
-    more = len(batch) - MOST_MESSAGES - len(told)
+    told = range(MOST_MESSAGES, min(len(found.sent), MOST_MESSAGES + _MOST_TOLD))
+    for index in told:
+        found.reject(index, refusal)
+    more = len(found.sent) - MOST_MESSAGES - _MOST_TOLD
     if more > 0:
-        told[-1] = replace(told[-1], message=f"{refusal} So it is with the {more:,} behind this one.")
-    return told
-
-
-def _unread(index: int, refusal: Refusal, raw: Raw | bytes, path_type: str | None = None) -> Rejected:
-    return _rejected(index, refusal.code, str(refusal), refusal.pointer, raw, path_type)
-
-
-def _rejected(
-    index: int, code: str, message: str, pointer: str | None, raw: Raw | bytes, path_type: str | None
-) -> Rejected:
-    parts = _parts(raw)
-    message_id = _text_of(parts, "messageId")
-    return Rejected(
-        index=index,
-        message_id=message_id if message_id and len(message_id) <= LONGEST_MESSAGE_ID else None,
-        code=code,
-        message=message,
-        raw=_without_key(raw, parts)[:MOST_MESSAGE_BYTES].decode("utf-8", "replace"),
-        pointer=pointer,
-        type=cast(MessageType | None, path_type),
-    )
+        last = replace(found.rejected[-1], message=f"{refusal} So it is with the {more:,} behind this one.")
+        found.rejected[-1] = last
 
 
 def _without_key(raw: Raw | bytes, parts: dict[str, Raw]) -> bytes:

@@ -1,7 +1,9 @@
 """Takes a request of a tracking client in: whose it is, how much it may send, what it says, what became of it.
 
-The body is read once it is known whose it is, where a header says so. Whatever is wrong with single messages is said of
-them one by one in an answer of 200: the clients take any other for the fate of the whole batch, and old ones even 202.
+The body is read once it is known whose it is, where a header says so. A worker holds so many bytes of bodies and no
+more, whatever they wait for; who comes then is told at once to come again. Whatever is wrong with single messages is
+said of them one by one in an answer of 200: the clients take any other for the fate of the whole batch, and old ones
+even 202.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from crm.clock import now
 from crm.config import Settings
 from crm.connectors.segment import cors, write_keys
 from crm.connectors.segment.limits import LARGE_BODY_BYTES, MOST_BODY_BYTES, TYPES, Limits
-from crm.connectors.segment.reading import read
+from crm.connectors.segment.reading import Read, key_in, read
 from crm.database.driver import acting_within
 from crm.errors import NotSignedIn, OriginNotAllowed
 from crm.events import service as events
@@ -29,7 +31,14 @@ from crm.identity import Role
 from crm.rate_limits import service as rate_limits
 from crm.web import problems
 from crm.web.hot_routes import Answer
-from crm.web.whole_bodies import receive_whole
+from crm.web.whole_bodies import Held, receive_whole
+
+#: Bytes of bodies that a worker holds. Those whose key is in the body have room of their own: who has no key at all
+#: must not take it from those who have one.
+_KNOWN: Final = Held(32 * 1024 * 1024)
+_UNKNOWN: Final = Held(16 * 1024 * 1024)
+#: Seconds to wait for the database to say whose a key is. It takes a millisecond, and clients come again.
+_KEY_WITHIN: Final = 3.0
 
 #: The last part of a path → the type of the one message in the body; None where it is a batch.
 CALLS: Final[dict[str, str | None]] = {
@@ -76,13 +85,22 @@ async def _taken(type_: str | None, scope: Scope, receive: Receive, settings: Se
     credential = write_keys.sent(headers, scope["query_string"])
     key = None if credential is None else await _recognised(credential, scope)
     limits = Limits() if key is None else _limits(key)
-    body = await receive_whole(headers, receive, limits.most_body_bytes)
-    moment = now()
-    said = read(type_, body, received_at=moment, limits=limits)
-    if key is None:
-        key = await _recognised(said.write_key or "", scope)
-        if key.event_types:
-            said = read(type_, body, received_at=moment, limits=_limits(key))
+    with (_UNKNOWN if key is None else _KNOWN).room() as take:
+        body = await receive_whole(headers, receive, limits.most_body_bytes, take)
+        if key is None and (credential := key_in(body)):
+            # Before the messages are read: while they wait, they would take seven times the memory of the body.
+            key = await _recognised(credential, scope)
+            limits = _limits(key)
+        moment = now()
+        said = read(type_, body, received_at=moment, limits=limits)
+        if key is None:
+            key = await _recognised(said.write_key or "", scope)
+            if key.event_types:
+                said = read(type_, body, received_at=moment, limits=_limits(key))
+        return await _stored(key, said, settings)
+
+
+async def _stored(key: WriteKey, said: Read, settings: Settings) -> dict[str, Any]:
     if key.events_per_second is not None:
         await rate_limits.spend(key.principal.id, len(said.messages) + len(said.rejected), key.events_per_second)
     sender = _sender(key, settings)
@@ -99,7 +117,7 @@ async def _recognised(credential: str, scope: Scope) -> WriteKey:
     if not credential:
         raise NotSignedIn("Send a write key: as the user name of Authorization: Basic, or as writeKey in the body.")
     with acting_within(Role.AUTH):
-        key = await auth.recognise_key(credential)
+        key = await auth.recognise_key(credential, within=_KEY_WITHIN)
     state: dict[str, Any] = scope  # type: ignore[assignment]  # a TypedDict that middleware adds its own keys to
     state["crm_principal"] = key.principal
     if not origins.allows(key.origins, cors.origin_of(scope["headers"])):

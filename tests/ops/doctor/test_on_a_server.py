@@ -29,7 +29,14 @@ from crm.ops.doctor.findings import Checked, Report, Severity
 from crm.ops.doctor.sections import SECTIONS, examine
 from crm.ops.doctor.visit import Visit
 from crm.processes import free_port
-from tests.fixtures.rows import backup_run_row, growth_sample_row, product_row
+from tests.fixtures.rows import (
+    ABSENT,
+    backup_run_row,
+    delivery_row,
+    growth_sample_row,
+    product_row,
+    stats_due_row,
+)
 from tests.fixtures.scratch import Site, scratch_site
 from tests.fixtures.store import build
 
@@ -151,6 +158,25 @@ async def test_a_parameter_that_a_restore_left_is_red(site: Site, look: Look) ->
         assert reds(await look("security")) == {"expiry"}
     finally:
         admin.command("setParameter", ttlMonitorEnabled=True)
+
+
+async def test_what_waits_is_told_before_it_is_brought_up_to_date(site: Site, look: Look) -> None:
+    db = site.store.root
+    assert (await look("data"))["lag"].findings == ()
+    db["inbox"].insert_one(delivery_row(due_at=now() - timedelta(hours=2)))
+    two_hours = now() - timedelta(hours=2)
+    db["stats_due"].insert_one(stats_due_row(customer_ids=["cus_gone"], at=two_hours, claimed_until=ABSENT))
+    try:
+        found = await look("data")
+        assert reds(found) == {"lag"}
+        totals, delivered = found["lag"].findings
+        assert (totals.severity, delivered.severity) == (AMBER, RED)
+        assert "2 h" in totals.says
+        assert "crm serve" in delivered.do
+        assert found["lag"].looked_at == 1
+    finally:
+        db["inbox"].delete_many({})
+        db["stats_due"].delete_many({})
 
 
 async def test_drift_is_red_and_what_is_foreign_amber(site: Site, look: Look) -> None:
