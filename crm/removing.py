@@ -24,10 +24,16 @@ def without(text: str, person: Person) -> str:
     A name counts where all of its words are there: a first name is many people's.
     """
     plain = unicodedata.normalize("NFC", text)
-    found = _EMAIL.sub(lambda match: REMOVED if _email_key(match[0]) in person.emails else match[0], plain)
+    words = _names_told(plain, person.called)
+
+    def is_theirs(email: str) -> bool:
+        # By a name in it, too: without that, what is left would still tell whose it is.
+        return _email_key(email) in person.emails or not words.isdisjoint(contact.words(email))
+
+    found = _EMAIL.sub(lambda match: REMOVED if is_theirs(match[0]) else match[0], plain)
     if endings := [ending for phone in person.phones if (ending := contact.national(phone))]:
         found = _NUMBER.sub(lambda match: REMOVED if _ends_so(match[0], endings) else match[0], found)
-    if words := _names_told(found, person.called):
+    if words:
         found = _WORD.sub(lambda match: REMOVED if words.issuperset(contact.words(match[0])) else match[0], found)
     return text if found == plain else _AGAIN.sub(REMOVED, found)
 

@@ -26,6 +26,8 @@ ZOE = Person(
         ("Zoe J. Quill's mug", "(removed) J. (removed)'s mug"),
         ("Ann O’Brien", "(removed)’(removed)"),
         ("write to Zoe.Quill@Example.com.", "write to (removed)"),
+        ("Zoë Quill, zoe.quill@quillmail.example.com", "(removed)"),
+        ("her other one: zoe-quill@example.org", "her other one: (removed)"),
         ("Ring 01632 960777 or +44 (0)1632-960777!", "Ring (removed) or (removed)!"),
         ("tel 555 012 3456", "tel (removed)"),
         ("0044 1632 960 777", "(removed)"),

@@ -141,7 +141,7 @@ ROUTES = {
         "/events/0/commerce/action": [*NOT_TEXT, None, "", "Product Viewed", MARKER],
         "/events/0/commerce/value": NOT_AMOUNTS, "/events/0/commerce/tax": NOT_AMOUNTS,
         "/events/0/commerce/currency": [*NOT_TEXT, "", "gbp", "£"], "/events/0/commerce/query": NOT_LINES,
-        "/events/0/commerce/products": [5, MARKER, {}, [], [5], [{}] * 101],
+        "/events/0/commerce/products": [5, MARKER, {}, [5], [{}] * 101],
         "/events/0/commerce/products/0/price": NOT_AMOUNTS, "/events/0/commerce/products/0/sku": NOT_LINES,
         "/events/0/commerce/products/0/quantity": [0, -1, 1.5, 1.0, "1", True, 2**60],
         "/events/0/commerce/products/0/url": [*NOT_TEXT, "", "u" * 8001, "\x00"],
