@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,27 +16,13 @@ from crm.activity.activities import COMPARABLE, alike, with_its_cart
 from crm.activity.documents import Activity
 from crm.activity.watermarks import Watermarks
 from crm.clock import now
+from crm.compared import Compared
 from crm.customers import service as customers
 from crm.database.driver import Database
 
 _PATIENCE: Final = 3.0
 #: A customer who does something all the time is looked at so often; then the service keeps the activity right.
 _ROUNDS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What a comparison found.
-
-    Attributes:
-        count: How many were compared.
-        last: Id to go on behind; None at the end.
-        wrong: Whose activity is not what it should be.
-    """
-
-    count: int
-    last: str | None
-    wrong: list[str]
 
 
 async def catch_up(database: Database) -> None:

@@ -12,13 +12,13 @@ from crm import masking
 from crm.activity import checking, mapping, projection, projector, queries, watermarks
 from crm.activity.activities import alike, with_its_cart
 from crm.activity.carts import KEPT
-from crm.activity.checking import Compared
 from crm.activity.documents import Activity
 from crm.activity.forgetting import disclose, forget
 from crm.activity.schemas import ActivityOut, CartOut, CartState
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
+from crm.compared import Compared
 from crm.customers import service as customers
 from crm.database import driver
 from crm.database.collection import Row
@@ -26,7 +26,7 @@ from crm.database.driver import Database
 from crm.database.paging import COUNT_CAP, LARGEST_PAGE, Page, PageRequest, Position, beyond, cursor_position, page_of
 from crm.identity import Principal, Role
 
-__all__ = ["Compared", "disclose", "forget"]  # what callers get; of people who are forgotten
+__all__ = ["disclose", "forget"]  # what callers get; of people who are forgotten
 LISTINGS: Final = queries.LISTINGS
 told_up_to = watermarks.told_up_to
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from crm.compared import Compared
 from crm.customers import queries
 from crm.customers.documents import Customer
 from crm.customers.mapping import KEYED, with_keys
@@ -13,21 +13,6 @@ from crm.database.collection import Row, Write
 
 #: A number's key may follow from a country that is not stored, so it is taken as it is.
 _TYPED: Final = KEYED - {"phone"}
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What a comparison found.
-
-    Attributes:
-        customers: How many were compared.
-        last: Id to go on behind; None at the end.
-        wrong: Whose keys are not those of what is stored of them.
-    """
-
-    customers: int
-    last: str | None
-    wrong: list[str]
 
 
 async def compare(after: str, limit: int) -> Compared:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crm.clock import now
+from crm.compared import Compared
 from crm.customers import service as customers
 from crm.database.collection import Row
 from crm.database.ids import from_bson
@@ -23,21 +24,6 @@ _ROUNDS: Final = 10
 _MARKS: Final = 100
 #: Ids of a customer's orders that are told.
 _TOLD: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What a comparison found.
-
-    Attributes:
-        customers: How many were compared.
-        last: Id to go on behind; None at the end.
-        wrong: Whose totals are not what their orders add up to.
-    """
-
-    customers: int
-    last: str | None
-    wrong: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, S
 from crm.identity import Principal, Role
 from crm.masking import shown
 from crm.orders import checking, filters, following, mapping, projection, pushing, queries, refunding, together
-from crm.orders.checking import Compared, Ownerless
+from crm.orders.checking import Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.filters import OrderFilter
 from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
@@ -32,7 +32,7 @@ from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, 
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = [  # what callers give and get, and of people who are forgotten
-    "Compared", "OrderFilter", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind",
+    "OrderFilter", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind",
     "person_of", "pushed_as", "remains",
 ]  # fmt: skip
 move = following.move

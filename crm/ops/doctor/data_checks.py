@@ -5,11 +5,13 @@ A new check is a function that takes a ``Visit`` and returns what it found, and 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crm import contracts
 from crm.activity import service as activity
 from crm.audit import verifying
+from crm.compared import Compared
 from crm.customers import service as customers
 from crm.database import driver, violations
 from crm.errors import CrmError
@@ -18,6 +20,8 @@ from crm.ops.doctor.visit import Check, Visit
 from crm.orders import service as orders
 from crm.person import Person
 
+Compare = Callable[[str, int], Awaitable[Compared]]
+Repair = Callable[[list[str]], Awaitable[list[str]]]
 _FIX: Final = "Run `crm doctor --fix`."
 _MEND: Final = (
     "Correct them, as the MongoDB user admin or from a backup: until then every change of them is refused, and "
@@ -34,20 +38,7 @@ async def due(_visit: Visit) -> Checked:
 async def totals(visit: Visit) -> Checked:
     """Every customer's totals against their orders."""
     finding = Finding("The totals of these customers are not what their orders add up to.", _FIX)
-    about = await driver.collection("customers").estimated_count()
-    looked_at, after = 0, ""
-    while True:
-        found = await orders.compare_totals(after, visit.together)
-        left = found.wrong
-        if visit.fix and found.wrong:
-            left = await orders.repair_totals(found.wrong)
-        mended = sorted(set(found.wrong) - set(left))
-        finding.add([*left, *mended], fixed=len(mended))
-        looked_at += found.customers
-        visit.progress("totals", looked_at, max(about, looked_at))
-        if found.last is None:
-            break
-        after = found.last
+    looked_at = await _compared(visit, "totals", finding, orders.compare_totals, orders.repair_totals)
     if visit.fix and finding.open:
         finding.do = "An order or the customer breaks the contract: mend that first, then run this again."
     return Checked("totals", looked_at, "customers", (finding,) if finding.count else ())
@@ -56,21 +47,26 @@ async def totals(visit: Visit) -> Checked:
 async def keys(visit: Visit) -> Checked:
     """Every customer's keys against what was typed: whoever's are wrong is not found, or found as somebody else."""
     finding = Finding("The keys of these customers are not those of their names, numbers and addresses.", _FIX)
-    about = await driver.collection("customers").estimated_count()
-    looked_at, after = 0, ""
-    while True:
-        found = await customers.compare_keys(after, visit.together)
-        left = await customers.repair_keys(found.wrong) if visit.fix and found.wrong else found.wrong
-        mended = sorted(set(found.wrong) - set(left))
-        finding.add([*left, *mended], fixed=len(mended))
-        looked_at += found.customers
-        visit.progress("keys", looked_at, max(about, looked_at))
-        if found.last is None:
-            break
-        after = found.last
+    looked_at = await _compared(visit, "keys", finding, customers.compare_keys, customers.repair_keys)
     if visit.fix and finding.open:
         finding.do = "They break the contract, or an address is somebody else's: mend that first, then run this again."
     return Checked("keys", looked_at, "customers", (finding,) if finding.count else ())
+
+
+async def _compared(visit: Visit, check: str, finding: Finding, compare: Compare, repair: Repair) -> int:
+    """Compare all customers, some at a time, and mend where that is wanted; returns how many there are."""
+    about = await driver.collection("customers").estimated_count()
+    looked_at, after = 0, ""
+    while True:
+        found = await compare(after, visit.together)
+        left = await repair(found.wrong) if visit.fix and found.wrong else found.wrong
+        mended = sorted(set(found.wrong) - set(left))
+        finding.add([*left, *mended], fixed=len(mended))
+        looked_at += found.customers
+        visit.progress(check, looked_at, max(about, looked_at))
+        if found.last is None:
+            return looked_at
+        after = found.last
 
 
 async def owners(visit: Visit) -> Checked:
@@ -105,16 +101,7 @@ async def activities(visit: Visit) -> Checked:
         orphaned.add(found.wrong, fixed=len(found.wrong) if visit.fix else 0)
         after = found.last
     differing = Finding("The activity of these customers is not what their events tell.", _FIX)
-    about = await driver.collection("customers").estimated_count()
-    looked_at, after = 0, ""
-    while after is not None:
-        found = await activity.compare(after, visit.together)
-        left = await activity.repair(found.wrong) if visit.fix and found.wrong else found.wrong
-        mended = sorted(set(found.wrong) - set(left))
-        differing.add([*left, *mended], fixed=len(mended))
-        looked_at += found.count
-        visit.progress("activity", looked_at, max(about, looked_at))
-        after = found.last
+    looked_at = await _compared(visit, "activity", differing, activity.compare, activity.repair)
     if visit.fix and differing.open:
         differing.do = "An event or the customer breaks the contract: mend that first, then run this again."
     findings = tuple(finding for finding in (orphaned, differing) if finding.count)
