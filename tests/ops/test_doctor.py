@@ -42,6 +42,7 @@ def examine(database: Database, store: Store) -> Examine:
         with acting_as(database, Role.ADMIN):
             report = Report(tuple(await one_by_one(Visit(database, fix, quiet, together), STORED)))
         json.dumps(report.to_dict())
+        assert all(finding.do for checked in report.checks for finding in checked.findings)
         return {checked.name: checked for checked in report.checks}
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
@@ -10,7 +9,9 @@ from pydantic import Field, ValidationError
 
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
+from crm.ops.backup import spans
 from crm.ops.backup.manifest import Shape, Stored
+from crm.ops.backup.spans import Span
 from crm.ops.backup.targets import Target
 
 SUFFIX: Final = ".slice.json"
@@ -38,12 +39,12 @@ class Slice(Shape):
     @property
     def name(self) -> str:
         """Of its files, without their endings; in the order of names is the order of time."""
-        return name_of(self.database, self.last)
+        return spans.name_of(self.database, self.span)
 
-
-def name_of(database: str, last: OplogTime) -> str:
-    """The name of the slice that ends there."""
-    return f"{database}-oplog-{last.moment:%Y%m%dT%H%M%SZ}-{last.ordinal:06d}"
+    @property
+    def span(self) -> Span:
+        """From where to where it goes."""
+        return Span(self.after, self.last)
 
 
 def read_all(target: Target, database: str) -> list[Slice]:
@@ -52,21 +53,23 @@ def read_all(target: Target, database: str) -> list[Slice]:
     Raises:
         BackupFailed: One cannot be read.
     """
-    return [_read(target, name) for name in _names(target, database)]
+    return [read(target, database, span) for span in spans_among(target.names(), database)]
 
 
-def last_of(target: Target, database: str) -> Slice | None:
-    """The newest slice of a database; None where there is none."""
-    names = _names(target, database)
-    return _read(target, names[-1]) if names else None
+def spans_among(names: Iterable[str], database: str) -> list[Span]:
+    """How far the slices of a database go whose descriptions are among these files, by their ends."""
+    stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    found = (spans.span_of(stem, database) for stem in stems)
+    return sorted((span for span in found if span is not None), key=lambda span: span.last)
 
 
-def _names(target: Target, database: str) -> list[str]:
-    ours = re.compile(rf"{re.escape(database)}-oplog-\d{{8}}T\d{{6}}Z-\d+{re.escape(SUFFIX)}")
-    return [name for name in target.names() if ours.fullmatch(name)]
+def read(target: Target, database: str, span: Span) -> Slice:
+    """The description of a slice.
 
-
-def _read(target: Target, name: str) -> Slice:
+    Raises:
+        BackupFailed: It is not there, or cannot be read.
+    """
+    name = spans.name_of(database, span) + SUFFIX
     with target.reading(name) as file:
         content = file.read()
     try:
