@@ -9,7 +9,7 @@ from typing import Final
 
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
-from crm.ops.backup import files, manifest, slices, spans
+from crm.ops.backup import files, ledgers, manifest, slices, spans
 from crm.ops.backup.keeping import Keep, kept
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.targets import Target
@@ -54,10 +54,14 @@ def find(target: Target, database: str, name: str | None, until: OplogTime | Non
 
 
 def prune(target: Target, database: str, keep: Keep, at: datetime, *, slice_days: int = 7, do: bool = True) -> Pruned:
-    """Remove what need not be kept, the manifest last: what is half removed is removed by the next run."""
+    """Remove what need not be kept, the manifest last: what is half removed is removed by the next run.
+
+    The newest backup stays, and the newest that has a copy of the erasure ledger.
+    """
     backups = of_database(target, database)
     staying = kept((one.began_at for one in backups), keep)
-    going = [one for one in backups if one.began_at not in staying]
+    with_ledger = ledgers.newest(backups)
+    going = [one for one in backups if one.began_at not in staying and one != with_ledger]
     names = target.names()
     leftovers = _leftovers(names, database, at)
     drafts = [one for one in target.drafts() if _began(one.name, database) and at - one.since > _ABANDONED]
