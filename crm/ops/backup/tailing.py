@@ -146,9 +146,8 @@ def _since(
 def _gone(source: Source, end: OplogTime) -> BackupFailed:
     oldest, _ = source.oplog_ends()
     return BackupFailed(
-        f"What was copied ends at {end.moment:%Y-%m-%d %H:%M:%S} UTC, and the oplog, which begins at "
-        f"{oldest.moment:%Y-%m-%d %H:%M:%S} UTC, does not hold that place: run `crm backup create`, and let the oplog be "
-        "larger."
+        f"What was copied ends at {end.moment:%Y-%m-%d %H:%M:%S} UTC, which the oplog does not hold: it begins at "
+        f"{oldest.moment:%Y-%m-%d %H:%M:%S} UTC. Run `crm backup create`, and let the oplog be larger."
     )
 
 

@@ -97,8 +97,8 @@ def encryption(facts: ServerFacts) -> Checked:
     says = "Connections need not be encrypted: whoever is on the network between reads the documents."
     do = "docs/tls.md tells how; leave it where that network is yours alone (that of docker-compose.yml is)."
     if is_local(facts):
-        found = note(f"{says} It listens on loopback.", "Nothing, as long as it does; docs/tls.md tells how it is done.")
-        return stated("encryption", state, found)
+        do = "Nothing, as long as it does; docs/tls.md tells how it is done."
+        return stated("encryption", state, note(f"{says} It listens on loopback.", do))
     return stated("encryption", state, amber(says, do))
 
 
