@@ -40,8 +40,8 @@ _NO_COUNTS: Final = (
     "moment of the dump. Let it remember for longer (minSnapshotHistoryWindowInSeconds), and make a new backup."
 )
 _NO_LEDGER: Final = (
-    "No erasure ledger was found: whoever was erased since the backup is there again. Say where it is (--ledger FILE, or "
-    "now `crm ledger import FILE` and `crm ledger replay`), or that nobody was ever erased (--no-ledger). `crm backup "
+    "No erasure ledger was found: whoever was erased since the backup is there again. Say where it is (--ledger FILE; "
+    "now: `crm ledger import FILE`, `crm ledger replay`), or that nobody was ever erased (--no-ledger). `crm backup "
     "create` copies it where it may read it (CRM_MONGODB_PASSWORD_INGEST)."
 )
 _OF_DATA: Final = ("collection", "validator", "index", "view")
