@@ -1,4 +1,4 @@
-"""Slices of the oplog: what was written since the last backup, minute by minute. Which follow one another, is pure."""
+"""Slices of the oplog: what was written since the last backup, minute by minute."""
 
 from __future__ import annotations
 
@@ -48,13 +48,20 @@ class Slice(Shape):
         return Span(self.after, self.last)
 
 
-def read_all(target: Target, database: str) -> list[Slice]:
-    """The slices of a database, oldest first.
+def leading(target: Target, database: str, begins: OplogTime, until: OplogTime) -> list[Slice]:
+    """The slices that lead from a backup to a moment without a gap; of the others nothing is read.
+
+    Args:
+        target: Where they lie.
+        database: Whose.
+        begins: The last entry that the backup holds.
+        until: Everything before that is wanted; later than ``begins``.
 
     Raises:
-        BackupFailed: One cannot be read.
+        BackupFailed: There is a gap, or they do not reach so far; says where they end. Or one cannot be read.
     """
-    return [read(target, database, span) for span in spans_among(target.names(), database)]
+    chosen = spans.chain(spans_among(target.names(), database), begins, until)
+    return [read(target, database, span) for span in chosen]
 
 
 def spans_among(names: Iterable[str], database: str) -> list[Span]:
@@ -99,31 +106,3 @@ def entries_of(target: Target, one: Slice, identities: Sequence[Any]) -> Iterato
             yield raw
     if count != one.entries:
         raise BackupFailed(f"{one.stored.file} has {count:,} entries instead of {one.entries:,}.")
-
-
-def chain(slices: Iterable[Slice], begins: OplogTime, until: OplogTime) -> list[Slice]:
-    """The slices that lead from a backup to a moment without a gap.
-
-    Args:
-        slices: Any, in any order.
-        begins: The last entry that the backup holds.
-        until: Everything before that is wanted; later than ``begins``.
-
-    Raises:
-        BackupFailed: There is a gap, or they do not reach so far; says where they end.
-    """
-    out: list[Slice] = []
-    reached = begins
-    for one in sorted(slices, key=lambda one: one.last):
-        if one.last <= reached or reached >= until:
-            continue
-        if one.after > reached:
-            break
-        out.append(one)
-        reached = one.last
-    if reached < until:
-        raise BackupFailed(
-            f"What was written is known up to {reached.moment:%Y-%m-%d %H:%M:%S} UTC only: there is no slice that goes "
-            "on from there."
-        )
-    return out

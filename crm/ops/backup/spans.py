@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from crm.database.oplog_time import OplogTime
+from crm.errors import BackupFailed
 
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _PLACE: Final = r"(\d{8}T\d{6}Z)-(\d{6,10})"
@@ -60,6 +61,28 @@ def following(begins: OplogTime, spans: Iterable[Span]) -> list[Span]:
             out.append(span)
             reached = span.last
     return out
+
+
+def chain(spans: Iterable[Span], begins: OplogTime, until: OplogTime) -> list[Span]:
+    """Those that lead from a backup to a moment without a gap.
+
+    Args:
+        spans: Any, in any order.
+        begins: The last entry that the backup holds.
+        until: Everything before that is wanted; later than ``begins``.
+
+    Raises:
+        BackupFailed: There is a gap, or they do not reach so far; says where they end.
+    """
+    found = following(begins, spans)
+    needed = sum(span.last < until for span in found) + 1
+    if needed > len(found):
+        reached = found[-1].last if found else begins
+        raise BackupFailed(
+            f"What was written is known up to {reached.moment:%Y-%m-%d %H:%M:%S} UTC only: there is no slice that goes "
+            "on from there."
+        )
+    return found[:needed]
 
 
 def reaches(backups: Iterable[OplogTime], spans: Iterable[Span]) -> list[Reach]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -74,6 +75,31 @@ def test_a_file_is_there_whole_or_not_at_all(target: Target) -> None:
     assert target.names() == []
     with pytest.raises(BackupFailed, match="half is not in"), target.reading("half"):
         pass
+
+
+def test_what_a_killed_run_was_writing_can_be_found_and_removed(target: Target) -> None:
+    """Killed, so that nothing cleans up: the block is left as it is."""
+    put(target, "whole", b"w")
+    assert target.drafts() == []
+    begun = target.writing("half")
+    begun.__enter__().write(b"h")
+    (draft,) = target.drafts()
+    assert draft.name == "half"
+    assert abs((datetime.now(UTC) - draft.since).total_seconds()) < 3600
+    target.discard(draft)
+    target.discard(draft)
+    assert target.drafts() == []
+    assert target.names() == ["whole"]
+
+
+@pytest.mark.parametrize("target", ["directory"], indirect=True)
+def test_two_runs_do_not_write_one_file(target: Target) -> None:
+    with target.writing("one") as first:
+        first.write(b"first")
+        with pytest.raises(BackupFailed, match="is being written"):
+            put(target, "one", b"second")
+    with target.reading("one") as file:
+        assert file.read() == b"first"
 
 
 def test_a_file_replaces_the_one_before(target: Target) -> None:
