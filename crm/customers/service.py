@@ -18,6 +18,7 @@ from crm.customers import (
     following,
     joining,
     matching,
+    orphans,
     queries,
     recording,
     searching,
@@ -91,6 +92,10 @@ resolve_told = claiming.resolve
 pause = claiming.pause
 compare_keys = checking.compare
 repair_keys = checking.repair
+orphaned = orphans.orphaned
+orphans_told = orphans.told
+missing = orphans.missing
+changes_orphaned = orphans.changes_orphaned
 changes = recording.page
 changes_behind = recording.behind
 

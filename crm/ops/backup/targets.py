@@ -242,7 +242,8 @@ class _Upload:
 
     def abort(self) -> None:
         """Remove the parts."""
-        self._client.abort_multipart_upload(**self._key, UploadId=self._id)
+        with suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(**self._key, UploadId=self._id)
 
     def _send(self, data: bytes) -> None:
         number = len(self._parts) + 1

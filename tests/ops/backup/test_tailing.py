@@ -17,10 +17,10 @@ from crm.database.snapshot import NotInOplog, Source
 from crm.errors import BackupFailed, PasswordRefused, Unavailable
 from crm.identity import Role
 from crm.ops.backup import files, slices, tailing
-from crm.ops.backup.manifest import Manifest, name_of
 from crm.ops.backup.slices import Slice
 from crm.ops.backup.tailing import Tailing
 from crm.ops.backup.targets import Directory
+from tests.fixtures.followed import backed_up, reached
 from tests.fixtures.rows import customer_row
 from tests.fixtures.store import Store
 
@@ -32,32 +32,16 @@ def target(tmp_path: Path) -> Directory:
     return Directory(tmp_path)
 
 
-def reached(store: Store) -> OplogTime:
-    at = store.root.client["admin"].command("hello")["lastWrite"]["majorityOpTime"]["ts"]
-    return OplogTime(at.time, at.inc)
-
-
 def writes(store: Store, number: int) -> OplogTime:
     store.root["customers"].insert_one(customer_row(_id=f"cus_{number}", email=f"person{number}@example.com"))
     return reached(store)
 
 
-def backed_up(store: Store, target: Directory, last: OplogTime | None = None) -> Manifest:
-    """A backup as far as slices need one: its manifest says where they go on."""
-    last = last or reached(store)
-    stored = files.store(target, f"{name_of(store.root.name, last.moment)}.archive.gz", iter([b""]), [])
-    made = Manifest(
-        name=name_of(store.root.name, last.moment), database=store.root.name, began_at=last.moment, seconds=1,
-        crm_version="1", tool_version="100", server_version="6", oplog_first=last, oplog_last=last, contract="0" * 64,
-        archive=stored, ledger=None, collections=None,
-    )  # fmt: skip
-    files.write_manifest(target, made)
-    return made
-
-
 def sliced(store: Store, target: Directory, after: OplogTime, last: OplogTime) -> Slice:
     """A slice that was taken once."""
-    made = Slice(database=store.root.name, after=after, last=last, entries=0, stored=files.store(target, "s", iter([]), []))
+    made = Slice(
+        database=store.root.name, after=after, last=last, entries=0, stored=files.store(target, "s", iter([]), [])
+    )
     slices.write(target, made)
     return made
 
@@ -185,18 +169,14 @@ def test_a_password_that_is_refused_is_read_anew(
 
 
 @pytest.mark.usefixtures("with_another_password")
-def test_a_password_that_stays_wrong_ends_it(
-    store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_that_stays_wrong_ends_it(store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tailing, "_AGAIN", 0.01)
     backed_up(store, target, OplogTime(1, 1))
     with pytest.raises(PasswordRefused):
         tailing.follow(Tailing(lambda: store.settings, target, [], 60, until(1)))
 
 
-def test_while_the_database_is_away_it_waits(
-    store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_the_database_is_away_it_waits(store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     backed_up(store, target)
     answers = iter([Unavailable("away"), None])
     take = tailing.take
