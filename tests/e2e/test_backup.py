@@ -173,7 +173,6 @@ def test_what_was_there_at_the_moment_of_the_dump_is_there_again(
         answer = admin.post(f"/api/v1/customers/{zoe}/erase", json={"reason": "She asked for it."})
         assert answer.is_success, answer.text
     # Of her, the copy of the ledger beside a later backup tells.
-    time.sleep(1)  # else it may be of the same second, and have the same name
     assert backups.create().ledger is not None
     tell(f"{len(load.orders)} orders, {len(load.events)} events; the dump took {made.seconds:g} s")
 
