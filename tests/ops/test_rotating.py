@@ -264,6 +264,7 @@ def test_the_command_line(rotation: Rotation) -> None:
 def test_slices_go_on_while_the_passwords_of_commands_change(rotation: Rotation, tmp_path: Path) -> None:
     """`crm backup tail` runs for ever, and takes up the new password of `backup` from its file."""
     target, database = Directory(tmp_path / "backups"), rotation.site.store.root.name
+    (rotation.folder / "crm_mongodb_root_password").unlink()  # root has another
     backed_up(rotation.site.store, target)
     given = {
         "CRM_MONGODB_URI": rotation.site.store.settings.uri(),

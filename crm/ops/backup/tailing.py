@@ -55,11 +55,12 @@ def follow(tailing: Tailing) -> None:
         BackupFailed: As ``take``.
     """
     refused: object = None
+    last: Slice | None = None
     while True:
         begun, pause = time.monotonic(), tailing.every
         settings = tailing.settings()
         try:
-            made = take(settings, tailing.target, tailing.recipients)
+            made = take(settings, tailing.target, tailing.recipients, last)
         except Unavailable as exc:
             log.warning("no slice was taken", reason=exc.detail)  # the next one has it all
         except PasswordRefused as exc:
@@ -70,25 +71,32 @@ def follow(tailing: Tailing) -> None:
         else:
             refused = None
             if made is not None:
+                last = made
                 tailing.on_slice(made, settings)
         time.sleep(max(0.0, pause - (time.monotonic() - begun)))
 
 
-def take(settings: Settings, target: Target, recipients: Sequence[Any]) -> Slice | None:
+def take(settings: Settings, target: Target, recipients: Sequence[Any], known: Slice | None = None) -> Slice | None:
     """Copy what was written since the last slice, or since the last backup; None where nothing was.
 
     It goes on where the last slice ended as long as the oplog holds that place, whatever backups were made since: so an
     older backup leads to the present, too, and to every second on the way. Else it goes on from the newest backup, and
     says that.
 
+    Args:
+        settings: Where MongoDB is, and the password of ``backup``.
+        target: Where slices go.
+        recipients: Public keys of those who can read them.
+        known: The last one as far as the caller knows, so that a bucket need not tell of all before it.
+
     Raises:
         BackupFailed: There is no backup to go on from, or the oplog no longer reaches back so far: make one.
     """
     database = settings.mongodb_database
-    end, backup = _ends(target, database)
+    end = _end(target, database, known)
     with Source(settings.as_user(Role.BACKUP)) as source:
         last = source.majority_time()
-        found = _since(source, end, backup, last)
+        found = _since(source, end, lambda: _newest(target, database), last)
         if found is None:
             return None
         after, entries = found
@@ -101,17 +109,19 @@ def take(settings: Settings, target: Target, recipients: Sequence[Any]) -> Slice
     return made
 
 
-def _ends(target: Target, database: str) -> tuple[OplogTime | None, Callable[[], OplogTime]]:
-    """Where the last slice ends, if there is one, and how to read where the newest backup does.
+def _end(target: Target, database: str, known: Slice | None) -> OplogTime | None:
+    """Where the last slice ends; None where there is none."""
+    taken = slices.spans_among(target.names(behind=known.name), database) if known is not None else []
+    taken = taken or slices.spans_among(target.names(), database)
+    return taken[-1].last if taken else None
 
-    The first is in a file's name; the second takes a file, which hardly ever is needed.
-    """
-    names = target.names()
-    newest = listing.newest_among(names, database)
-    if newest is None:
+
+def _newest(target: Target, database: str) -> OplogTime:
+    """Where the newest backup ends."""
+    name = listing.newest_among(target.names(), database)
+    if name is None:
         raise BackupFailed(f"There is no backup of {database} in {target.where} that slices could follow: make one.")
-    taken = slices.spans_among(names, database)
-    return taken[-1].last if taken else None, lambda: files.read_manifest(target, newest).oplog_last
+    return files.read_manifest(target, name).oplog_last
 
 
 def _since(

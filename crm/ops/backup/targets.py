@@ -50,8 +50,8 @@ class Target(Protocol):
         """
         ...
 
-    def names(self) -> list[str]:
-        """The names of all files, sorted."""
+    def names(self, behind: str = "") -> list[str]:
+        """The names of all files that come behind another name, sorted."""
         ...
 
     def delete(self, name: str) -> None:
@@ -122,11 +122,12 @@ class Directory:
         with file:
             yield file
 
-    def names(self) -> list[str]:
+    def names(self, behind: str = "") -> list[str]:
         """As ``Target`` says; drafts of those who are at it, or were killed, are not among them."""
         if not self._path.is_dir():
             return []
-        return sorted(p.name for p in self._path.iterdir() if p.is_file() and not p.name.startswith("."))
+        there = (path.name for path in self._path.iterdir() if path.is_file() and not path.name.startswith("."))
+        return sorted(name for name in there if name > behind)
 
     def delete(self, name: str) -> None:
         """As ``Target`` says."""
@@ -187,10 +188,12 @@ class Bucket:
             finally:
                 body.close()
 
-    def names(self) -> list[str]:
+    def names(self, behind: str = "") -> list[str]:
         """As ``Target`` says."""
         with _store_errors(self.where):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, StartAfter=f"{self._prefix}{behind}"
+            )
             keys = [one["Key"].removeprefix(self._prefix) for page in pages for one in page.get("Contents", ())]
         return sorted(key for key in keys if "/" not in key)
 

@@ -117,6 +117,38 @@ def test_what_nothing_can_be_followed_of_is_told(store: Store, target: Directory
     assert target.drafts() == []
 
 
+def test_of_what_is_known_a_bucket_is_not_asked_again(
+    store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(store, target)
+    writes(store, 1)
+    first = tailing.take(store.settings, target, [])
+    writes(store, 2)
+    second = tailing.take(store.settings, target, [], first)
+    assert first is not None
+    assert second is not None
+    writes(store, 3)
+    listed: list[list[str]] = []
+    names = Directory.names
+
+    def watched(self: Directory, behind: str = "") -> list[str]:
+        listed.append(names(self, behind))
+        return listed[-1]
+
+    monkeypatch.setattr(Directory, "names", watched)
+    third = tailing.take(store.settings, target, [], second)
+    assert third is not None
+    assert (second.after, third.after) == (first.last, second.last)
+    assert [len(some) for some in listed] == [2], "the slice itself, in two files"
+    for name in names(target):
+        if "-oplog-" in name:
+            target.delete(name)
+    writes(store, 4)
+    anew = tailing.take(store.settings, target, [], third)
+    assert anew is not None
+    assert anew.after == first.after, "somebody removed them: what is known is no longer so"
+
+
 def test_nothing_new_is_no_slice(store: Store, target: Directory) -> None:
     ahead = OplogTime(reached(store).seconds + 100, 1)
     backed_up(store, target, ahead)

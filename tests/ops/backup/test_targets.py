@@ -58,6 +58,8 @@ def test_what_is_written_is_read(target: Target, monkeypatch: pytest.MonkeyPatch
     for name, expected in {"large": b"".join(large), "small": b"s", "empty": b""}.items():
         with target.reading(name) as file:
             assert file.read() == expected
+    assert target.names(behind="empty") == ["large", "small"]
+    assert target.names(behind="large.") == ["small"]
     target.delete("small")
     target.delete("small")
     assert target.names() == ["empty", "large"]

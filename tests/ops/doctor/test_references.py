@@ -1,4 +1,4 @@
-"""Whatever names a customer or an order that is not there is found; who was merged, or is being erased, is not missed."""
+"""Whatever names a customer or an order that is not there is found; who was merged or is being erased is not."""
 
 from __future__ import annotations
 
