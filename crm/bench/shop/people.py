@@ -5,6 +5,7 @@ E-mail addresses are at example.com, .org and .net, streets say that they are ex
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
@@ -86,8 +87,7 @@ def fields(plan: Plan, who: Person) -> dict[str, Any]:
 
 
 def _home(dice: Dice) -> Locale:
-    drawn = dice.below(_SHARES[-1])
-    return next(locale for locale, up_to in zip(LOCALES, _SHARES, strict=True) if drawn < up_to)
+    return LOCALES[bisect(_SHARES, dice.below(_SHARES[-1]))]
 
 
 def _first(dice: Dice, names: Names) -> Name:

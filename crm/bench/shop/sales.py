@@ -104,7 +104,7 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
     fields = mapping.content(pushed)
     fields["content_hash"] = mapping.content_hash(fields, {"external_id": who.external_id})
     placed = {
-        "_id": plan.order_id(number),
+        "_id": plan.id_of_order(number, sold.placed_at),
         "version": 1,
         "created_at": sold.placed_at,
         **fields,
