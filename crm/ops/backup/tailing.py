@@ -54,7 +54,7 @@ def follow(tailing: Tailing) -> None:
         PasswordRefused: Twice, with what the settings say.
         BackupFailed: As ``take``.
     """
-    refused: object = None
+    refused: tuple[str, str] | None = None
     last: Slice | None = None
     while True:
         begun, pause = time.monotonic(), tailing.every
@@ -64,8 +64,9 @@ def follow(tailing: Tailing) -> None:
         except Unavailable as exc:
             log.warning("no slice was taken", reason=exc.detail)  # the next one has it all
         except PasswordRefused as exc:
-            if refused == (refused := settings.credentials(Role.BACKUP)):
+            if settings.credentials(Role.BACKUP) == refused:
                 raise
+            refused = settings.credentials(Role.BACKUP)
             log.warning("no slice was taken", reason=exc.detail)
             pause = min(pause, _AGAIN)
         else:
