@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,10 @@ def tail(
             if (made := tailing.take(settings, where, recipients)) is not None:
                 noted(made, settings)
             return
-        fresh = partial(settings_with, mongodb_uri) if data_dir is None else lambda: settings
+
+        def fresh() -> Settings:
+            return settings_with(mongodb_uri) if data_dir is None else settings
+
         tailing.follow(Tailing(fresh, where, recipients, every, noted))
 
 

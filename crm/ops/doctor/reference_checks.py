@@ -52,7 +52,8 @@ REFERENCES: Final = (
 async def references(visit: Visit) -> Checked:
     """Whoever is named exists, or became one with a customer who does."""
     about = sum([await driver.collection(one.collection).estimated_count() for one in REFERENCES])
-    findings, looked_at = [], 0
+    findings: list[Finding] = []
+    looked_at = 0
     for reference in REFERENCES:
         finding, after = Finding(reference.says, _DO), ""
         while True:
