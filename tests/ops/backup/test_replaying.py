@@ -70,6 +70,14 @@ def test_a_slice_that_lost_an_entry_is_found(copied: Copied) -> None:
     assert copied.there.root.list_collection_names() == []
 
 
+def test_a_minute_in_which_nothing_was_written(copied: Copied) -> None:
+    stored = files.store(copied.target, copied.slice.stored.file, files.compressed(iter([]), 6), [])
+    slices.write(copied.target, copied.slice.model_copy(update={"stored": stored, "entries": 0}))
+    done = copied.restores()
+    assert (done.problems, done.as_of) == ([], copied.slice.last)
+    assert copied.there.root["customers"].count_documents({}) == 0
+
+
 @pytest.mark.parametrize(
     ("applied", "problem"),
     [(2, "mongorestore applied 2 of 3 writes of the oplog."), (None, "mongorestore does not say how many writes")],
