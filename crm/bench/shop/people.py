@@ -40,6 +40,7 @@ class Person:
     """
 
     number: int
+    id: str
     locale: Locale
     first: Name
     last: Name
@@ -59,7 +60,8 @@ def person(plan: Plan, number: int) -> Person:
     names = NAMES[locale.tag]
     first, last = _first(dice, names), _last(dice, names)
     email = None if dice.one_in(12) else _email(dice, first[1], last[1], number)
-    return Person(number, locale, first, last, email, _address(dice, locale, first[0], last[0]))
+    address = _address(dice, locale, first[0], last[0])
+    return Person(number, plan.customer_id(number), locale, first, last, email, address)
 
 
 def fields(plan: Plan, who: Person) -> dict[str, Any]:
