@@ -35,6 +35,7 @@ MATRIX: Final = """
 customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
 custom_fields      fiurdmx f     ·       f      ·        ·    fiumx    f      idmxb
 customer_changes   firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
+consents           firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
 products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
 orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb

@@ -20,7 +20,17 @@ from crm.ops.doctor import data_checks as checks
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Report, Severity, shown
 from crm.ops.doctor.sections import STORED, one_by_one
 from crm.ops.doctor.visit import TOGETHER, Visit
-from tests.fixtures.rows import ABSENT, ROWS, Row, amount, customer_row, order_row, plain_order_row, stats_due_row
+from tests.fixtures.rows import (
+    ABSENT,
+    ROWS,
+    Row,
+    amount,
+    consent_rows,
+    customer_row,
+    order_row,
+    plain_order_row,
+    stats_due_row,
+)
 from tests.fixtures.scratch import scratch_site
 from tests.fixtures.store import Store, totals_settled
 
@@ -55,8 +65,10 @@ def only(found: dict[str, Checked], name: str) -> Finding:
 
 
 def insert(store: Store, collection: str, *rows: Row) -> None:
-    """Written around everything, the validator included."""
+    """Written around everything, the validator included; what customers consented to stands in the ledger."""
     store.root[collection].insert_many(rows, bypass_document_validation=True)
+    if collection == "customers" and (entries := [entry for row in rows for entry in consent_rows(row)]):
+        store.root["consents"].insert_many(entries)
 
 
 def customer_of(*orders: Row, **changes: Any) -> Row:
@@ -69,7 +81,8 @@ def customer_of(*orders: Row, **changes: Any) -> Row:
 
 async def test_an_empty_store_is_well(examine: Examine) -> None:
     found = await examine()
-    assert list(found) == ["due", "owners", "keys", "totals", "activity", "audit", "documents", "changes", "database"]
+    in_turn = ["due", "owners", "keys", "consents", "totals", "activity", "audit", "documents", "changes", "database"]
+    assert list(found) == in_turn
     assert not [checked for checked in found.values() if checked.findings]
 
 
