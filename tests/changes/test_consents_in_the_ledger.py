@@ -9,7 +9,7 @@ import pytest
 from crm.customers import service as customers
 from crm.identity import Role
 from crm.ops.provision import Given, administration, provision
-from tests.fixtures.rows import MOMENT, Row, consent_rows, customer_row
+from tests.fixtures.rows import MOMENT, Row, claiming_customer_row, consent_row, customer_row
 from tests.fixtures.scratch import scratch
 from tests.fixtures.store import Store
 
@@ -34,9 +34,9 @@ async def test_consents_of_before_are_entered_each_once(root_uri: str) -> None:
         await provision(root_uri, store.settings)
         rows = [old_customer(number) for number in range(600)]
         store.root["customers"].insert_many(rows)
-        known = customer_row(_id="cus_known")
+        known = claiming_customer_row(_id="cus_known")
         store.root["customers"].insert_one(known)
-        (entry,) = consent_rows(known)
+        entry = consent_row(_id=known["consents"][0]["key"], customer_id=known["_id"])
         store.root["consents"].insert_one(entry)
         store.root["schema_changes"].delete_one({"_id": CHANGE})
         async with administration(root_uri, store.settings):

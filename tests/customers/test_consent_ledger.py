@@ -136,6 +136,7 @@ async def test_what_sales_overwrites_in_mongodb_is_found_and_given_back(
     assert after["version"] > customer["version"], "who has read what was altered cannot write it back"
 
 
+@pytest.mark.goes_around
 async def test_what_nobody_entered_stays_until_somebody_looks(
     sales: httpx.AsyncClient, store: Store, examine: Examine
 ) -> None:
@@ -152,6 +153,7 @@ async def test_what_nobody_entered_stays_until_somebody_looks(
     assert ledger(store) == entries, "the ledger never learns from the customer"
 
 
+@pytest.mark.goes_around
 async def test_entries_of_nobody_are_told(sales: httpx.AsyncClient, store: Store, examine: Examine) -> None:
     good(await sales.post(URL, json={"last_name": "Example", "consents": [word("a"), word("b")]}), 201)
     store.root["customers"].delete_many({})

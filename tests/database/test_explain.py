@@ -316,7 +316,8 @@ BY_ID: Final = frozenset(
         "custom_fields": "all_by_name at_version by_name everything",
         "inbox": "bodies_behind by_id claimed_by_us dead_one done_one still_due without_body",
         "customers": "at_version behind by_id by_ids consents_behind consents_of entries_behind keys_behind keys_of "
-        "last_change_of leading_on match_keys_behind named_by_any named_by_id stats_behind stats_of stats_revisions whole whole_of",
+        "last_change_of leading_on match_keys_behind named_by_any named_by_id stats_behind stats_of "
+        "stats_revisions whole whole_of",
         "duplicates": "by_id",
         "merges": "behind by_id in_state",
         "events": "reject_by_id rejects_behind_id rejects_by_ids stored_ids",

@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from crm.identity import API_ROLES, Role
 from tests.fixtures.rows import (
     Row,
+    consent,
     customer_change,
     customer_row,
     event_row,
@@ -333,7 +334,7 @@ MARKED = {
         addresses=[{"kind": "other", "line1": MARK}],
         attributes={"nickname": MARK},
         external_ids=[{"source": "shop", "id": MARK}],
-        consents=[{**customer_row()["consents"][0], "wording": MARK}],
+        consents=[{**consent(), "wording": MARK}],
         last_change=customer_change(changes=[{"field": "first_name", "before": MARK, "after": MARK}]),
     ),
     "orders": order_row(shipping_address={"name": MARK}, billing_address={"line1": MARK}, note=MARK),

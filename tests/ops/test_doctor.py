@@ -25,7 +25,6 @@ from tests.fixtures.rows import (
     ROWS,
     Row,
     amount,
-    consent_rows,
     customer_row,
     order_row,
     plain_order_row,
@@ -65,10 +64,8 @@ def only(found: dict[str, Checked], name: str) -> Finding:
 
 
 def insert(store: Store, collection: str, *rows: Row) -> None:
-    """Written around everything, the validator included; what customers consented to stands in the ledger."""
+    """Written around everything, the validator included."""
     store.root[collection].insert_many(rows, bypass_document_validation=True)
-    if collection == "customers" and (entries := [entry for row in rows for entry in consent_rows(row)]):
-        store.root["consents"].insert_many(entries)
 
 
 def customer_of(*orders: Row, **changes: Any) -> Row:
