@@ -8,6 +8,7 @@ customer has are the entries of the own id, and of those who were merged into th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from crm.clock import now
@@ -19,6 +20,7 @@ from crm.database import driver
 from crm.database.collection import Row, Write
 from crm.database.ids import for_storage, new_id
 from crm.database.query import Query, Update
+from crm.errors import AlreadyExists, InvalidInput
 from crm.identity import SYSTEM, Principal
 from crm.person import Person, Tell
 
@@ -109,25 +111,13 @@ async def repair(customer_ids: Sequence[str]) -> list[str]:
 
 async def take_over(customer_ids: Sequence[str]) -> list[str]:
     """Enter what customers have and the ledger does not; returns those of whom the two differ all the same."""
-    customers = Customer.stored()
-    rows = await customers.find(queries.consents_of(customer_ids))
-    writes = [
-        Write(queries.at_version(row["_id"], row["version"]), queries.consents_keyed(keyed(row["consents"])))
-        for row in rows
-        if any("key" not in consent for consent in row.get("consents") or ())
-    ]
-    if writes:
-        await customers.write_each(writes)
-        rows = await customers.find(queries.consents_of(customer_ids))
-    moment = now()
-    entries = [
-        entered(row["_id"], consent, SYSTEM, moment)
-        for row in rows
-        for consent in row.get("consents") or ()
-        if "key" in consent
-    ]
-    if entries:
-        await ConsentEntry.stored().insert_each(entries)  # of those that are there already, nothing changes
+    rows, ledger = await _look(queries.consents_of(customer_ids))
+    for row in rows:
+        consents = keyed(_embedded(row))
+        lacking = [consent for consent in consents if consent["key"] not in ledger[row["_id"]]]
+        if lacking:
+            with suppress(AlreadyExists, InvalidInput):  # the key is another's, or a rule is broken: these are left
+                await give(SYSTEM, row, queries.consents_keyed(consents), lacking)
     return await _wrong(customer_ids)
 
 
