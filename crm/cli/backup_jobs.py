@@ -16,7 +16,7 @@ from rich.console import Console
 from crm.audit.actions import Action
 from crm.cli.backups import Place, identities, place
 from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
-from crm.cli.restore import show, watched
+from crm.cli.restore import NoLedger, leave, ledger_of, show, watched
 from crm.clock import now
 from crm.errors import BackupFailed, NotConfigured, Unavailable
 from crm.ops.backup import encrypting, listing, tailing
@@ -61,32 +61,36 @@ def tail(
 def drill(
     name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
     at: Place = None,
-    scratch_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--scratch-uri",
-            help="An empty MongoDB with root's credentials, in place of the embedded one.",
-            show_default=False,
-        ),
-    ] = None,
+    no_ledger: NoLedger = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Restore the latest backup to a MongoDB of its own, run every check, and say how long that took."""
-    with target(mongodb_uri, data_dir) as (uri, settings), scratch_server(settings, scratch_uri) as (there, made):
+    """Restore the latest backup to a MongoDB of its own, run every check, and say how long that took.
+
+    The embedded one, or the one of CRM_BACKUP_SCRATCH_URI. Exit codes are those of `crm restore`.
+    """
+    with target(mongodb_uri, data_dir) as (uri, settings), scratch_server(settings) as (there, made):
         where = place(settings, at)
         backup = listing.find(where, settings.mongodb_database, name)
         with watched() as progress:
-            keys = identities(settings)
-            done = restore(Restoring(made, there, where, backup, keys, settings.erasure_file, progress=progress))
+            asked = Restoring(
+                settings=made,
+                uri=there,
+                target=where,
+                backup=backup,
+                identities=identities(settings),
+                ledger_file=ledger_of(settings),
+                no_ledger=no_ledger,
+                progress=progress,
+            )
+            done = restore(asked)
         age = (now() - done.as_of.moment).total_seconds()
-        proven = done.well and done.compared
-        note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=proven, drill=True)
+        note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=done.proven, drill=True)
         not_noted = write_down(uri, settings, operator(), note)
     if as_json:
         Console().print_json(
-            json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": proven and not_noted is None})
+            json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": done.proven and not_noted is None})
         )
     else:
         show(done)
@@ -96,8 +100,7 @@ def drill(
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"crm: neither in the audit log nor in /metrics: {not_noted}"
         )
-    if not proven:
-        raise typer.Exit(1)
+    leave(done)
 
 
 def schedule(

@@ -154,7 +154,7 @@ def prune(
     slice_days: Annotated[int, typer.Option("--slice-days", min=0, help="Days of slices of the oplog.")] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove backups that need not be kept. The newest always stays."""
+    """Remove backups that need not be kept. The newest stays, and the newest with a copy of the erasure ledger."""
     settings = reading()
     keep = Keep(daily, weekly, monthly)
     gone = listing.prune(

@@ -9,7 +9,7 @@ from typing import Final
 
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
-from crm.ops.backup import files, manifest, slices
+from crm.ops.backup import files, ledgers, manifest, slices
 from crm.ops.backup.keeping import Keep, kept
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.targets import Target
@@ -54,10 +54,14 @@ def find(target: Target, database: str, name: str | None, until: OplogTime | Non
 
 
 def prune(target: Target, database: str, keep: Keep, at: datetime, *, slice_days: int = 7, do: bool = True) -> Pruned:
-    """Remove what need not be kept, the manifest last: what is half removed is removed by the next run."""
+    """Remove what need not be kept, the manifest last: what is half removed is removed by the next run.
+
+    The newest backup stays, and the newest that has a copy of the erasure ledger.
+    """
     backups = of_database(target, database)
     staying = kept((one.began_at for one in backups), keep)
-    going = [one for one in backups if one.began_at not in staying]
+    with_ledger = ledgers.newest(backups)
+    going = [one for one in backups if one.began_at not in staying and one != with_ledger]
     leftovers = _leftovers(target.names(), database, at)
     # Those behind the newest backup stay in any case: without them nothing leads to the present.
     newest = backups[-1].oplog_last.moment if backups else at

@@ -1,15 +1,17 @@
-"""Slices of the oplog: what was written since the last backup, minute by minute. Which follow one another: pure."""
+"""Slices of the oplog: what was written since the last backup, minute by minute. Which follow one another, is pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from crm.database.archive import documents_of
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
+from crm.ops.backup import files
 from crm.ops.backup.manifest import Shape, Stored
 from crm.ops.backup.targets import Target
 
@@ -81,13 +83,29 @@ def write(target: Target, made: Slice) -> None:
         file.write(made.model_dump_json(indent=2).encode() + b"\n")
 
 
+def entries_of(target: Target, one: Slice, identities: Sequence[Any]) -> Iterator[bytes]:
+    """What a slice says, entry by entry.
+
+    Raises:
+        NotConfigured: It is encrypted, and there is no key.
+        BackupFailed: It cannot be decrypted, is damaged, or has more entries or fewer than were written.
+    """
+    count = 0
+    with files.content(target, one.stored, identities) as packed, files.unpacked(packed) as plain:
+        for raw in documents_of(plain):
+            count += 1
+            yield raw
+    if count != one.entries:
+        raise BackupFailed(f"{one.stored.file} has {count:,} entries instead of {one.entries:,}.")
+
+
 def chain(slices: Iterable[Slice], begins: OplogTime, until: OplogTime) -> list[Slice]:
     """The slices that lead from a backup to a moment without a gap.
 
     Args:
         slices: Any, in any order.
         begins: The last entry that the backup holds.
-        until: Everything before that is wanted.
+        until: Everything before that is wanted; later than ``begins``.
 
     Raises:
         BackupFailed: There is a gap, or they do not reach so far; says where they end.

@@ -65,6 +65,18 @@ def test_pruning_removes_whole_backups_and_what_was_abandoned(tmp_path: Path) ->
     }  # fmt: skip
 
 
+def test_the_newest_copy_of_the_ledger_stays(tmp_path: Path) -> None:
+    """Whoever was erased is in no other: the newer backups could not copy it."""
+    target = Directory(tmp_path)
+    nights = [backup(target, NOW - timedelta(days=n)) for n in range(6)]
+    for one in nights[:4]:
+        assert one.ledger is not None
+        target.delete(one.ledger.file)
+        files.write_manifest(target, one.model_copy(update={"ledger": None}))
+    listing.prune(target, "crm", Keep(2, 0, 0), NOW)
+    assert [one.name for one in listing.of_database(target, "crm")] == [nights[n].name for n in (4, 1, 0)]
+
+
 def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     target = Directory(tmp_path)
     made = backup(target, NOW)
