@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: What may stand before a command in a line, and what ends it.
-_BEFORE = re.compile(r"^(?:[A-Z_]+=\S+ |\$ |(?:\S+ ){5}[a-z-]+  (?=\S))*")
+_BEFORE = re.compile(r"^(?:[A-Z_]+=\S+ |\$ |(?:[\d*]+ +){5}[a-z-]+ +)*")
 _ENDS = ("#", "|", "||", "&&", ">", "<", ";")
 
 
