@@ -1,4 +1,4 @@
-"""Backups in containers without an engine: what docs/backups.md says to type, with each service's settings and secrets."""
+"""Backups in containers, without an engine: what docs/backups.md says to type, with the services' settings and secrets."""
 
 from __future__ import annotations
 
