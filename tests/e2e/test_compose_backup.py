@@ -1,4 +1,4 @@
-"""Backups in containers, without an engine: what docs/backups.md says to type, with the services' settings and secrets."""
+"""Backups in containers, without an engine: what docs/backups.md says to type, with what the services are given."""
 
 from __future__ import annotations
 
