@@ -174,7 +174,7 @@ def test_backups_are_written_where_the_folder_is_mounted(compose: dict[str, Any]
         assert folder["bind"] == {"create_host_path": False}, "the engine would make it as root"
         assert compose["services"][service]["networks"] == ["database", "outside"]
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/backups/", "/backup.env", "/secrets/", ".env"} <= set(ignored)
+    assert {"/backups/", "/keys/", "/backup.env", "/secrets/", ".env"} <= set(ignored)
 
 
 def test_nothing_of_backups_starts_unasked(compose: dict[str, Any]) -> None:
