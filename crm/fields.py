@@ -59,14 +59,19 @@ def _settle_moment(value: datetime) -> datetime:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000) if utc.microsecond else utc
 
 
+#: Not the tuples that they are made from: to go through one takes 3 µs.
+_CURRENCIES: Final = frozenset(money.currencies())
+_COUNTRIES: Final = frozenset(contact.countries())
+
+
 def _known_currency(code: str) -> str:
-    if code not in money.currencies():
+    if code not in _CURRENCIES:
         raise ValueError("This is not the code of a currency (ISO 4217).")
     return code
 
 
 def _known_country(code: str) -> str:
-    if code not in contact.countries():
+    if code not in _COUNTRIES:
         raise ValueError("This is not the code of a country (ISO 3166-1 alpha-2).")
     return code
 

@@ -139,9 +139,15 @@ _PLAIN: Final = frozenset({str, int, bool, datetime})
 def for_storage(value: Any) -> Any:
     """Plain Python data as the driver takes it: Decimals become Decimal128, None values and their keys are left out."""
     if isinstance(value, dict):
-        # Most values of most documents are plain: they cost no call.
+        # Most values of most documents are plain or amounts: they cost no call of this function.
         return {
-            key: item if type(item) in _PLAIN else for_storage(item) for key, item in value.items() if item is not None
+            key: item
+            if (kind := type(item)) in _PLAIN
+            else _decimal128(str(item))
+            if kind is Decimal
+            else for_storage(item)
+            for key, item in value.items()
+            if item is not None
         }
     if isinstance(value, Decimal):
         return to_bson(value)

@@ -99,23 +99,22 @@ def _fits_the_currency() -> Rule:
         for digits, codes in money.currencies_by_minor_units().items()
         if digits != 2
     ]
-    item_amounts = {"$concatArrays": [["$$item.unit_price"], ["$$item.discount"], ["$$item.tax"]]}
-    all_amounts = {
-        "$reduce": {
-            "input": _each_item(item_amounts),
-            "initialValue": {
-                "$concatArrays": [["$total", "$tax", "$shipping", "$discount"], {"$ifNull": ["$refunds.amount", []]}]
-            },
-            "in": {"$concatArrays": ["$$value", "$$this"]},
-        }
-    }
-    exact = {"$eq": ["$$amount", {"$round": ["$$amount", "$$digits"]}]}
+
+    def exact(amount: str) -> dict[str, Any]:
+        return {"$eq": [amount, {"$round": [amount, "$$digits"]}]}
+
+    def each(amounts: Any, expression: Any) -> dict[str, Any]:
+        return {"$allElementsTrue": [{"$map": {"input": amounts, "as": "one", "in": expression}}]}
+
+    of_items = {"$and": [exact(f"$$one.{name}") for name in ("unit_price", "discount", "tax")]}
+    amounts = [exact(f"${name}") for name in ("total", "tax", "shipping", "discount")]
+    of_refunds = each({"$ifNull": ["$refunds.amount", []]}, exact("$$one"))
     return Rule(
         "no amount has more decimals than its currency",
         {
             "$let": {
                 "vars": {"digits": {"$switch": {"branches": branches, "default": 2}}},
-                "in": {"$allElementsTrue": [{"$map": {"input": all_amounts, "as": "amount", "in": exact}}]},
+                "in": {"$and": [*amounts, each("$items", of_items), of_refunds]},
             }
         },
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,15 @@ def test_both_drivers_offer_the_same() -> None:
     assert motor == pymongo
     assert motor.keys() - {"DRIVER"} < set(client.__all__)
     assert motor["close"] == "client: Client[Row]"
+
+
+def test_reads_need_not_wait_for_threads_that_wait_for_a_primary() -> None:
+    # In a process of its own, because it is read once. The successor has no threads for operations.
+    program = """
+import sys
+import crm.app
+print(getattr(sys.modules.get("motor.frameworks.asyncio"), "max_workers", 48))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "MOTOR_MAX_WORKERS"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "48"

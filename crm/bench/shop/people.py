@@ -5,6 +5,7 @@ E-mail addresses are at example.com, .org and .net, streets say that they are ex
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
@@ -39,6 +40,7 @@ class Person:
     """
 
     number: int
+    id: str
     locale: Locale
     first: Name
     last: Name
@@ -58,7 +60,8 @@ def person(plan: Plan, number: int) -> Person:
     names = NAMES[locale.tag]
     first, last = _first(dice, names), _last(dice, names)
     email = None if dice.one_in(12) else _email(dice, first[1], last[1], number)
-    return Person(number, locale, first, last, email, _address(dice, locale, first[0], last[0]))
+    address = _address(dice, locale, first[0], last[0])
+    return Person(number, plan.customer_id(number), locale, first, last, email, address)
 
 
 def fields(plan: Plan, who: Person) -> dict[str, Any]:
@@ -86,8 +89,7 @@ def fields(plan: Plan, who: Person) -> dict[str, Any]:
 
 
 def _home(dice: Dice) -> Locale:
-    drawn = dice.below(_SHARES[-1])
-    return next(locale for locale, up_to in zip(LOCALES, _SHARES, strict=True) if drawn < up_to)
+    return LOCALES[bisect(_SHARES, dice.below(_SHARES[-1]))]
 
 
 def _first(dice: Dice, names: Names) -> Name:

@@ -67,10 +67,12 @@ class Plan:
     until: datetime
     _ranks: Shuffle = field(init=False, repr=False, compare=False)
     _slots: Shuffle = field(init=False, repr=False, compare=False)
+    _span: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_ranks", Shuffle(self.customers))
         object.__setattr__(self, "_slots", Shuffle(max(1, self.orders)))
+        object.__setattr__(self, "_span", _powered(self.customers) - _FIRST)
 
     def came_at(self, customer: int) -> datetime:
         """When a customer came: each later than the one before."""
@@ -86,7 +88,11 @@ class Plan:
 
     def order_id(self, order: int) -> str:
         """The same for orders."""
-        return self._id("ord", order, self.placed_at(order))
+        return self.id_of_order(order, self.placed_at(order))
+
+    def id_of_order(self, order: int, placed_at: datetime) -> str:
+        """The same where it is known when it was placed."""
+        return self._id("ord", order, placed_at)
 
     def owner(self, order: int) -> int:
         """Who placed an order."""
@@ -112,10 +118,10 @@ class Plan:
         """Orders lie in slots, rank after rank."""
         if rank >= self.customers:
             return self.orders
-        return int(self.orders * (_powered(rank) - _powered(0)) / (_powered(self.customers) - _powered(0)))
+        return int(self.orders * (_powered(rank) - _FIRST) / self._span)
 
     def _rank_at(self, share: float) -> float:
-        powered = _powered(0) + share * (_powered(self.customers) - _powered(0))
+        powered = _FIRST + share * self._span
         return float(powered ** (1 / (1 - _POWER))) - _HEAD
 
     def _moment(self, number: int, of: int) -> datetime:
@@ -137,3 +143,6 @@ def whole_day(moment: datetime) -> datetime:
 
 def _powered(rank: int) -> float:
     return float((rank + _HEAD) ** (1 - _POWER))
+
+
+_FIRST: Final = _powered(0)

@@ -46,7 +46,7 @@ def kinds(plan: Plan) -> Iterator[Kind]:
     for name, texts in _searches(plan, chosen).items():
         yield Kind(f"search: {name}", tuple(_get("/customers", q=text, limit=PAGE) for text in dict.fromkeys(texts)))
     yield from _lists()
-    ids = [plan.customer_id(who.number) for who in chosen]
+    ids = [who.id for who in chosen]
     busiest = plan.customer_id(plan.busiest())
     for name, path in (("overview", "overview"), ("timeline, first page", "timeline")):
         yield Kind(name, tuple(_get(f"/customers/{id_}/{path}") for id_ in ids))
@@ -83,7 +83,7 @@ def _searches(plan: Plan, chosen: list[Person]) -> dict[str, list[str]]:
         "order number": [sales.order_number(number) for number in _spread(plan.orders)],
         "order's id in the shop": [sales.external_id(number) for number in _spread(plan.orders)],
         "customer's id in the shop": [who.external_id for who in chosen],
-        "customer's own id": [plan.customer_id(who.number) for who in chosen],
+        "customer's own id": [who.id for who in chosen],
         "first and last name": [f"{_first(who)} {_last(who)}" for who in latin],
         "last and first name, small letters": [f"{_last(who)} {_first(who)}".lower() for who in latin],
         "without accents": [f"{who.last[1]}" for who in chosen if who.locale.tag in {"de-DE", "fr-FR", "es-ES"}],

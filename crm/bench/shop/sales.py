@@ -51,7 +51,7 @@ class Sale:
     @property
     def status(self) -> Status:
         """The status after refunds."""
-        return after_refunds(self.said, Decimal(self.refunded), Decimal(self.total))
+        return after_refunds(self.said, Decimal(self.refunded), Decimal(self.total)) if self.refunded else self.said
 
 
 def sale(plan: Plan, number: int, home_currency: str) -> Sale:
@@ -104,7 +104,7 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
     fields = mapping.content(pushed)
     fields["content_hash"] = mapping.content_hash(fields, {"external_id": who.external_id})
     placed = {
-        "_id": plan.order_id(number),
+        "_id": plan.id_of_order(number, sold.placed_at),
         "version": 1,
         "created_at": sold.placed_at,
         **fields,
@@ -112,7 +112,7 @@ def row(plan: Plan, sold: Sale, who: Person) -> Row:
         "external_id": external_id(number),
         "updated_at": sold.placed_at,
         "changed_by": _BY,
-        "customer_id": plan.customer_id(who.number),
+        "customer_id": who.id,
         "recorded_at": SERVER_TIME,
     }
     if sold.refunded:

@@ -65,7 +65,7 @@ def browsed(plan: Plan, who: Person, last_order_at: datetime | None) -> Browsed:
             activity.pop("cart", None)
             activity.pop("cart_at", None)
         told_at = activity["last_seen_at"]
-        head = {"_id": plan.customer_id(who.number), "revision": 1, "updated_at": told_at}
+        head = {"_id": who.id, "revision": 1, "updated_at": told_at}
         found.activity = for_storage({**head, **activity})
     return found
 
