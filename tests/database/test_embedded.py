@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
-from crm.database import embedded, embedded_member, embedded_process, embedded_replica_set
+from crm.database import embedded, embedded_gathering, embedded_member, embedded_process, embedded_replica_set
 from crm.database.embedded import EmbeddedAddress, EmbeddedServer, find_mongod
 from crm.errors import EmbeddedServerError
 
@@ -282,6 +282,14 @@ def test_nobody_reads_without_a_password_and_no_file_is_open_to_others(data_dir:
         assert {name: mode(data_dir / name) for name in names} == dict.fromkeys(names, 0o600)
         assert {path.name for path in data_dir.iterdir()} == {*names, "mongodb"}
         assert not Path(f"/tmp/mongodb-{server.address.port}.sock").exists()  # noqa: S108  where mongod would put it
+
+
+@pytest.mark.mongo
+def test_a_parameter_that_mongod_does_not_know_is_left_out() -> None:
+    """Another mongod on the PATH may know neither of those that three members get: it must start all the same."""
+    known = embedded_gathering.PATIENCE
+    assert embedded_process.understood(find_mongod(), {**known, "noSuchParameter": "1"}) == known
+    assert embedded_process.understood(Path("/bin/false"), known) == {}
 
 
 @pytest.mark.mongo
