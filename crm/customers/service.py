@@ -14,6 +14,7 @@ from crm.custom_fields import service as custom_fields
 from crm.customers import (
     checking,
     claiming,
+    consents,
     editing,
     following,
     joining,
@@ -92,6 +93,10 @@ resolve_told = claiming.resolve
 pause = claiming.pause
 compare_keys = checking.compare
 repair_keys = checking.repair
+compare_consents = consents.compare
+repair_consents = consents.repair
+take_over_consents = consents.take_over
+consents_of_nobody = consents.orphans
 orphaned = orphans.orphaned
 orphans_told = orphans.told
 missing = orphans.missing
