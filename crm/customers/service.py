@@ -19,6 +19,7 @@ from crm.customers import (
     following,
     joining,
     matching,
+    orphans,
     queries,
     recording,
     searching,
@@ -96,6 +97,10 @@ compare_consents = consents.compare
 repair_consents = consents.repair
 take_over_consents = consents.take_over
 consents_of_nobody = consents.orphans
+orphaned = orphans.orphaned
+orphans_told = orphans.told
+missing = orphans.missing
+changes_orphaned = orphans.changes_orphaned
 changes = recording.page
 changes_behind = recording.behind
 

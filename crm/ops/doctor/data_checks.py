@@ -16,6 +16,7 @@ from crm.customers import service as customers
 from crm.database import driver, violations
 from crm.errors import CrmError
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
+from crm.ops.doctor.reference_checks import references
 from crm.ops.doctor.visit import Check, Visit
 from crm.orders import service as orders
 from crm.person import Person
@@ -99,10 +100,10 @@ async def owners(visit: Visit) -> Checked:
     looked_at, after = 0, ""
     while True:
         found = await orders.ownerless(after, visit.together)
-        for customer_id, (count, ids) in found.orders.items():
+        for customer_id, (count, ids) in found.missing.items():
             fixed = count if visit.fix and await _detached(customer_id) else 0
             finding.add(ids, count=count, fixed=fixed)
-        looked_at += found.customers
+        looked_at += found.named
         visit.progress("owners", looked_at, max(about, looked_at))
         if found.last is None:
             break
@@ -183,4 +184,6 @@ async def audit_log(visit: Visit) -> Checked:
 
 
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, keys, consents, totals, activities, audit_log, documents)
+CHECKS: Final[tuple[Check, ...]] = (
+    due, owners, references, keys, consents, totals, activities, audit_log, documents
+)  # fmt: skip
