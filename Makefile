@@ -52,7 +52,7 @@ sdks: $(STAMP)  ## install the published tracking libraries that the tests drive
 	@$(BIN)/python -m tests.e2e.sdks.install
 
 tools: $(STAMP)  ## build mongodump and mongorestore with Go, install mongosh with npm, into .tools
-	@$(BIN)/python -m tests.build_tools
+	@$(BIN)/python -m tests.build_tools $(ARGS)
 
 fuzz: $(STAMP)  ## look long for answers that are not as the API's description says: make fuzz EXAMPLES=200 SEED=7
 	CRM_SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),50) CRM_SCHEMATHESIS_SEED=$(or $(SEED),1) \

@@ -26,16 +26,16 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pymongo.errors import PyMongoError
 
-from crm.database.embedded_gathering import gather
+from crm.database.embedded_gathering import PATIENCE, gather
 from crm.database.embedded_member import EXIT_NET_ERROR, EmbeddedTls, Member, MemberEnded, Options, Place
-from crm.database.embedded_process import ADVICE, LOOPBACK, DirectoryLock, is_listening, write_private
+from crm.database.embedded_process import ADVICE, LOOPBACK, DirectoryLock, is_listening, understood, write_private
 from crm.database.embedded_replica_set import EmbeddedAddress, secure
 from crm.errors import EmbeddedServerError
 
@@ -212,11 +212,15 @@ class EmbeddedServer:
         self._lock.release()
 
     def _start_locked(self) -> None:
+        assert self._binary is not None  # noqa: S101  found before
         deadline = time.monotonic() + START_TIMEOUT
         if not self._options.keyfile.exists():
             write_private(self._options.keyfile, base64.b64encode(secrets.token_bytes(72)).decode())
         self._root = root = _Remembered.read(self._memory) or _Remembered("root", secrets.token_urlsafe(32))
         self._members = self._members_after(root)
+        if len(self._members) > 1:
+            patience = understood(self._binary, PATIENCE)
+            self._options = replace(self._options, parameters={**patience, **self._options.parameters})
         for member in self._members:
             member.prepare(ORPHAN_TIMEOUT)
             member.choose_port()

@@ -23,6 +23,9 @@ from crm.database.embedded_replica_set import AUTHENTICATION_FAILED, EmbeddedAdd
 #: one has, and that nobody was told are stored: by itself until it knows that one to be gone. And where the old one is
 #: silent, a member may tell what it has stored in its heartbeats only.
 SETTINGS: Final = {"electionTimeoutMillis": 4_000, "catchUpTimeoutMillis": 1_000, "heartbeatIntervalMillis": 500}
+#: Of mongod, where it knows them: a member that copies from one that no longer answers gives it up after 3 s, not twice
+#: 7. The second of three must have turned to the new primary before anything is acknowledged again.
+PATIENCE: Final = {"oplogNetworkTimeoutBufferSeconds": "1", "oplogFetcherSteadyStateMaxFetcherRestarts": "0"}
 _NOT_INITIALIZED: Final = 94
 #: Another change of the configuration is under way, or not yet known to a majority; the primary has just changed.
 _IN_A_MOMENT: Final = frozenset({91, 109, 189, 308, 10107, 11602, 13435, 13436})

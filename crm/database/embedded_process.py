@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +30,16 @@ _LOADER_COMPLAINTS = ("error while loading shared libraries", "GLIBC_", "GLIBCXX
 def cannot_run(reason: str) -> EmbeddedServerError:
     """The error for a mongod that this machine cannot execute; says what to do instead."""
     return EmbeddedServerError(f"mongod cannot run here: {reason}. {ADVICE}")
+
+
+def understood(binary: Path, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Those of mongod's ``--setParameter`` that this one knows: with one that it does not, it would not start."""
+
+    def knows(parameter: str) -> bool:
+        command = [str(binary), "--setParameter", parameter, "--outputConfig"]  # prints its options and ends
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603  our own mongod
+
+    return {name: value for name, value in parameters.items() if knows(f"{name}={value}")}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
-from crm.database import embedded, embedded_member, embedded_process, embedded_replica_set
+from crm.database import embedded, embedded_gathering, embedded_member, embedded_process, embedded_replica_set
 from crm.database.embedded import EmbeddedAddress, EmbeddedServer, find_mongod
 from crm.errors import EmbeddedServerError
 
@@ -285,6 +285,14 @@ def test_nobody_reads_without_a_password_and_no_file_is_open_to_others(data_dir:
 
 
 @pytest.mark.mongo
+def test_a_parameter_that_mongod_does_not_know_is_left_out() -> None:
+    """Another mongod on the PATH may know neither of those that three members get: it must start all the same."""
+    known = embedded_gathering.PATIENCE
+    assert embedded_process.understood(find_mongod(), {**known, "noSuchParameter": "1"}) == known
+    assert embedded_process.understood(Path("/bin/false"), known) == {}
+
+
+@pytest.mark.mongo
 def test_server_side_javascript_is_off_and_parameters_are_passed(data_dir: Path) -> None:
     with (
         EmbeddedServer(data_dir, parameters={"notablescan": "true"}) as server,
@@ -349,7 +357,8 @@ def test_journaled_writes_survive_kill_of_mongod(data_dir: Path) -> None:
         with connected(server.root_uri, w="majority", journal=True) as client:
             client.crm.things.insert_many([{"_id": number} for number in range(1000)])
             os.kill(server.pid, signal.SIGKILL)
-        wait_until_ended(server.pid)
+        # Until its last thread is gone a killed process has a zombie as its leader and cannot be collected yet.
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
 
         server.start()  # the same object, without stop()
 

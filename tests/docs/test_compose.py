@@ -19,7 +19,7 @@ from crm.ops.secrets import write_files
 pytestmark = pytest.mark.fast
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-OURS = ("db-apply", "api")
+OURS = ("db-apply", "api", "backup", "restore")
 MONGODS = ("mongo", "mongo-2", "mongo-3")
 PROFILE = "replica-set"
 
@@ -62,7 +62,11 @@ def test_mongodb_is_pinned_to_a_release_without_known_faults(compose: dict[str, 
 
 
 def test_our_image_has_our_version(compose: dict[str, Any]) -> None:
-    assert {compose["services"][name]["image"] for name in OURS} == {f"crm:{__version__}"}
+    images = {name: compose["services"][name]["image"] for name in OURS}
+    with_tools = dict.fromkeys(("backup", "restore"), f"crm-backup:{__version__}")
+    assert images == {**dict.fromkeys(OURS, f"crm:{__version__}"), **with_tools}
+    for name in with_tools:
+        assert compose["services"][name]["build"] == {"context": ".", "target": "backup"}
 
 
 def test_every_secret_is_a_file_that_crm_secrets_writes(compose: dict[str, Any], written: Path) -> None:
@@ -80,7 +84,11 @@ def test_each_service_gets_the_secrets_it_needs_and_no_more(compose: dict[str, A
         PROFILE: {"crm_mongodb_root_password"},
         "db-apply": {"crm_mongodb_root_password", *(f"crm_mongodb_password_{role.value}" for role in Role)},
         "api": {"crm_jwt_secret", "crm_erasure_key", *(f"crm_mongodb_password_{role.value}" for role in API_ROLES)},
-    }
+        "backup": {"crm_mongodb_password_backup", "crm_mongodb_password_admin"},
+        "restore": {
+            "crm_erasure_key", "crm_mongodb_root_password", *(f"crm_mongodb_password_{role.value}" for role in Role),
+        },
+    }  # fmt: skip
     assert {name: set(service["secrets"]) for name, service in compose["services"].items()} == wanted
 
 
@@ -99,9 +107,12 @@ def test_the_settings_are_complete(
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment()
     assert settings.uri() == "mongodb://mongo:27017/?replicaSet=rs0"
+    if service in {"api", "backup"}:
+        assert settings.root_uri() == settings.uri(), "it never has root's password"
     if service == "api":
         settings.require_for_serving()
-        assert settings.root_uri() == settings.uri(), "the API never has root's password"
+    elif service == "backup":
+        assert settings.as_user(Role.BACKUP).startswith("mongodb://backup:")
     else:
         password = (written / "crm_mongodb_root_password").read_text()
         assert settings.root_uri() == f"mongodb://root:{password}@mongo:27017/?replicaSet=rs0&authSource=admin"
@@ -125,12 +136,55 @@ def test_our_containers_are_not_root_and_write_nothing(compose: dict[str, Any], 
     assert definition["cap_drop"] == ["ALL"]
 
 
-def test_the_image_is_not_root_and_has_no_embedded_mongodb() -> None:
-    final = dockerfile().rsplit("\nFROM ", 1)[1]
+def stages() -> dict[str, str]:
+    """The parts of the Dockerfile by their names, each with what it is made from; the last has none."""
+    parts = re.split(r"^FROM ", dockerfile(), flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0].partition(" AS ")[2]: part for part in parts}
+
+
+@pytest.mark.parametrize("stage", ["", "backup"])
+def test_the_images_are_not_root_and_have_no_embedded_mongodb(stage: str) -> None:
+    final = stages()[stage]
     users = re.findall(r"^USER (\d+):(\d+)$", final, re.MULTILINE)
     assert users
     assert all(int(part) > 0 for part in users[-1])
     assert not re.search(r"\[[a-z,]*embedded", dockerfile())
+
+
+def test_the_image_that_is_built_without_a_target_is_the_api(compose: dict[str, Any]) -> None:
+    assert list(stages()) == ["build", "build-backup", "backup", ""]
+    assert '"serve"' in stages()[""]
+    assert compose["services"]["api"]["build"] == "."
+    assert "mongodump" not in stages()["build"] + stages()[""]
+
+
+def test_backups_are_made_with_the_tools_of_the_server_that_runs(compose: dict[str, Any]) -> None:
+    """From its image; the base must be named, for its C library has to be as new as theirs."""
+    assert f"COPY --from={compose['services']['mongo']['image']} /usr/bin/mongodump" in stages()["backup"]
+    assert stages()["backup"].startswith("python:3.12-slim-trixie AS backup\n")
+    assert '".[backup]"' in stages()["build-backup"]
+    assert "--from=build-backup" in stages()["backup"]
+
+
+def test_backups_are_written_where_the_folder_is_mounted(compose: dict[str, Any]) -> None:
+    for service in ("backup", "restore"):
+        (folder,) = compose["services"][service]["volumes"]
+        assert f"CRM_BACKUP_TARGET={folder['target']}\n" in stages()["backup"]
+        assert default_of(folder["source"]) == "./backups"
+        assert folder["bind"] == {"create_host_path": False}, "the engine would make it as root"
+        assert compose["services"][service]["networks"] == ["database", "outside"]
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"/backups/", "/keys/", "/backup.env", "/secrets/", ".env"} <= set(ignored)
+
+
+def test_nothing_of_backups_starts_unasked(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert [services[name]["profiles"] for name in ("backup", "restore")] == [["backup"], ["restore"]]
+    assert "crm db apply" not in str(services["backup"]), "a backup must not change the schema"
+    assert services["backup"]["depends_on"] == services["restore"]["depends_on"] == {
+        "mongo": {"condition": "service_healthy"}
+    }  # fmt: skip
+    assert services["restore"]["command"] == ["--help"]
 
 
 @pytest.mark.parametrize("service", MONGODS)
@@ -140,8 +194,9 @@ def test_mongod_gets_a_key_file_of_its_own(compose: dict[str, Any], service: str
     assert "install -o mongodb -g mongodb -m 0400 /run/secrets/crm_mongodb_keyfile /run/crm/keyfile" in script
     assert "--keyFile /run/crm/keyfile" in script
     assert "--replSet rs0" in script
-    assert "$" not in script, "Compose would replace it"
-    subprocess.run(["bash", "-n", "-c", script], check=True)  # noqa: S607  whichever bash is on the PATH
+    assert "$" not in script.replace("$$", ""), "Compose would replace it"
+    in_bash = script.replace("$$", "$")
+    subprocess.run(["bash", "-n", "-c", in_bash], check=True)  # noqa: S607  whichever bash is on the PATH
     assert "ports" not in mongo
 
 
@@ -188,10 +243,10 @@ def test_readiness_is_asked_without_curl(compose: dict[str, Any]) -> None:
 
 
 def test_only_what_the_image_is_built_from_reaches_the_engine() -> None:
-    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
-    assert lines[0] == "*"
-    admitted = {line[1:] for line in lines if line.startswith("!")}
-    build = dockerfile().rsplit("\nFROM ", 1)[0]
-    copied = {name.strip("./") for line in re.findall(r"^COPY (.+) \S+$", build, re.MULTILINE) for name in line.split()}
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    admitted = {line[1:] for line in rules if line.startswith("!")}
+    lines = re.findall(r"^COPY ([^-].*) \S+$", dockerfile(), re.MULTILINE)
+    copied = {name.strip("./") for line in lines for name in line.split()}
     assert copied == admitted
     assert all((ROOT / name).exists() for name in admitted)

@@ -1,4 +1,4 @@
-"""What people type: the lines of docs/backups.md, run as they stand there."""
+"""What people type: the lines of docs/operations.md, run as they stand there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MONGOSH = ROOT / ".tools" / "mongosh" / "node_modules" / ".bin"
 
 
 def lines() -> list[str]:
-    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "backups.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
     return str(block).strip().splitlines()
 
 

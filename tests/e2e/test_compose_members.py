@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient
 from ruamel.yaml import YAML
 
-from crm.database.embedded_gathering import SETTINGS
+from crm.database.embedded_gathering import PATIENCE, SETTINGS
 from crm.database.embedded_member import Member, Options, Place
 from crm.processes import dies_with_parent
 from tests.e2e.processes import ROOT, clean_environment
@@ -40,7 +40,7 @@ def members(mongod: Path, tmp_path: Path) -> Iterator[list[Member]]:
                 member.choose_port()
             make_root(mongod, made[0])
             for member in made:
-                member.spawn(mongod, Options(keyfile, 0.25, {}, None), keeper)
+                member.spawn(mongod, Options(keyfile, 0.25, PATIENCE, None), keeper)
             for member in made:
                 while not member.listens():
                     member.check()
@@ -63,6 +63,29 @@ def make_root(mongod: Path, member: Member) -> None:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.mark.parametrize("service", ["mongo", "mongo-2", "mongo-3"])
+def test_each_is_started_with_what_it_knows_of_the_settings(mongod: Path, tmp_path: Path, service: str) -> None:
+    """The parameters are mongod's own affair: one that has them no more must start all the same."""
+    (script,) = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"][service]["command"]
+    wanted = [f"--setParameter {name}={value}" for name, value in PATIENCE.items()]
+    others = " && ".join(f'case "$*" in *{name}*) exit 1;; esac' for name in PATIENCE)
+    for does, parameters in (("", wanted), (others, [])):
+        stubs = {"install": "", "docker-entrypoint.sh": 'echo "$@"', "mongod": f'{does}\nexec {mongod} "$@"'}
+        for name, body in stubs.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+            (tmp_path / name).chmod(0o755)
+        done = subprocess.run(
+            ["/bin/bash", "-euc", script.replace("$$", "$")],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("mongod --replSet rs0 --keyFile /run/crm/keyfile --bind_ip_all --noscripting")
+        assert done.stdout.strip().endswith(" ".join(["--slowms 2147483647", *parameters]))
 
 
 def test_the_first_is_initiated_and_the_others_join_it(members: list[Member], tmp_path: Path) -> None:

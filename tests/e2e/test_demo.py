@@ -9,11 +9,15 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
+from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
+from crm.database.embedded import running_uri
+from crm.database.embedded_gathering import PATIENCE, SETTINGS
 from tests.e2e.processes import ROOT, DemoProcess, clean_environment, crm, descendants, wait_until_gone
 from tests.e2e.readme import tour
 
@@ -169,6 +173,17 @@ def test_one_demo_for_each_data_directory_and_port(empty_demo: Demos, demo: Demo
     assert is_ready(demo), "the first one runs on"
 
 
+def as_docs_say(demo: DemoProcess, host: str, port: int) -> bool:
+    """Whether a member has the settings of docs/failover.md, without which a silent one is waited for too long."""
+    root = parse_uri(running_uri(demo.data_dir) or "")
+    with MongoClient[Any](
+        host, port, directConnection=True, username=root["username"], password=root["password"]
+    ) as client:
+        told = client.admin.command({"getParameter": 1, **dict.fromkeys(PATIENCE, 1)})
+        config = client.admin.command("replSetGetConfig")["config"]["settings"]
+    return {name: str(told[name]) for name in PATIENCE} == PATIENCE and config.items() >= SETTINGS.items()
+
+
 def test_three_members_come_back_with_their_data_and_end_with_the_demo(empty_demo: Demos, measured: Measured) -> None:
     demo = empty_demo()
     demo.options = ["--members", "3"]
@@ -176,6 +191,8 @@ def test_three_members_come_back_with_their_data_and_end_with_the_demo(empty_dem
     names = parse_uri(demo.credentials["mongodb"]["ingest"])["nodelist"]
     assert len(names) == 3
     assert "replicaSet=rs0" in demo.credentials["mongodb"]["ingest"]
+    for name in names:
+        assert as_docs_say(demo, *name)
     with demo.client(Authorization=f"Bearer {demo.credentials['api_keys']['ingest']}") as shop:
         shop.put("/api/v1/products/MUG", json={"title": "Mug"}).raise_for_status()
     before = demo.counts()

@@ -193,7 +193,7 @@ def _following(asked: Restoring) -> list[Slice]:
             f"{name} is of {_shown(last)}, and what was there at {_shown(asked.until)} is asked for: name a backup of "
             "before that (`crm backup list`), or none, and the right one is taken."
         )
-    return slices.chain(slices.read_all(asked.target, asked.backup.database), last, asked.until)
+    return slices.leading(asked.target, asked.backup.database, last, asked.until)
 
 
 def _shown(at: OplogTime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from crm.database.embedded import Place
+
+_REFUSED = "Operation not permitted"
 
 
 class NotAllowed(Exception):
@@ -22,14 +25,15 @@ class Networks:
 
     A member that is cut off has no way to send to the others: nothing it says arrives, and so what arrives there is
     never answered. No connection is closed, as with a switch that fails.
+
+    Their names are others each time: the kernel takes a network apart when it gets to it, and may still know the last.
     """
 
     def __init__(self, members: int) -> None:
-        tag = os.getpid() % 10_000  # an interface's name has 15 letters at most
+        tag = secrets.token_hex(3)  # an interface's name has 15 letters at most
         self._bridge = f"crm{tag}b"
         self._names = [f"crm{tag}n{number}" for number in range(members)]
-        self._hosts = [f"10.213.{tag % 250}.{number + 1}" for number in range(members)]
-        self._here = f"10.213.{tag % 250}.254"
+        self._subnet = ""
 
     @property
     def places(self) -> list[Place]:
@@ -38,13 +42,22 @@ class Networks:
         return [Place(host, within) for host, within in zip(self._hosts, inside, strict=True)]
 
     def __enter__(self) -> Self:
+        """Make them.
+
+        Raises:
+            NotAllowed: Only root may, or not even root on this machine. Whatever else fails is an error.
+        """
         if os.geteuid() != 0 or shutil.which("ip") is None:
             raise NotAllowed("networks need root and the program ip (iproute2)")
+        self._subnet = _free_subnet()
         try:
             self._make()
         except subprocess.CalledProcessError as error:
             self._remove()
-            raise NotAllowed(f"{' '.join(error.cmd)}: {error.stderr.strip()}") from error
+            said = f"{' '.join(error.cmd)}: {error.stderr.strip()}"
+            if _REFUSED in error.stderr:
+                raise NotAllowed(said) from error
+            raise RuntimeError(said) from error
         return self
 
     def __exit__(
@@ -65,6 +78,14 @@ class Networks:
             for target in targets:
                 _ip("-n", name, "route", "del", "blackhole", f"{target}/32")
 
+    @property
+    def _hosts(self) -> list[str]:
+        return [f"{self._subnet}.{number + 1}" for number in range(len(self._names))]
+
+    @property
+    def _here(self) -> str:
+        return f"{self._subnet}.254"
+
     def _make(self) -> None:
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("addr", "add", f"{self._here}/24", "dev", self._bridge)
@@ -78,16 +99,26 @@ class Networks:
             _ip("-n", name, "link", "set", "lo", "up")
 
     def _remove(self) -> None:
+        """All of it, as far as it was made."""
         for name in self._names:
             with suppress(subprocess.CalledProcessError):
-                _ip("netns", "del", name)  # its end of the cable goes with it, and so does ours
+                _ip("link", "del", f"{name}v")  # the other end of the cable goes with it, now and not with its network
+            with suppress(subprocess.CalledProcessError):
+                _ip("netns", "del", name)
         with suppress(subprocess.CalledProcessError):
             _ip("link", "del", self._bridge)
+
+
+def _free_subnet() -> str:
+    """The first three numbers of addresses that this machine has none of."""
+    taken = _ip("-4", "-oneline", "addr")
+    return next(subnet for number in range(250) if f" {(subnet := f'10.213.{number}')}." not in taken)
 
 
 def _host(member: str) -> str:
     return member.rpartition(":")[0]
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)  # noqa: S607  whichever is on the PATH
+def _ip(*words: str) -> str:
+    done = subprocess.run(["ip", *words], check=True, capture_output=True, text=True)  # noqa: S607  whichever is on the PATH
+    return done.stdout
