@@ -101,6 +101,7 @@ def test_not_without_the_key_of_the_archive_where_the_ledger_needs_none(shop: Sh
         (gzip.compress(b"no archive"), "not an archive of mongodump"),
         (gzip.compress(b"\x6d\xe2\x99\x81\xff\xff\xff\xff"), "cut short"),
     ],
+    ids=["no gzip", "no archive", "no end"],
 )
 def test_not_for_an_archive_that_cannot_be_read_although_its_digest_is_right(
     content: bytes, says: str, shop: Shop
