@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -18,3 +19,18 @@ class Compared:
     customers: int
     last: str | None
     wrong: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """What names somebody, or something, that does not exist.
+
+    Attributes:
+        named: How many ids were looked for.
+        last: Id to go on behind; None at the end.
+        missing: Each that leads nowhere → how many documents name it, and ids of some of them.
+    """
+
+    named: int
+    last: str | None
+    missing: Mapping[str, tuple[int, list[str]]]

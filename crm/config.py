@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     backup_identity: Path | None = Field(
         None, description="File of the secret key (age) that opens backups; not on the machine that makes them."
     )
+    backup_scratch_uri: SecretStr | None = Field(
+        None,
+        description="An empty MongoDB, with root's credentials, for `crm backup drill` and `crm restore --scratch`; "
+        "else they start the embedded one.",
+    )
     jwt_secret: SecretStr | None = Field(
         None,
         description="Keys of staff tokens, one a line, each of at least 32 bytes: the first signs, all are accepted.",

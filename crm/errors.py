@@ -28,6 +28,7 @@ CrmError
 ├── InternalError               500  a fault of this program
 └── OperatorError               500  for whoever runs the service; never caused by a request
     ├── NotConfigured
+    │   └── PasswordRefused     MongoDB refused the user name or password of a client
     ├── EmbeddedServerError
     ├── BackupFailed            a backup, a restore, or a check of one did not go well
     ├── ContractError           indexes/*.toml or a contract cannot be read
@@ -300,6 +301,12 @@ class NotConfigured(OperatorError):
     """A setting without which the service refuses to start."""
 
     code = "not_configured"
+
+
+class PasswordRefused(NotConfigured):
+    """MongoDB refused the user name or password of a client of this service."""
+
+    code = "password_refused"
 
 
 class EmbeddedServerError(OperatorError):

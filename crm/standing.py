@@ -85,6 +85,7 @@ class Standing:
                 "When a backup was last restored and compared",
                 runs.get("restore"),
             ),
+            _moment("crm_last_slice_timestamp_seconds", "Up to when slices of the oplog go", runs.get("slice")),
         ]
 
 

@@ -211,15 +211,6 @@ async def test_a_customer_is_found_however_it_is_spelled(
     assert [item["id"] for item in answer.json()["items"]] == ([customer_id] if found else [])
 
 
-async def test_a_consent_is_added_and_none_is_overwritten(ada: httpx.AsyncClient) -> None:
-    url = f"/api/v1/customers/{(await created(ada, first_name='Consenting'))['id']}"
-    for status in ("granted", "withdrawn"):
-        consent = {"channel": "email", "status": status, "at": "2026-01-31T12:00:00Z", "source": "checkout"}
-        answer = await ada.post(f"{url}/consents", json=consent)
-        assert answer.status_code == 201, answer.text
-    assert [c["status"] for c in (await ada.get(url)).json()["consents"]] == ["granted", "withdrawn"]
-
-
 @pytest.mark.parametrize(
     "path",
     [

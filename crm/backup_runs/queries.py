@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from crm.database.query import Filter, Query, Update
 
-KINDS: Final = ("backup", "restore")
+KINDS: Final = ("backup", "restore", "slice")
 
 
 def of_kind(kind: str) -> Filter:

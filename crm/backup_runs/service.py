@@ -17,5 +17,6 @@ async def note(kind: Kind, backup: str, as_of: datetime, seconds: float) -> None
 
 
 async def latest() -> dict[Kind, datetime]:
-    """When each kind of run last went well; without those that never did."""
-    return {row["_id"]: row["at"] for row in await BackupRun.stored().find(queries.of_each_kind())}
+    """When each kind of run last went well, of slices up to when they go; without those that never did."""
+    rows = await BackupRun.stored().find(queries.of_each_kind())
+    return {row["_id"]: row["as_of" if row["_id"] == "slice" else "at"] for row in rows}

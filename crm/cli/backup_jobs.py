@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +15,17 @@ from rich.console import Console
 
 from crm.audit.actions import Action
 from crm.cli.backups import Place, identities, place
-from crm.cli.connection import DataDir, Json, MongodbUri, operator, target
-from crm.cli.restore import show, watched
+from crm.cli.connection import DataDir, Json, MongodbUri, operator, settings_with, target
+from crm.cli.restore import NoLedger, leave, ledger_of, show, watched
 from crm.clock import now
-from crm.errors import BackupFailed, NotConfigured, Unavailable
+from crm.config import Settings
+from crm.errors import BackupFailed, NotConfigured
 from crm.ops.backup import encrypting, listing, tailing
-from crm.ops.backup.recording import Record, write_down
+from crm.ops.backup.recording import Record, note_slice, write_down
 from crm.ops.backup.restoring import Restoring, restore
 from crm.ops.backup.scratch import scratch_server
+from crm.ops.backup.slices import Slice
+from crm.ops.backup.tailing import Tailing
 from crm.ops.backup.units import USUAL, Places, units
 
 log = structlog.get_logger("crm.backup")
@@ -37,56 +40,71 @@ def tail(
     data_dir: DataDir = None,
 ) -> None:
     """Copy what is written, minute by minute, so that `crm restore --to TIME` finds it. Runs until it is stopped."""
+    noted = _note_slices()
     with target(mongodb_uri, data_dir) as (_, settings):
         where = place(settings, to)
         if not settings.backup_recipients and not unencrypted:
             raise NotConfigured("Set CRM_BACKUP_RECIPIENTS to a public key, or add --unencrypted.")
         recipients = [] if unencrypted else encrypting.recipients_of(settings.backup_recipients)
-        while True:
-            begun = time.monotonic()
-            try:
-                made = tailing.take(settings, where, recipients)
-            except Unavailable as exc:
-                if once:
-                    raise
-                log.warning("no slice was taken", reason=exc.detail)  # the next one has it all
-            else:
-                if made is not None:
-                    log.info("slice", name=made.name, entries=made.entries, bytes=made.stored.bytes)
-            if once:
-                return
-            time.sleep(max(0.0, every - (time.monotonic() - begun)))
+        if once:
+            if (made := tailing.take(settings, where, recipients)) is not None:
+                noted(made, settings)
+            return
+
+        def fresh() -> Settings:
+            return settings_with(mongodb_uri) if data_dir is None else settings
+
+        tailing.follow(Tailing(fresh, where, recipients, every, noted))
+
+
+def _note_slices() -> Callable[[Slice, Settings], None]:
+    """Says what was taken, and notes it; why it cannot be noted is said once, and not every minute."""
+    said = ""
+
+    def note(made: Slice, settings: Settings) -> None:
+        nonlocal said
+        log.info("slice", name=made.name, entries=made.entries, bytes=made.stored.bytes)
+        not_noted = note_slice(settings.root_uri(), settings, made) or ""
+        if not_noted and not_noted != said:
+            log.info("not in /metrics", reason=not_noted)
+        said = not_noted
+
+    return note
 
 
 def drill(
     name: Annotated[str | None, typer.Argument(help="Of the backup; else the latest.")] = None,
     at: Place = None,
-    scratch_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--scratch-uri",
-            help="An empty MongoDB with root's credentials, in place of the embedded one.",
-            show_default=False,
-        ),
-    ] = None,
+    no_ledger: NoLedger = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Restore the latest backup to a MongoDB of its own, run every check, and say how long that took."""
-    with target(mongodb_uri, data_dir) as (uri, settings), scratch_server(settings, scratch_uri) as (there, made):
+    """Restore the latest backup to a MongoDB of its own, run every check, and say how long that took.
+
+    The embedded one, or the one of CRM_BACKUP_SCRATCH_URI. Exit codes are those of `crm restore`.
+    """
+    with target(mongodb_uri, data_dir) as (uri, settings), scratch_server(settings) as (there, made):
         where = place(settings, at)
         backup = listing.find(where, settings.mongodb_database, name)
         with watched() as progress:
-            keys = identities(settings)
-            done = restore(Restoring(made, there, where, backup, keys, settings.erasure_file, progress=progress))
+            asked = Restoring(
+                settings=made,
+                uri=there,
+                target=where,
+                backup=backup,
+                identities=identities(settings),
+                ledger_file=ledger_of(settings),
+                no_ledger=no_ledger,
+                progress=progress,
+            )
+            done = restore(asked)
         age = (now() - done.as_of.moment).total_seconds()
-        proven = done.well and done.compared
-        note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=proven, drill=True)
+        note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=done.proven, drill=True)
         not_noted = write_down(uri, settings, operator(), note)
     if as_json:
         Console().print_json(
-            json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": proven and not_noted is None})
+            json.dumps({**done.to_dict(), "data_age_seconds": round(age), "noted": done.proven and not_noted is None})
         )
     else:
         show(done)
@@ -96,8 +114,7 @@ def drill(
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"crm: neither in the audit log nor in /metrics: {not_noted}"
         )
-    if not proven:
-        raise typer.Exit(1)
+    leave(done)
 
 
 def schedule(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +21,14 @@ from crm.clock import now
 from crm.config import Settings
 from crm.errors import NotConfigured
 from crm.log import configure
-from crm.ops.backup import encrypting, listing, verifying
+from crm.ops.backup import encrypting, files, listing, slices, verifying
 from crm.ops.backup.creating import Making
 from crm.ops.backup.creating import create as make
 from crm.ops.backup.keeping import Keep
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.recording import Record, write_down
+from crm.ops.backup.slices import Slice
+from crm.ops.backup.spans import Reach, following, reaches
 from crm.ops.backup.targets import Target, target_of
 from crm.ops.progress import bytes_done
 
@@ -45,6 +48,7 @@ Place = Annotated[
 ]
 _AGE = re.compile(r"^(\d+)([mhd])$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNOPENED = "not opened: no key (CRM_BACKUP_IDENTITY)"
 
 
 def place(settings: Settings, given: str | None) -> Target:
@@ -97,33 +101,63 @@ def list_(
     max_age: Annotated[
         str | None, typer.Option("--max-age", help="Exit with 1 when the newest is older: 26h, 90m, 2d.")
     ] = None,
+    max_slice_age: Annotated[
+        str | None, typer.Option("--max-slice-age", help="Exit with 1 when slices of the oplog end earlier: 15m.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the backups that there are, oldest first."""
+    """Show the backups that there are, oldest first, and the seconds between them that can be restored."""
     settings = reading()
-    found = listing.of_database(place(settings, at), settings.mongodb_database)
+    where, database = place(settings, at), settings.mongodb_database
+    found = listing.of_database(where, database)
+    taken = slices.spans_among(where.names(), database)
+    reached = reaches((one.oplog_last for one in found), taken)
     if as_json:
-        Console().print_json(json.dumps({"backups": [one.model_dump(mode="json") for one in found]}))
+        backups = [one.model_dump(mode="json") for one in found]
+        any_second = [{"first": one.first.isoformat(), "last": one.last.isoformat()} for one in reached]
+        Console().print_json(json.dumps({"backups": backups, "slices": len(taken), "any_second": any_second}))
     else:
-        table = Table("backup", "as of (UTC)", "documents", "bytes", "seconds", "encrypted", "ledger")
-        for one in found:
-            documents = "not counted" if one.documents is None else f"{one.documents:,}"
-            row = [one.name, f"{one.oplog_last.moment:%Y-%m-%d %H:%M:%S}", documents, f"{one.archive.bytes:,}"]
-            table.add_row(*row, f"{one.seconds:g}", _yes(one.archive.encrypted), _yes(one.ledger is not None))
-        Console().print(table)
+        _show(found)
+        _show_reached(reached, len(taken))
     if max_age is not None:
-        _refuse_older(found, _age(max_age))
+        _refuse_older("backup", found[-1].oplog_last.moment if found else None, _age(max_age))
+    if max_slice_age is not None:
+        _refuse_older("slice", taken[-1].last.moment if taken else None, _age(max_slice_age))
 
 
-def _refuse_older(found: list[Manifest], limit: timedelta) -> None:
-    if not found:
-        Console(stderr=True).print("crm: there is no backup", highlight=False)
-        raise typer.Exit(1)
-    age = now() - found[-1].oplog_last.moment
-    if age > limit:
-        hours = age.total_seconds() / 3600
-        Console(stderr=True).print(f"crm: the newest backup is {hours:.1f} hours old", highlight=False)
-        raise typer.Exit(1)
+def _show(found: Sequence[Manifest]) -> None:
+    table = Table("backup", "as of (UTC)", "documents", "bytes", "seconds", "encrypted", "ledger")
+    for one in found:
+        documents = "not counted" if one.documents is None else f"{one.documents:,}"
+        row = [one.name, _second(one.oplog_last.moment), documents, f"{one.archive.bytes:,}"]
+        table.add_row(*row, f"{one.seconds:g}", _yes(one.archive.encrypted), _yes(one.ledger is not None))
+    Console().print(table)
+
+
+def _show_reached(reached: Sequence[Reach], many: int) -> None:
+    if not many:
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{many:,} slices of the oplog. What can be restored with `crm restore --to`:")
+    for before, one in zip([None, *reached], reached, strict=False):
+        if before is not None:
+            console.print(f"  [yellow]no second between {_second(before.last)} and {_second(one.first)}[/yellow]")
+        console.print(f"  any second from {_second(one.first)} to {_second(one.last)} UTC")
+
+
+def _second(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _refuse_older(what: str, newest: datetime | None, limit: timedelta) -> None:
+    says = f"there is no {what}"
+    if newest is not None:
+        age = now() - newest
+        if age <= limit:
+            return
+        says = f"the newest {what} is {age.total_seconds() / 3600:.1f} hours old"
+    Console(stderr=True, highlight=False).print(f"crm: {says}")
+    raise typer.Exit(1)
 
 
 @app.command("verify")
@@ -132,17 +166,36 @@ def verify(
     every: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
     at: Place = None,
 ) -> None:
-    """Read backups from end to end and compare them with their manifests. `crm backup drill` restores one, too."""
+    """Read backups from end to end and compare them with their manifests; slices of the oplog behind them, too.
+
+    `crm backup drill` restores one.
+    """
     settings = reading()
     where, keys = place(settings, at), identities(settings)
     database = settings.mongodb_database
     wanted = listing.of_database(where, database) if every else [listing.find(where, database, name)]
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, highlight=False)
     for one in wanted:
         with bytes_done(Console(stderr=True), one.name) as progress:
             told = verifying.verify(where, one, keys, progress)
-        read = f"{told.documents:,} documents read" if told else "not opened: no key (CRM_BACKUP_IDENTITY)"
-        console.print(f"{one.name}: the files are as they were written, {read}", highlight=False)
+        read = f"{told.documents:,} documents read" if told else _UNOPENED
+        console.print(f"{one.name}: the files are as they were written, {read}")
+    taken = slices.spans_among(where.names(), database)
+    behind = taken if every else following(wanted[0].oplog_last, taken)
+    opened = [_verified(where, slices.read(where, database, span), keys) for span in behind]
+    if behind:
+        read = f"{sum(filter(None, opened)):,} entries read" if None not in opened else _UNOPENED
+        upto = max(span.last.moment for span in behind)
+        console.print(f"{len(behind):,} slices of the oplog, up to {_second(upto)} UTC: as they were written, {read}")
+
+
+def _verified(where: Target, one: Slice, keys: Sequence[object]) -> int | None:
+    """How many entries were read; None where there is no key for them."""
+    if one.stored.encrypted and not keys:
+        files.check(where, one.stored)
+        return None
+    verifying.read_slice(where, one, keys)
+    return one.entries
 
 
 @app.command("prune")
@@ -154,7 +207,7 @@ def prune(
     slice_days: Annotated[int, typer.Option("--slice-days", min=0, help="Days of slices of the oplog.")] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove backups that need not be kept. The newest always stays."""
+    """Remove backups that need not be kept. The newest stays, and the newest with a copy of the erasure ledger."""
     settings = reading()
     keep = Keep(daily, weekly, monthly)
     gone = listing.prune(

@@ -37,6 +37,11 @@ def operator() -> Principal:
     return Principal(id="cli", role=Role.ADMIN, name=name, kind="system", permissions=frozenset({PII_READ}))
 
 
+def settings_with(mongodb_uri: str | None) -> Settings:
+    """The settings as they are now, with a URI that was given in place of theirs."""
+    return Settings.from_environment(**({"mongodb_uri": mongodb_uri} if mongodb_uri else {}))
+
+
 @contextmanager
 def target(mongodb_uri: str | None, data_dir: Path | None, *, cache_gb: float = 0.25) -> Iterator[tuple[str, Settings]]:
     """The URI and settings of the database a command works on; an embedded server runs meanwhile.
@@ -53,7 +58,7 @@ def target(mongodb_uri: str | None, data_dir: Path | None, *, cache_gb: float = 
         EmbeddedServerError: The embedded server cannot run.
     """
     if data_dir is None:
-        settings = Settings.from_environment(**({"mongodb_uri": mongodb_uri} if mongodb_uri else {}))
+        settings = settings_with(mongodb_uri)
         yield settings.root_uri(), settings
         return
     secrets = DemoSecrets.load_or_create(data_dir)

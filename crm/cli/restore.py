@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -25,6 +25,12 @@ from crm.ops.backup.restoring import Progress, Restored, Restoring
 from crm.ops.backup.restoring import restore as put_back
 from crm.ops.backup.scratch import scratch_server
 from crm.ops.progress import stages
+
+#: The exit code where nothing was found wrong, and there was nothing to compare with.
+NOT_COMPARED: Final = 3
+NoLedger = Annotated[
+    bool, typer.Option("--no-ledger", help="There is no erasure ledger, because nobody was ever erased.")
+]
 
 
 def moment(text: str) -> datetime:
@@ -56,7 +62,7 @@ def restore(
     ] = None,
     scratch: Annotated[
         bool,
-        typer.Option("--scratch", help="To an embedded MongoDB that is removed again: only to see that it can be."),
+        typer.Option("--scratch", help="To a MongoDB that is empty again afterwards: only to see that it can be."),
     ] = False,
     yes_replace: Annotated[
         str | None, typer.Option("--yes-replace", metavar="NAME", help="Remove the database of that name first.")
@@ -64,14 +70,20 @@ def restore(
     ledger_file: Annotated[
         Path | None,
         typer.Option(
-            "--ledger", exists=True, dir_okay=False, help="A ledger newer than the backups (CRM_ERASURE_FILE)."
+            "--ledger", exists=True, dir_okay=False, help="A ledger newer than the backups; else CRM_ERASURE_FILE."
         ),
     ] = None,
+    no_ledger: NoLedger = False,
     mongodb_uri: MongodbUri = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Restore to an empty server; then compare every count and hash, the rules and the roles, erase again, examine."""
+    """Restore to an empty server; then compare every count and hash, the rules and the roles, erase again, examine.
+
+    Exit code 1: something is not as it was saved. 3: nothing is wrong, but the backup has no counts to compare with.
+    """
+    if ledger_file is not None and no_ledger:
+        raise typer.BadParameter("--ledger and --no-ledger contradict each other")
     with _server(mongodb_uri, data_dir, scratch) as (uri, settings):
         if yes_replace is not None and yes_replace != settings.mongodb_database:
             raise BackupFailed(f"The database is {settings.mongodb_database}, not {yes_replace}: nothing was done.")
@@ -79,21 +91,40 @@ def restore(
         until = OplogTime(int(to.timestamp()), 0) if to is not None else None
         backup = listing.find(where, settings.mongodb_database, name, until)
         with watched() as progress:
-            keys = identities(settings)
-            replace = yes_replace is not None
-            asked = Restoring(settings, uri, where, backup, keys, ledger_file, replace, until, progress=progress)
+            asked = Restoring(
+                settings=settings,
+                uri=uri,
+                target=where,
+                backup=backup,
+                identities=identities(settings),
+                ledger_file=ledger_file or ledger_of(Settings.from_environment()),
+                no_ledger=no_ledger,
+                replace=yes_replace is not None,
+                until=until,
+                progress=progress,
+            )
             done = put_back(asked)
         if not scratch:
-            proven = done.well and done.compared
-            note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=proven)
+            note = Record(Action.BACKUP_RESTORE, backup.name, done.as_of.moment, done.took, well=done.proven)
             if (not_noted := write_down(uri, settings, operator(), note)) is not None:
                 done.notes.append(f"not in the audit log: {not_noted}")
     if as_json:
         Console().print_json(json.dumps(done.to_dict()))
     else:
         show(done)
-    if not done.well:
-        raise typer.Exit(1)
+    leave(done)
+
+
+def ledger_of(settings: Settings) -> Path | None:
+    """The file of the erasure ledger, where there is one: before the first erasure there is none."""
+    path = settings.erasure_file
+    return path if path is not None and path.exists() else None
+
+
+def leave(done: Restored) -> None:
+    """End with the exit code that says what came of it."""
+    if not done.proven:
+        raise typer.Exit(NOT_COMPARED if done.well else 1)
 
 
 def watched() -> AbstractContextManager[Progress]:
@@ -128,4 +159,9 @@ def show(done: Restored) -> None:
         console.print(f"  [dim]{escape(note)}[/dim]")
     for problem in done.problems:
         console.print(f"[red]  {escape(problem)}[/red]")
-    console.print("[green]Proven.[/green]" if done.well else "[red]This is not what was saved.[/red]")
+    if done.proven:
+        console.print("[green]Proven.[/green]")
+    elif done.well:
+        console.print("[yellow]Restored, not compared.[/yellow]")
+    else:
+        console.print("[red]This is not what was saved.[/red]")

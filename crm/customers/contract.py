@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm.customers.claims import CLAIMABLE
-from crm.customers.documents import Customer, CustomerChange
+from crm.customers.documents import ConsentEntry, Customer, CustomerChange
 from crm.database.contract import CollectionContract, Rule, View
 from crm.identity import Role
 
@@ -116,4 +116,9 @@ CHANGES = CollectionContract(
     document=CustomerChange,
     grants={Role.ADMIN: "find insert remove", Role.SALES: "find insert", Role.INGEST: "insert"},
 )
-CONTRACTS = (CUSTOMERS, CHANGES)
+#: Nobody alters a consent, nor removes one but with the customer.
+CONSENTS = CollectionContract(
+    document=ConsentEntry,
+    grants={Role.ADMIN: "find insert remove", Role.SALES: "find insert", Role.INGEST: "insert"},
+)
+CONTRACTS = (CUSTOMERS, CHANGES, CONSENTS)

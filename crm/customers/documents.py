@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from crm import contact
 from crm.customers import keys
-from crm.customers.schemas import Address, Claimable, Consent, ExternalIdentity, MovedBy
+from crm.customers.schemas import Address, Channel, Claimable, Consent, ExternalIdentity, MovedBy
 from crm.database.documents import CrmDocument, VersionedDocument
 from crm.database.ids import StoredSum
-from crm.fields import Attributes, Currency, Identifier, JsonValue, Line, Moment, Phone, SourceName, Tag, Version
+from crm.fields import (
+    Attributes,
+    Currency,
+    Identifier,
+    JsonValue,
+    Line,
+    LongText,
+    Moment,
+    Phone,
+    SourceName,
+    Tag,
+    Version,
+)
 from crm.identity import Kind
 
 #: One customer can have gone by many names; beyond these a new one is not noted.
@@ -62,11 +74,11 @@ class Stats(BaseModel):
 
 
 class LedgerEntry(Consent):
-    """A consent as the ledger has it.
+    """A consent as the customer's document repeats it from the ledger (``ConsentEntry``), for those who read it.
 
     Attributes:
-        key: Tells the entry from all others; not shown. By it, not by its content, the same request run twice is
-            recognised: to grant twice is two entries.
+        key: The id of the ledger's entry; not shown. By it, not by its content, the same request run twice is
+            recognised: to grant twice is two entries. What the first release wrote had none (change 0003).
     """
 
     key: Identifier | None = None
@@ -180,4 +192,31 @@ class CustomerChange(CrmDocument):
         """Beanie's settings."""
 
         name = "customer_changes"
+        keep_nulls = False
+
+
+class ConsentEntry(CrmDocument):
+    """A consent in the ledger: written once, together with the customer's, and never changed.
+
+    Attributes:
+        id: The ``key`` of the consent in the customer's document.
+        customer_id: To whom it was given; the id stays when that customer is merged into another.
+        recorded_at: When it was entered; of what was there before there was this ledger, when it was taken over.
+        recorded_by: Who entered it, as they were called then.
+    """
+
+    id: Annotated[Identifier, Field(alias="_id")]  # type: ignore[assignment]  # as the base
+    customer_id: CustomerId
+    channel: Channel
+    status: Literal["granted", "withdrawn"]
+    at: Moment
+    source: Line
+    wording: LongText | None = None
+    recorded_at: Moment
+    recorded_by: Changer
+
+    class Settings:
+        """Beanie's settings."""
+
+        name = "consents"
         keep_nulls = False

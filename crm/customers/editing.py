@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import ALLOWED_SKEW, now
 from crm.custom_fields import service as custom_fields
-from crm.customers import address_rules, claims, following, queries, recording
+from crm.customers import address_rules, claims, consents, following, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
@@ -54,7 +55,7 @@ async def create(
         _check_addresses([address.model_dump() for address in new.addresses])
     (await custom_fields.present()).check(new.attributes, whole=new.attributes if _by_hand(principal) else None)
     async with audit.around(principal, Action.CUSTOMER_CREATE, customer_id):
-        return shown(principal, shape(await insert(new, phone_region, customer_id)))
+        return shown(principal, shape(await insert(principal, new, phone_region, customer_id)))
 
 
 async def update(
@@ -104,9 +105,9 @@ def _check_addresses(new: Iterable[Mapping[str, Any]], known: Iterable[Mapping[s
         raise InvalidInput("An address is not one of its country.", errors=wrong)
 
 
-def refuse_consents_ahead(consents: Iterable[Consent]) -> None:
+def refuse_consents_ahead(given: Iterable[Consent]) -> None:
     """Take no consent of the future: what is said later would not count before then."""
-    ahead = [place for place, consent in enumerate(consents) if _is_ahead(consent)]
+    ahead = [place for place, consent in enumerate(given) if _is_ahead(consent)]
     if ahead:
         raise InvalidInput(_NOT_YET, errors=tuple(FieldError(f"/consents/{place}/at", _NOT_YET) for place in ahead))
 
@@ -159,15 +160,17 @@ async def add_consent(
 
 
 async def _with_consent(principal: Principal, row: Row, entry: Mapping[str, Any]) -> Customer | None:
-    """Add an entry to the ledger; None where somebody has changed the customer since."""
+    """Add a consent; None where somebody has changed the customer since."""
     moment = now()
     await recording.keep([row])
     fields = noted({"consents": [*row.get("consents", ()), entry]}, row, principal, moment)
     update = queries.consent_given(entry, fields, moment)
-    return await Customer.change(queries.at_version(row["_id"], row["version"]), update)
+    return await consents.give(principal, row, update, [entry])
 
 
-async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str | None = None) -> Customer:
+async def insert(
+    principal: Principal, new: CustomerCreate, phone_region: str | None, customer_id: str | None = None
+) -> Customer:
     """Store a new customer, for this feature's own ways to do so.
 
     Raises:
@@ -175,9 +178,11 @@ async def insert(new: CustomerCreate, phone_region: str | None, customer_id: str
     """
     moment = now()
     fields = with_keys(new.model_dump(), phone_region, {})
+    fields["consents"] = consents.keyed(fields["consents"])
     row = {"_id": customer_id or new_id("cus"), **fields, "created_at": moment, "updated_at": moment}
     try:
-        return await Customer.from_row(row).add_once()
+        customer = Customer.from_row(row)
+        return await customer.add_once(partial(consents.add, principal, customer) if customer.consents else None)
     except AlreadyExists as exc:
         raise taken(exc) from exc
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from crm import contact
 from crm.clock import now
 from crm.custom_fields import service as custom_fields
-from crm.customers import claims, editing, keys, queries, recording
+from crm.customers import claims, consents, editing, keys, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import refuse_erased
 from crm.customers.history import noted
@@ -55,7 +55,7 @@ async def create_or_fill_in(
         if found is None:
             await refuse_erased(new, phone_region)
             try:
-                return (await editing.insert(new, phone_region)).id, "created"
+                return (await editing.insert(principal, new, phone_region)).id, "created"
             except AlreadyExists:
                 continue  # somebody else created it a moment ago
         fields = lacking(found, new)
@@ -94,8 +94,8 @@ def lacking(found: Customer, new: CustomerCreate) -> dict[str, Any]:
     if ids != found.external_ids:
         fields["external_ids"] = [external.model_dump() for external in ids]
     recorded = {consent.channel for consent in found.consents}
-    if consents := [consent for consent in new.consents if consent.channel not in recorded]:
-        fields["consents"] = [c.model_dump() for c in (*found.consents, *consents)]
+    if given := [consent for consent in new.consents if consent.channel not in recorded]:
+        fields["consents"] = [c.model_dump() for c in (*found.consents, *given)]
     if unverified and (left := claims.left(found.as_stored(), fields | confirmed)) != unverified:
         fields["unverified"] = left or None
     return fields
@@ -106,8 +106,13 @@ async def _changed(principal: Principal, row: Row, fields: Mapping[str, Any], ph
     moment = now()
     await recording.keep([row])
     all_fields = with_keys(fields, phone_region, row) | noted(fields, row, principal, moment)
-    changed = await Customer.change(queries.at_version(row["_id"], row["version"]), queries.changed(all_fields, moment))
-    return changed is not None
+    if "consents" not in fields:
+        update = queries.changed(all_fields, moment)
+        return await Customer.change(queries.at_version(row["_id"], row["version"]), update) is not None
+    known = row.get("consents") or []
+    given = consents.keyed(fields["consents"][len(known) :])
+    update = queries.changed({**all_fields, "consents": [*known, *given]}, moment)
+    return await consents.give(principal, row, update, given) is not None
 
 
 async def _find(principal: Principal, new: CustomerCreate, phone_region: str | None) -> Customer | None:

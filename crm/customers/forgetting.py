@@ -8,7 +8,7 @@ from typing import Any
 
 from crm import contact
 from crm.clock import now
-from crm.customers import claiming, following, queries, reasons, recording
+from crm.customers import claiming, consents, following, queries, reasons, recording
 from crm.customers.documents import Customer
 from crm.customers.schemas import CustomerCreate
 from crm.errors import Erased
@@ -32,21 +32,22 @@ async def person_of(customer_id: str) -> Person:
 
 
 async def forget(person: Person) -> None:
-    """Remove the records, and what was changed of them."""
+    """Remove the records, what was changed of them, and the consents."""
     if person.customers:
         # First: it is found by the record's id, which nothing tells once that is gone.
         for customer_id in sorted(person.customers):
             await recording.forget(customer_id)
-        await Customer.stored().delete_many(queries.by_ids(sorted(person.customers)).filter)
+        await consents.remove(person.customers)
 
 
 async def disclose(person: Person, tell: Tell) -> None:
-    """Tell the records: profile, addresses, consents, totals."""
+    """Tell the records: profile, addresses, totals, what was changed, consents; those as the ledger has them."""
     for customer_id in sorted(person.customers):
         if row := await Customer.stored().find_one(queries.by_id(customer_id)):
-            await tell("customer", [row])
+            await tell("customer", [{name: value for name, value in row.items() if name != "consents"}])
     for customer_id in sorted(person.customers):
         await recording.disclose(customer_id, tell)
+    await consents.disclose(person, tell)
 
 
 async def remains(known: Known, after: str, limit: int) -> Remains:

@@ -10,7 +10,7 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
 from crm.custom_fields import service as custom_fields
-from crm.customers import following, merging, queries, recording
+from crm.customers import consents, following, merging, queries, recording
 from crm.customers.documents import Customer
 from crm.customers.forgetting import was_erased
 from crm.customers.history import noted, returned
@@ -120,8 +120,8 @@ async def join(
     await recording.keep([this, other])
     # Nobody who has read the other, and is led here now, may take this for the version that they read.
     version = max(versions) + 1
-    consents = [*(this.get("consents") or ()), *(other.get("consents") or ())]  # what is new stands at the end
-    told = noted({**fields, "consents": consents}, {**this, "version": version - 1}, principal, moment)
+    told_last = [*(this.get("consents") or ()), *(other.get("consents") or ())]  # what is new stands at the end
+    told = noted({**fields, "consents": told_last}, {**this, "version": version - 1}, principal, moment)
     customers = Customer.stored()
     # First: what is unique of it is about to be the survivor's.
     await customers.delete_one(queries.at_version(other["_id"], versions[1]), session=session)
@@ -179,10 +179,13 @@ async def part(
     row = parted.other
     if "email" in parted.withheld:
         row |= with_keys({"email": row["email"]}, phone_region, {**row, "email_key": None})
+    given = consents.keyed(parted.since)
+    row |= {"consents": [*(row.get("consents") or ()), *given]}
     row |= {"version": max(other["version"], present["version"]) + 1, "updated_at": moment}
     row |= returned(row, other, this["_id"], principal, moment)
     try:
         await customers.insert({name: value for name, value in row.items() if value is not None}, session=session)
+        await consents.enter(principal, row["_id"], given, session)
     except AlreadyExists as exc:
         raise Conflict("Somebody has been given something of the other's in this moment; try again.") from exc
     return parted

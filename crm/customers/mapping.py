@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from crm import contact, money
 from crm.customers import keys
 from crm.customers.documents import Customer
 from crm.customers.schemas import Consent, CurrencyTotalsOut, CustomerOut, StatsOut
+from crm.identity import Principal
 
 #: The fields that keys are made of.
 KEYED: Final = frozenset({"email", "phone", "first_name", "last_name", "addresses"})
@@ -47,6 +49,25 @@ def with_keys(fields: Mapping[str, Any], phone_region: str | None, stored: Mappi
         after = {**stored, **out}
         out |= {"search_keys": keys.search_keys(after), "match_keys": keys.match_keys(after)}
     return out
+
+
+def entered(customer_id: str, entry: Mapping[str, Any], by: Principal, at: datetime) -> dict[str, Any]:
+    """A customer's consent as the ledger has it.
+
+    Args:
+        customer_id: To whom it was given.
+        entry: As the customer's document has it.
+        by: Who enters it.
+        at: When.
+    """
+    word = {name: value for name, value in entry.items() if name != "key" and value is not None}
+    actor = {"id": by.id, "name": by.name, "kind": by.kind}
+    return {"_id": entry["key"], "customer_id": customer_id, **word, "recorded_at": at, "recorded_by": actor}
+
+
+def repeated(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the ledger as the customer's document repeats it."""
+    return {**{name: row[name] for name in Consent.model_fields if name in row}, "key": row["_id"]}
 
 
 def merge_attributes(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ MOST: Final[Mapping[str, int]] = {
 #: Merges that one customer can have gone through, one after the other.
 MOST_IN_A_ROW: Final = 100
 _SCALARS: Final = ("email", "phone", "first_name", "last_name")
-_LISTS: Final = ("addresses", "tags", "external_ids", "consents")
+_LISTS: Final = ("addresses", "tags", "external_ids")
 _ONLY: Final = "Only one of them has it."
 _SAME: Final = "Both have the same."
 _BOTH: Final = "Everything that either of them has."
@@ -75,12 +75,14 @@ class Parted:
         kept: The fields that were edited since, and stay with the survivor.
         withheld: The fields of which the other does not get everything back: somebody else has it now, or no customer
             may have it any more.
+        since: The consents that were given since: for both, so that each customer has entries of their own.
     """
 
     fields: dict[str, Any]
     other: dict[str, Any]
     kept: list[str]
     withheld: list[str]
+    since: list[Row]
 
 
 def plan(this: Row, other: Row, choices: Mapping[str, Side], merge_id: str) -> Plan:
@@ -152,14 +154,16 @@ def part(now: Row, merged: Row, this: Row, other: Row, merge_id: str, taken: Col
         added, removed = _differences(now.get(name) or (), merged.get(name) or ())
         fields[name] = [*_without(this.get(name) or (), removed), *added]
         kept += [name] if added or removed else []
+    since = _since(now, merged)
+    fields["consents"] = [*(this.get("consents") or ()), *since]
+    kept += ["consents"] if since else []
     fields["attributes"], changed = _attributes_parted(now, merged, this)
     kept += changed
     fields["former"] = [entry for entry in now.get("former") or () if entry["by"][-1] != merge_id] or None
     fields["unverified"] = _unverified_parted(fields, now, merged, this)
     row, withheld = _given_back(other, fields, taken)
-    # A word that was given since was given for both.
-    row["consents"] = [*(other.get("consents") or ()), *_differences(now.get("consents") or (), merged["consents"])[0]]
-    return Parted(fields, row, kept, withheld)
+    theirs = [{name: value for name, value in consent.items() if name != "key"} for consent in since]
+    return Parted(fields, row, kept, withheld, theirs)
 
 
 def fitted(parted: Parted, now: Row, fitting: Callable[[Row], Row]) -> Parted:
@@ -180,6 +184,7 @@ def fitted(parted: Parted, now: Row, fitting: Callable[[Row], Row]) -> Parted:
         {**parted.other, "attributes": {**fit[1]}},
         [*parted.kept, *kept],
         [*parted.withheld, *withheld],
+        parted.since,
     )
 
 
@@ -304,6 +309,12 @@ def _refuse_too_many(fields: Mapping[str, Any]) -> None:
 def _differences(now: Sequence[Any], merged: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The entries that came since, and those that went."""
     return _without(now, merged), _without(merged, now)
+
+
+def _since(now: Row, merged: Row) -> list[Row]:
+    """The consents that were given since: none is ever changed or taken away, so they are told by their keys."""
+    known = {consent.get("key") for consent in merged.get("consents") or ()}
+    return [consent for consent in now.get("consents") or () if consent.get("key") not in known]
 
 
 def _without(entries: Sequence[Any], removed: Sequence[Any]) -> list[Any]:

@@ -60,6 +60,7 @@ _NAMES: Final = (
     "version", "email", "email_key", "email_keys", "phone", "phone_key", "first_name", "last_name", "external_ids",
     "addresses", "unverified", "former", "last_change",
 )  # fmt: skip
+_CONSENTS: Final = ("version", "consents", "former")
 _WITH_KEYS: Final = (*_NAMES, "last_name_key", "search_keys", "match_keys")
 
 
@@ -232,8 +233,33 @@ def completed(
 
 
 def consent_given(consent: Mapping[str, Any], fields: Mapping[str, Any], now: datetime) -> Update:
-    """Add to the ledger; nothing in it is ever overwritten."""
+    """Add a consent to those of a customer."""
     return {**set_fields(fields, now=now), "$push": {"consents": for_storage(dict(consent))}}
+
+
+def consents_behind(after: str, limit: int) -> Query:
+    """The consents of the customers whose ids come next."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=_CONSENTS)
+
+
+def consents_of(customer_ids: Sequence[str]) -> Query:
+    """The same of some customers."""
+    return Query({"_id": {"$in": list(customer_ids)}}, projection=_CONSENTS)
+
+
+def consents_keyed(consents: Sequence[Mapping[str, Any]]) -> Update:
+    """Write the same consents with their keys. Whoever has read them without may not write them back."""
+    return {"$set": {"consents": for_storage(list(consents))}, "$inc": {"version": 1}}
+
+
+def entries_of(customer_ids: Sequence[str]) -> Query:
+    """What the ledger has of some customers."""
+    return Query({"customer_id": {"$in": list(customer_ids)}})
+
+
+def entries_behind(after: str, limit: int) -> Query:
+    """Whose the entries of the ledger are whose ids come next."""
+    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("customer_id",))
 
 
 def last_change_of(customer_id: str) -> Query:
@@ -244,6 +270,11 @@ def last_change_of(customer_id: str) -> Query:
 def changes_of(customer_ids: Sequence[str]) -> Filter:
     """All that was changed of some customers, but for the latest change."""
     return {"customer_id": {"$in": list(customer_ids)}}
+
+
+def changes_owners_behind(after: str, limit: int) -> Query:
+    """Whose changes come next, in the order of customers' ids; the index alone answers it."""
+    return Query({"customer_id": {"$gt": after}}, (("customer_id", 1),), limit, ("customer_id",))
 
 
 def changes_but(customer_ids: Sequence[str], change_id: str) -> Filter:

@@ -14,10 +14,12 @@ from crm.custom_fields import service as custom_fields
 from crm.customers import (
     checking,
     claiming,
+    consents,
     editing,
     following,
     joining,
     matching,
+    orphans,
     queries,
     recording,
     searching,
@@ -91,6 +93,14 @@ resolve_told = claiming.resolve
 pause = claiming.pause
 compare_keys = checking.compare
 repair_keys = checking.repair
+compare_consents = consents.compare
+repair_consents = consents.repair
+take_over_consents = consents.take_over
+consents_of_nobody = consents.orphans
+orphaned = orphans.orphaned
+orphans_told = orphans.told
+missing = orphans.missing
+changes_orphaned = orphans.changes_orphaned
 changes = recording.page
 changes_behind = recording.behind
 

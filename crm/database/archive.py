@@ -183,6 +183,26 @@ def time_of(entry: bytes) -> OplogTime:
     return OplogTime(ts.time, ts.inc)
 
 
+def writes_of(entry: bytes) -> tuple[int, int]:
+    """How many writes mongorestore counts when it applies an entry of the oplog: at least, and at most.
+
+    It counts each document that is written, and some commands, by its version.
+    """
+    return _writes(RawBSONDocument(entry, _RAW))
+
+
+def _writes(entry: Mapping[str, Any]) -> tuple[int, int]:
+    if entry["op"] in ("i", "u", "d"):
+        return 1, 1
+    if entry["op"] != "c":
+        return 0, 0
+    command = entry["o"]
+    nested = [_writes(one) for one in command.get("applyOps", ())]
+    # The parts of a large transaction are applied with its last one, which may be behind the moment that is wanted.
+    waits = "partialTxn" in command or "prepare" in command
+    return 0 if waits else sum(least for least, _ in nested), 1 + sum(most for _, most in nested)
+
+
 def narrowed_entry(raw: bytes, kept: Kept) -> bytes | None:
     """An entry of the oplog as far as it tells of what is kept; None where it does not."""
     entry = RawBSONDocument(raw, _RAW)
@@ -235,21 +255,14 @@ def _cut_short() -> BackupFailed:
     return BackupFailed("The archive is cut short.")
 
 
-def documents_of(raw: bytes) -> Iterator[bytes]:
-    """The documents that lie one behind the other in these bytes.
+def documents_of(source: Readable) -> Iterator[bytes]:
+    """The documents that lie one behind the other in a stream.
 
     Raises:
-        BackupFailed: The last one is cut short.
+        BackupFailed: One is damaged, or the last one is cut short.
     """
-    at = 0
-    while at < len(raw):
-        if len(raw) - at < 5:
-            raise _cut_short()
-        (length,) = struct.unpack_from("<i", raw, at)
-        if length < 5 or at + length > len(raw):
-            raise _cut_short()
-        yield raw[at : at + length]
-        at += length
+    while (raw := _document(source, at_start=True)) is not None:
+        yield raw
 
 
 class _Checksum:

@@ -116,6 +116,15 @@ class Collection:
         with driver_errors():
             await self.raw.insert_one(document, **_optional(session))
 
+    async def insert_all(self, documents: Sequence[Row], *, session: Any) -> None:
+        """Store all of them within a transaction.
+
+        Raises:
+            AlreadyExists: A unique index refused one.
+        """
+        with driver_errors():
+            await self.raw.insert_many(list(documents), session=session)
+
     async def insert_new(self, documents: Sequence[Row]) -> set[str]:
         """Store those whose ``_id`` is new, in one unordered batch; returns the ids that were there already.
 

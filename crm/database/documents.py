@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
@@ -121,18 +121,21 @@ class CrmDocument(Document):
         with driver_errors():
             await self.insert()
 
-    async def add_once(self) -> Self:
+    async def add_once(self, add: Callable[[], Awaitable[None]] | None = None) -> Self:
         """Store this new document, or return what is stored under its id already.
 
         For ids that derive from a request: then it was stored by a run of the same request that died before it could
         answer.
+
+        Args:
+            add: Stores it in place of ``add``, where more is stored with it.
 
         Raises:
             AlreadyExists: A unique index refused it, and its id is not stored.
             Unavailable: It was stored a moment ago and cannot be read yet.
         """
         try:
-            await self.add()
+            await (add or self.add)()
         except AlreadyExists as exc:
             # By id, whatever index it was: one that has the same id has the same e-mail, too.
             found = await self.fetch(Query({"_id": self.id}, limit=1))

@@ -27,8 +27,8 @@ from crm.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
-    NotConfigured,
     OperatorError,
+    PasswordRefused,
     RuleViolated,
     Unavailable,
 )
@@ -145,7 +145,7 @@ def _from_code(error: Mapping[str, Any], duplicate: bool = False) -> CrmError:
     if code in _TIMED_OUT:
         return _unknown_outcome()
     if code == _WRONG_PASSWORD:
-        return NotConfigured("MongoDB refused the user name or password of a client of this service.")
+        return PasswordRefused("MongoDB refused the user name or password of a client of this service.")
     return OperatorError(f"The database refused a command (code {code}).")
 
 

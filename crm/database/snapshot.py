@@ -12,6 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_preferences import Primary
 from pymongo.uri_parser import parse_uri
 
 from crm.database.archive import time_of
@@ -28,6 +29,10 @@ _NOT_KEPT: Final = frozenset({239, 246})
 
 class NoSnapshot(BackupFailed):
     """The server no longer keeps what was there at that moment (300 seconds, unless it is told otherwise)."""
+
+
+class NotInOplog(BackupFailed):
+    """The oplog does not hold the entry that was to be followed: what came behind it cannot be known to be whole."""
 
 
 class Source:
@@ -144,9 +149,21 @@ class Source:
             raise BackupFailed("The server has no oplog: it must be a member of a replica set.") from None
 
     def oplog(self, after: OplogTime, last: OplogTime) -> Iterator[bytes]:
-        """The entries behind one, up to another."""
-        oplog = self._client["local"].get_collection("oplog.rs", codec_options=_RAW)
-        between = {"ts": {"$gt": Timestamp(*after), "$lte": Timestamp(*last)}}
+        """The entries behind one, up to another that a majority has.
+
+        Raises:
+            NotInOplog: The first is not there: the oplog begins later, or that entry was rolled back.
+        """
+        entries = self._entries(after, last)
+        first = next(entries, None)
+        if first is None or time_of(first) != after:
+            raise NotInOplog(f"The oplog does not hold {after}.")
+        return entries
+
+    def _entries(self, first: OplogTime, last: OplogTime) -> Iterator[bytes]:
+        # Of the primary, whatever the URI prefers: another member may be behind, and what it lacks would be missing.
+        oplog = self._client["local"].get_collection("oplog.rs", codec_options=_RAW, read_preference=Primary())
+        between = {"ts": {"$gte": Timestamp(*first), "$lte": Timestamp(*last)}}
         with driver_errors():
             for entry in oplog.find(between, sort=[("$natural", 1)]):
                 yield bytes(entry.raw)

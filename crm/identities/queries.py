@@ -10,8 +10,11 @@ from crm.database.paging import Position, beyond
 from crm.database.query import Filter, Query, UpdatePipeline
 from crm.identities.documents import MOST_LINKS, MOST_TRAITS
 from crm.identities.graph import Told, link_rows, trait_rows
+from crm.identities.ownership import CUSTOMER
 from crm.identities.traits import RESERVED
 
+#: What follows the ids of all customers: the letter behind the underscore.
+_BEHIND_CUSTOMERS: Final = "cus`"
 #: What tells who somebody is; traits are only read where they are wanted.
 _NAMES: Final = ("kind", "source", "value", "first", "linked_at", "erased_at")
 
@@ -40,6 +43,12 @@ def leading_to(ids: Sequence[str], limit: int) -> Query:
     """The identities whose first link leads to one of these identities or customers, the last to be linked first."""
     latest = beyond({"first": {"$in": list(ids)}}, "-linked_at", None, limit)
     return replace(latest, projection=_NAMES)
+
+
+def leading_behind(after: str, limit: int) -> Query:
+    """To which customers identities lead, in the order of customers' ids; the index alone answers it."""
+    between = {"$gt": after or CUSTOMER, "$lt": _BEHIND_CUSTOMERS}
+    return Query({"first": between}, (("first", 1),), limit, ("first",))
 
 
 def erased_since(position: Position, limit: int) -> Query:

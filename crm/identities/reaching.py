@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from crm.compared import Orphaned
 from crm.customers import service as customers
 from crm.database import driver
 from crm.identities import names, queries
@@ -31,6 +32,23 @@ async def owners(ids: Iterable[str]) -> dict[str, str]:
         found = await customers_of(rows, asked)
     whose = {key: owner(key, rows, found) for key in asked}
     return {key: customer_id for key, customer_id in whose.items() if customer_id}
+
+
+async def orphaned(after: str, limit: int) -> Orphaned:
+    """The identities that lead to nobody who exists, of those whose customers' ids come next.
+
+    One that leads to somebody who is gone may be another customer's, who is called so by a trusted source.
+    """
+    with driver.acting_within(Role.INGEST):
+        rows = await Identity.stored().find(queries.leading_behind(after, limit))
+        named = {row["first"] for row in rows}
+        found: dict[str, tuple[int, list[str]]] = {}
+        for gone in await customers.missing(named):
+            ids = [row["_id"] for row in await Identity.stored().find(queries.leading_to([gone], 0))]
+            whose = await owners(ids)
+            if nobodys := [key for key in ids if key not in whose]:
+                found[gone] = len(nobodys), nobodys
+    return Orphaned(len(named), rows[-1]["first"] if len(rows) == limit else None, found)
 
 
 async def roots(customer_id: str) -> tuple[list[str], dict[str, str]]:

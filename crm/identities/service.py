@@ -15,14 +15,14 @@ from crm.identities.forgetting import disclose, forget, of_names, person_of, rem
 from crm.identities.gathering import gathered
 from crm.identities.graph import Statements, named
 from crm.identities.messages import Saying, Sighting, Speaker
-from crm.identities.reaching import owners, reached, roots
+from crm.identities.reaching import orphaned, owners, reached, roots
 from crm.identities.recent import Recent
 from crm.identities.telling import tell
 from crm.identity import Role
 
 __all__ = [  # of the other files, for other features
-    "Linked", "Sighting", "disclose", "erased", "forget", "named", "nobody_erased", "of_names", "owners", "person_of",
-    "remains", "watching",
+    "Linked", "Sighting", "disclose", "erased", "forget", "named", "nobody_erased", "of_names", "orphaned", "owners",
+    "person_of", "remains", "watching",
 ]  # fmt: skip
 
 #: How far back a public key's word reaches: nobody may say that a browser has been theirs for years.

@@ -20,6 +20,8 @@ LISTINGS: Final = Listings(
     ),
     ranges={"due_after": "due_at", "due_before": "due_at"},
 )
+#: What is left of a talk with somebody who was deleted while it was noted: nothing that was said, so it may stay.
+EMPTIED: Final = "The customer was deleted."
 #: Tasks without a due date cannot be sorted by it and are left out.
 _DUE: Final = {"due_at": {"$exists": True}}
 
@@ -32,6 +34,16 @@ def by_id(interaction_id: str) -> Query:
 def of_customer(customer_id: str) -> Filter:
     """All talks with a customer."""
     return {"customer_id": customer_id}
+
+
+def told_of(customer_id: str) -> Filter:
+    """All talks with a customer in which something was said."""
+    return {"customer_id": customer_id, "subject": {"$ne": EMPTIED}}
+
+
+def owners_behind(after: str, limit: int) -> Query:
+    """Whose talks come next, in the order of customers' ids; the index alone answers it."""
+    return Query({"customer_id": {"$gt": after}}, (("customer_id", 1),), limit, ("customer_id",))
 
 
 def mentioning(kind: str, id_: str) -> Filter:

@@ -11,6 +11,7 @@ from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.auth import service as auth
 from crm.clock import now
+from crm.compared import Orphaned
 from crm.customers import service as customers
 from crm.database.ids import new_id
 from crm.database.moving import in_batches, moved, moved_back
@@ -76,7 +77,7 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
     heir = (await customers.heirs([interaction.customer_id])).get(interaction.customer_id)
     if heir is None:
         # Deleted in the same moment, after its interactions were: nothing that was said of the person may stay.
-        emptied = {"subject": "The customer was deleted.", "body": None, "outcome": None}
+        emptied = {"subject": queries.EMPTIED, "body": None, "outcome": None}
         await Interaction.change(
             queries.at_version(interaction.id, interaction.version), queries.changed(emptied, now())
         )
@@ -86,6 +87,11 @@ async def create(principal: Principal, new: InteractionCreate, *, interaction_id
         await move(interaction.customer_id, heir.id, heir.by)
         interaction = await _require(interaction.id)
     return shown(principal, _shape(interaction))
+
+
+async def orphaned(after: str, limit: int) -> Orphaned:
+    """The talks with nobody who exists, of those whose customers' ids come next."""
+    return await customers.orphaned(Interaction.stored(), queries.owners_behind, queries.told_of, after, limit)
 
 
 async def get(principal: Principal, interaction_id: str) -> InteractionOut:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BaseModel, Field, create_model
 
 from crm.database.documents import CrmDocument
 from crm.fields import Identifier, Moment
@@ -35,3 +35,8 @@ class Forgotten(CrmDocument):
         name = "forgotten"
         keep_nulls = False
         apart = True
+
+
+_FIELDS: Final[dict[str, Any]] = {name: (field.annotation, field) for name, field in Forgotten.model_fields.items()}
+#: The same shape without a database: Beanie makes no document where it has none.
+Entry: Final[type[BaseModel]] = create_model("Entry", **_FIELDS)

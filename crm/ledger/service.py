@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from crm import removing
 from crm.config import Settings
@@ -28,10 +28,12 @@ from crm.database.ids import derived_id
 from crm.errors import InvalidInput, Unavailable
 from crm.identity import Role
 from crm.ledger import file, names, queries
-from crm.ledger.documents import MOST_NAMES, Forgotten
+from crm.ledger.documents import MOST_NAMES, Entry, Forgotten
 from crm.person import Person
 
 log = structlog.get_logger("crm.ledger")
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 _KEPT: Final = "ledger"
 _EVERY: Final = 1.0
@@ -113,14 +115,27 @@ async def take_in(path: Path) -> tuple[int, int]:
         InvalidInput: A line is no entry; those before it are in.
     """
     count = new = 0
-    for line in file.read(path):
-        try:
-            entry = Forgotten.model_validate(line)
-        except ValidationError:
-            raise InvalidInput(f"Entry {count + 1} of {path.name} is no entry of a ledger.") from None
+    for entry in _entries(path, Forgotten):
         count += 1
         new += not await Forgotten.stored().insert_new([entry.as_stored()])
     return count, new
+
+
+def look_through(path: Path) -> int:
+    """Read a file to its end; returns how many entries there are. Needs no database.
+
+    Raises:
+        InvalidInput: A line is no entry.
+    """
+    return sum(1 for _ in _entries(path, Entry))
+
+
+def _entries(path: Path, shape: type[Shape]) -> Iterator[Shape]:
+    for number, line in enumerate(file.read(path), 1):
+        try:
+            yield shape.model_validate(line)
+        except ValidationError:
+            raise InvalidInput(f"Entry {number} of {path.name} is no entry of a ledger.") from None
 
 
 class Known:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from crm.audit import service as audit
 from crm.audit.service import Action
 from crm.clock import now
+from crm.compared import Orphaned
 from crm.customers import service as customers
 from crm.database import driver
 from crm.database.collection import Row
@@ -32,6 +33,18 @@ UNDO: Final = timedelta(days=30)
 #: One document holds three customers, and MongoDB's have 16 MB.
 _MOST_BYTES: Final = 15_000_000
 _MAY: Final = frozenset({Role.ADMIN, Role.SALES})
+
+
+async def orphaned(after: str, limit: int) -> Orphaned:
+    """Of the merges whose ids come next, those of customers who neither exist nor became one with another."""
+    rows = await Merge.stored().find(queries.behind(after, limit))
+    named = {customer_id for row in rows for customer_id in row["customer_ids"]}
+    found = {
+        gone: await customers.orphans_told(Merge.stored(), queries.of_customer(gone))
+        for gone in await customers.missing(named)
+    }
+    last = rows[-1]["_id"] if len(rows) == limit else None
+    return Orphaned(len(named), last, {gone: some for gone, some in found.items() if some[0]})
 
 
 async def preview(

@@ -7,38 +7,20 @@ difference counts only where no mark names the customer and the revision is stil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from crm.clock import now
-from crm.compared import Compared
+from crm.compared import Compared, Orphaned
 from crm.customers import service as customers
 from crm.database.collection import Row
 from crm.database.ids import from_bson
 from crm.errors import CrmError
 from crm.orders import projection, queries
-from crm.orders.documents import Order, StatsDue
+from crm.orders.documents import Order, OrderVersion, StatsDue
 
 #: A customer who is pushed to all the time is looked at so often; then the pushes keep the totals right.
 _ROUNDS: Final = 10
 _MARKS: Final = 100
-#: Ids of a customer's orders that are told.
-_TOLD: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Ownerless:
-    """Orders of customers who do not exist.
-
-    Attributes:
-        customers: How many customers orders name.
-        last: Customer's id to go on behind; None at the end.
-        orders: Id of the missing customer → how many orders name it, and ids of some of them.
-    """
-
-    customers: int
-    last: str | None
-    orders: Mapping[str, tuple[int, list[str]]]
 
 
 async def add_up_due() -> int:
@@ -70,7 +52,7 @@ async def repair(customer_ids: Sequence[str]) -> list[str]:
     return await _confirmed(list(customer_ids))
 
 
-async def ownerless(after: str, limit: int) -> Ownerless:
+async def ownerless(after: str, limit: int) -> Orphaned:
     """The orders of nobody who exists, of those whose customers' ids come next."""
     rows = await Order.stored().find(queries.owners_behind(after, limit))
     named = sorted({row["customer_id"] for row in rows})
@@ -78,15 +60,30 @@ async def ownerless(after: str, limit: int) -> Ownerless:
     # Deleted while an order was on its way: the totals that are due detach it. Or merged: they move it.
     merged = await customers.heirs(missing)
     await projection.refresh_each(sorted(await _due(missing) | merged.keys()))
-    orders = {customer_id: await _orders_of(customer_id) for customer_id in missing}
-    found = {customer_id: told for customer_id, told in orders.items() if told[0]}
-    return Ownerless(len(named), rows[-1]["customer_id"] if len(rows) == limit else None, found)
+    found = {gone: await customers.orphans_told(Order.stored(), queries.of_customer(gone)) for gone in missing}
+    last = rows[-1]["customer_id"] if len(rows) == limit else None
+    return Orphaned(len(named), last, {gone: some for gone, some in found.items() if some[0]})
 
 
-async def _orders_of(customer_id: str) -> tuple[int, list[str]]:
-    orders = Order.stored()
-    some = await orders.find(queries.customer_behind(customer_id, None, _TOLD))
-    return await orders.count(queries.of_customer(customer_id), at_most=2**31 - 1), [row["_id"] for row in some]
+async def versions_ownerless(after: str, limit: int) -> Orphaned:
+    """What orders of nobody who exists were before, of those whose customers' ids come next."""
+    versions = OrderVersion.stored()
+    return await customers.orphaned(
+        versions, queries.versions_owners_behind, queries.versions_of_customer, after, limit
+    )
+
+
+async def versions_orphaned(after: str, limit: int) -> Orphaned:
+    """What orders were before that do not exist, of those whose ids come next. No order is ever removed."""
+    rows = await OrderVersion.stored().find(queries.versions_behind(after, limit))
+    named = sorted({row["order_id"] for row in rows})
+    there = {row["_id"] for row in await Order.stored().find(queries.by_ids(named))} if named else set()
+    found = {
+        gone: await customers.orphans_told(OrderVersion.stored(), queries.versions_of_orders([gone]))
+        for gone in named
+        if gone not in there
+    }
+    return Orphaned(len(named), rows[-1]["order_id"] if len(rows) == limit else None, found)
 
 
 async def _confirmed(suspects: list[str]) -> list[str]:

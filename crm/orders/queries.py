@@ -221,6 +221,16 @@ def versions_of_orders(order_ids: list[str]) -> Filter:
     return {"order_id": {"$in": order_ids}}
 
 
+def versions_owners_behind(after: str, limit: int) -> Query:
+    """Whose orders' versions come next, in the order of customers' ids."""
+    return Query({"customer_id": {"$gt": after}}, (("customer_id", 1),), limit, ("customer_id",))
+
+
+def versions_behind(after: str, limit: int) -> Query:
+    """Of which orders versions come next, in the order of orders' ids."""
+    return Query({"order_id": {"$gt": after}}, (("order_id", 1),), limit, ("order_id",))
+
+
 def retitled(document_id: str, titles: Mapping[int, tuple[str, str]]) -> tuple[Filter, Update]:
     """Items of an order, or of what one was, get other titles: place → as it is, and as it will be."""
     named = {f"items.{place}.title": pair for place, pair in titles.items()}

@@ -20,7 +20,6 @@ from crm.errors import Conflict, CrmError, FieldError, InvalidInput, NotFound, S
 from crm.identity import Principal, Role
 from crm.masking import shown
 from crm.orders import checking, filters, following, mapping, projection, pushing, queries, refunding, together
-from crm.orders.checking import Ownerless
 from crm.orders.documents import Order, OrderVersion
 from crm.orders.filters import OrderFilter
 from crm.orders.forgetting import disclose, forget, of_source_behind, person_of, pushed_as, remains
@@ -32,7 +31,7 @@ from crm.orders.schemas import OrderChange, OrderOut, OrderPut, OrderRefundOut, 
 from crm.orders.states import Status, after_refunds, may_move
 
 __all__ = [  # what callers give and get, and of people who are forgotten
-    "OrderFilter", "Ownerless", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind",
+    "OrderFilter", "Push", "Pushed", "Refunded", "disclose", "forget", "of_source_behind",
     "person_of", "pushed_as", "remains",
 ]  # fmt: skip
 move = following.move
@@ -45,6 +44,8 @@ add_up_due = checking.add_up_due
 compare_totals = checking.compare
 repair_totals = checking.repair
 ownerless = checking.ownerless
+versions_ownerless = checking.versions_ownerless
+versions_orphaned = checking.versions_orphaned
 LISTINGS: Final = queries.LISTINGS
 RECONCILED: Final = queries.RECONCILED
 VERSIONS: Final = queries.VERSIONS

@@ -24,8 +24,9 @@ _README: Final = """All that is stored about one person, made {at}.
 Each .json file is a list of documents as they are stored: times in UTC, amounts as decimal
 strings beside their ISO 4217 currency. manifest.json says how many documents each file has.
 
-customer               the profile: names, addresses, consents, totals
+customer               the profile: names, addresses, totals
 customer_changes       what was changed of it, by whom and when; the latest change stands in customer
+consents               what was agreed to and withdrawn: when, where, in reply to what wording, and who entered it
 identities             user ids, browsers and addresses, and what was said of them
 orders, order_versions orders, and what they were before they were changed
 events                 what was looked at and put into carts

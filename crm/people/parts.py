@@ -61,7 +61,7 @@ PARTS: Final = (
     Part(("duplicate_pairs",), duplicates.forget, duplicates.disclose),
     Part(("merges",), merges.forget, merges.disclose, (merges.remains,)),
     Part(("identities",), identities.forget, identities.disclose, (identities.remains,)),
-    Part(("customers", "customer_changes"), customers.forget, customers.disclose, (customers.remains,)),
+    Part(("customers", "customer_changes", "consents"), customers.forget, customers.disclose, (customers.remains,)),
 )
 
 #: Collections that hold nothing of a person, and why.

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.mongo
 KEYS = ("email_keys", "search_keys", "match_keys")
 CHANGE = "0001_customer_keys"
 OF_ADDRESSES = "0002_names_in_addresses"
+OF_CONSENTS = "0003_consents_in_the_ledger"
 
 
 def of_the_first_release() -> dict[str, Any]:
@@ -72,13 +73,14 @@ async def test_customers_of_the_first_release_are_found_by_all_their_keys(root_u
         assert stored.count_documents({"email_keys": {"$gt": ""}}) == 466
         assert stored.count_documents({"search_keys": "example"}) == 700
         listed = crm("db", "changes", "--mongodb-uri", root_uri, CRM_MONGODB_DATABASE=store.root.name)
-        first, second = listed.out.splitlines()
+        first, second, third = listed.out.splitlines()
         assert first.startswith(f"{CHANGE}  done  done 20")
         assert first.endswith(" by 0.1.0, 700 changed")
         assert second.startswith(OF_ADDRESSES)
         assert second.endswith(" by 0.1.0, 0 changed")
+        assert third.startswith(OF_CONSENTS)
         rows = store.root["schema_changes"].find({}).sort("_id", 1)
-        assert [(row["state"], row["changed_in_all"]) for row in rows] == [("done", 700), ("done", 0)]
+        assert [(row["state"], row["changed_in_all"]) for row in rows] == [("done", 700), ("done", 0), ("done", 0)]
         left = [str(step) for step in await ops.plan(root_uri, store.settings)]
         assert left == ["= index customers.one_customer_per_email: hidden; dropped by the release after 0.2"]
         with pytest.raises(WriteError):

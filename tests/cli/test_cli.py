@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import typer
 
 from crm import __version__, cli
@@ -30,17 +28,6 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CRM_SECRETS_DIR", *(f"CRM_{field.upper()}" for field in Settings.model_fields)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")  # so that no name is cut in a table
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """``crm backup`` sets logging up, for a stream that is closed when the test ends: other tests log, too."""
-    root = logging.getLogger()
-    before, handlers = structlog.get_config(), list(root.handlers)
-    yield
-    structlog.configure(**before)
-    for handler in set(root.handlers) - set(handlers):
-        root.removeHandler(handler)
 
 
 @pytest.fixture

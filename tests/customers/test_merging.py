@@ -30,6 +30,7 @@ CONSENTS = st.lists(
             "status": st.sampled_from(["granted", "withdrawn"]),
             "at": st.integers(0, 3).map(lambda days: MOMENT + timedelta(days=days)),
             "source": st.just("checkout"),
+            "key": st.integers(0, 2**64).map("con_{}".format),
         }
     ),
     max_size=3,
@@ -185,9 +186,11 @@ def test_what_was_edited_since_stays_and_the_rest_goes_back(pair: tuple[Row, Row
             assert all(entry in survivor[name] for entry in added)
     assert survivor["consents"] == [*this["consents"], *changes.get("word", ())]
     for name, value in parted.other.items():
-        if name not in {"consents", "unverified", *_names_withheld(parted.withheld)}:
+        if name not in {"unverified", *_names_withheld(parted.withheld)}:
             assert value == other.get(name), name
     assert parted.other.get("former") == other.get("former")
+    assert parted.other["consents"] == other["consents"]
+    assert parted.since == [{n: v for n, v in word.items() if n != "key"} for word in changes.get("word", ())]
 
 
 def _names_withheld(withheld: list[str]) -> set[str]:
@@ -219,7 +222,8 @@ def test_a_word_given_since_was_given_for_both(pair: tuple[Row, Row], words: lis
     parted = part(edited(after, {"word": words}), after, this, other, MERGE)
     for channel in {word["channel"] for word in words}:
         last = [word["status"] for word in words if word["channel"] == channel][-1]
-        assert resolve(parted.fields, channel) == resolve(parted.other, channel) == last
+        theirs = {"consents": [*parted.other["consents"], *parted.since]}
+        assert resolve(parted.fields, channel) == resolve(theirs, channel) == last
 
 
 def row(**fields: Any) -> Row:

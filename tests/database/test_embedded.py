@@ -357,7 +357,8 @@ def test_journaled_writes_survive_kill_of_mongod(data_dir: Path) -> None:
         with connected(server.root_uri, w="majority", journal=True) as client:
             client.crm.things.insert_many([{"_id": number} for number in range(1000)])
             os.kill(server.pid, signal.SIGKILL)
-        wait_until_ended(server.pid)
+        # Until its last thread is gone a killed process has a zombie as its leader and cannot be collected yet.
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
 
         server.start()  # the same object, without stop()
 

@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from crm.identity import API_ROLES, Role
 from tests.fixtures.rows import (
     Row,
+    consent,
     customer_change,
     customer_row,
     event_row,
@@ -35,6 +36,7 @@ MATRIX: Final = """
 customers          fiurdmx fiu   ·       fiu    ·        ·    fiumx    f      idmxb
 custom_fields      fiurdmx f     ·       f      ·        ·    fiumx    f      idmxb
 customer_changes   firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
+consents           firdmx  fi    ·       i      ·        ·    fiumx    f      idmxb
 products           fiurdmx f     f       fiu    ·        ·    fiumx    f      idmxb
 orders             fiurdmx f     ·       fiu    ·        ·    fiumx    f      idmxb
 idempotency_keys   fiurdmx ·     ·       ·      ·        fiu  fiumx    f      idmxb
@@ -332,7 +334,7 @@ MARKED = {
         addresses=[{"kind": "other", "line1": MARK}],
         attributes={"nickname": MARK},
         external_ids=[{"source": "shop", "id": MARK}],
-        consents=[{**customer_row()["consents"][0], "wording": MARK}],
+        consents=[{**consent(), "wording": MARK}],
         last_change=customer_change(changes=[{"field": "first_name", "before": MARK, "after": MARK}]),
     ),
     "orders": order_row(shipping_address={"name": MARK}, billing_address={"line1": MARK}, note=MARK),

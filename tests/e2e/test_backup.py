@@ -139,11 +139,12 @@ def as_root(demo: DemoProcess) -> MongoClient[Any]:
 
 
 def disaster(demo: DemoProcess) -> None:
-    """Everything of ours is gone, users and roles too; the ledger lies in another database."""
+    """Everything of ours is gone, users and roles too, and the erasure ledger with it."""
     with as_root(demo) as root:
-        root.drop_database("crm")
-        root["crm"].command("dropAllUsersFromDatabase")
-        root["crm"].command("dropAllRolesFromDatabase")
+        for name in ("crm", "crm_ledger"):
+            root.drop_database(name)
+            root[name].command("dropAllUsersFromDatabase")
+            root[name].command("dropAllRolesFromDatabase")
 
 
 def everything_stored(demo: DemoProcess) -> bytes:
@@ -171,6 +172,8 @@ def test_what_was_there_at_the_moment_of_the_dump_is_there_again(
     with demo.staff("admin") as admin:
         answer = admin.post(f"/api/v1/customers/{zoe}/erase", json={"reason": "She asked for it."})
         assert answer.is_success, answer.text
+    # Of her, the copy of the ledger beside a later backup tells.
+    assert backups.create().ledger is not None
     tell(f"{len(load.orders)} orders, {len(load.events)} events; the dump took {made.seconds:g} s")
 
     refused = backups.here("--yes-replace", "crm2")
@@ -181,7 +184,7 @@ def test_what_was_there_at_the_moment_of_the_dump_is_there_again(
 
     disaster(demo)
     demo.stop()
-    done = backups.here("--json")
+    done = backups.here(made.name, "--json")
     assert done.code == 0, done.err + done.out
     told = json.loads(done.out)
     assert (told["well"], told["compared"], told["problems"]) == (True, True, [])
@@ -242,7 +245,7 @@ def test_a_drill_proves_it_and_any_second_can_be_restored(
     tell(f"a drill took {told['seconds']['all']:g} s: {told['seconds']}")
     with demo.client() as anybody:
         deadline = time.monotonic() + 20
-        while len(metrics := figures(anybody)) < 2:
+        while len(metrics := figures(anybody)) < 3:
             assert time.monotonic() < deadline, "what was noted is not told"
             time.sleep(0.5)
     assert all(abs(time.time() - at) < 600 for at in metrics.values())
@@ -267,5 +270,7 @@ def test_a_drill_proves_it_and_any_second_can_be_restored(
 def figures(anybody: httpx.Client) -> dict[str, float]:
     """What /metrics says of backups: a figure only where there is one."""
     text = anybody.get("/metrics").raise_for_status().text
-    found = re.findall(r"^crm_last_(backup|verified_restore)_timestamp_seconds(?:{.*})? (\S+)$", text, re.MULTILINE)
+    found = re.findall(
+        r"^crm_last_(backup|slice|verified_restore)_timestamp_seconds(?:{.*})? (\S+)$", text, re.MULTILINE
+    )
     return {name: float(at) for name, at in found}

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.contracts import contract
+from crm.customers import service as customers
 from crm.database.driver import Database, acting_as
 from crm.identity import Role
 from tests.fixtures.answers import good, refused, walk
@@ -261,6 +262,9 @@ class Play:
                 await self.compare_one(good(answer))
             email = f"p{self.ids.index(customer_id)}@example.com"
             assert await walk(self.client, CUSTOMERS, email=email) == [current]
+        with acting_as(self.database, Role.ADMIN):
+            assert (await customers.compare_consents("", 100)).wrong == []
+            assert (await customers.consents_of_nobody("", 1_000)).wrong == []
         assert self.store.root["orders"].count_documents({}) == sum(kind == "order" for kind, _ in self.world.things)
 
     async def compare_one(self, shown: Body) -> None:

@@ -20,7 +20,16 @@ from crm.ops.doctor import data_checks as checks
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding, Report, Severity, shown
 from crm.ops.doctor.sections import STORED, one_by_one
 from crm.ops.doctor.visit import TOGETHER, Visit
-from tests.fixtures.rows import ABSENT, ROWS, Row, amount, customer_row, order_row, plain_order_row, stats_due_row
+from tests.fixtures.rows import (
+    ABSENT,
+    ROWS,
+    Row,
+    amount,
+    customer_row,
+    order_row,
+    plain_order_row,
+    stats_due_row,
+)
 from tests.fixtures.scratch import scratch_site
 from tests.fixtures.store import Store, totals_settled
 
@@ -42,6 +51,7 @@ def examine(database: Database, store: Store) -> Examine:
         with acting_as(database, Role.ADMIN):
             report = Report(tuple(await one_by_one(Visit(database, fix, quiet, together), STORED)))
         json.dumps(report.to_dict())
+        assert all(finding.do for checked in report.checks for finding in checked.findings)
         return {checked.name: checked for checked in report.checks}
 
     return run
@@ -69,7 +79,10 @@ def customer_of(*orders: Row, **changes: Any) -> Row:
 
 async def test_an_empty_store_is_well(examine: Examine) -> None:
     found = await examine()
-    assert list(found) == ["due", "owners", "keys", "totals", "activity", "audit", "documents", "changes", "database"]
+    assert list(found) == [
+        "due", "owners", "references", "keys", "consents", "totals", "activity", "audit", "documents", "changes",
+        "database",
+    ]  # fmt: skip
     assert not [checked for checked in found.values() if checked.findings]
 
 

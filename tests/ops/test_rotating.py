@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -21,8 +23,12 @@ from crm.database import apply, users
 from crm.errors import NotConfigured, OperatorError
 from crm.identity import API_ROLES, Role
 from crm.ops import rotating
+from crm.ops.backup import slices
+from crm.ops.backup.targets import Directory
 from crm.ops.secrets import write_files
-from tests.e2e.processes import crm
+from tests.e2e.processes import clean_environment, crm
+from tests.fixtures.followed import backed_up
+from tests.fixtures.rows import product_row
 from tests.fixtures.scratch import Site, scratch_site
 
 _WRONG_PASSWORD = 18
@@ -252,3 +258,52 @@ def test_the_command_line(rotation: Rotation) -> None:
     nowhere = crm("rotate", "tokens")
     assert nowhere.code == 1
     assert "CRM_SECRETS_DIR" in nowhere.err
+
+
+@pytest.mark.mongo
+def test_slices_go_on_while_the_passwords_of_commands_change(rotation: Rotation, tmp_path: Path) -> None:
+    """`crm backup tail` runs for ever, and takes up the new password of `backup` from its file."""
+    target, database = Directory(tmp_path / "backups"), rotation.site.store.root.name
+    (rotation.folder / "crm_mongodb_root_password").unlink()  # root has another
+    backed_up(rotation.site.store, target)
+    given = {
+        "CRM_MONGODB_URI": rotation.site.store.settings.uri(),
+        "CRM_MONGODB_DATABASE": database,
+        "CRM_SECRETS_DIR": str(rotation.folder),
+        "CRM_BACKUP_TARGET": target.where,
+    }
+
+    def taken() -> int:
+        rotation.site.store.root["products"].insert_one(product_row())
+        return len(slices.spans_among(target.names(), database))
+
+    def more_than(before: int) -> int:
+        begun = time.monotonic()
+        while (count := taken()) <= before:
+            assert tail.poll() is None, log.read_text()
+            assert time.monotonic() - begun < 60
+            time.sleep(0.2)
+        return count
+
+    log = tmp_path / "tail.log"
+    command = [sys.executable, "-m", "crm", "backup", "tail", "--every", "1", "--unencrypted"]
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, env={**clean_environment(), **given}, stderr=output) as tail,
+    ):
+        try:
+            count = more_than(0)
+            for _ in range(2):
+                roles = [word for role in ("backup", "migrator", "restore") for word in ("--role", role)]
+                done = crm("rotate", "mongodb", *roles, "--mongodb-uri", rotation.root_uri, **given)
+                assert (done.code, done.err) == (0, "")
+                assert done.out.count("has a new password") == 3
+                # The first of them may have been under way with the old one.
+                count = more_than(more_than(count))
+        finally:
+            tail.terminate()
+    for role in (Role.BACKUP, Role.MIGRATOR, Role.RESTORE):
+        assert rotation.signs_in(*rotation.named(role))
+    (noted,) = rotation.site.store.root["backup_runs"].find()
+    assert noted["_id"] == "slice"
+    assert noted["backup"].startswith(f"{database}-oplog-")

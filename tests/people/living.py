@@ -40,6 +40,9 @@ PHONE: Final = "+44 1632 960777"
 SECOND: Final[dict[str, Any]] = {
     "email": "merged.zoe@example.com", "phone": "+44 1632 960778", "first_name": "Zoraida", "last_name": "Quill",
     "external_ids": [{"source": "shop", "id": "zoe-second"}],
+    "consents": [
+        {"channel": "sms", "status": "granted", "at": "2026-01-01T00:00:00Z", "source": "till", "wording": "Zoë agrees"}
+    ],
 }  # fmt: skip
 ADDRESS: Final[Body] = {
     "name": "Zoë Quill", "line1": "7 Vellum Lane", "city": "Inkwell", "postal_code": "ZE9 9QQ", "country": "GB",

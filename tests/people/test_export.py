@@ -38,8 +38,8 @@ async def test_everything_about_the_person(zoe: Life, admin: httpx.AsyncClient, 
     listed = {entry["name"].removesuffix(".json"): entry["documents"] for entry in files["manifest.json"]["files"]}
     assert listed == counts
     assert counts == {
-        "customer": 1, "customer_changes": 7, "orders": 2, "order_versions": 2, "events": 5, "duplicate_pairs": 1,
-        "merges": 1,
+        "customer": 1, "customer_changes": 7, "consents": 2, "orders": 2, "order_versions": 2, "events": 5,
+        "duplicate_pairs": 1, "merges": 1,
         "identifying_messages": 2, "rejected_messages": 1,
         "activity": 1, "interactions": 3, "kept_answers": 1, "deliveries": 4, "privacy_requests": 1, "identities": 6,
         "audit_log": counts["audit_log"],

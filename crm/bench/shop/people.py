@@ -84,6 +84,7 @@ def fields(plan: Plan, who: Person) -> dict[str, Any]:
         channel, wording = dice.skewed(_CONSENTS)
         status = "withdrawn" if dice.one_in(6) else "granted"
         consent = {"channel": channel, "status": status, "at": came_at, "source": "checkout", "wording": wording}
+        consent["key"] = f"con_{who.number:09}"
         known["consents"] = [consent]
     return known
 

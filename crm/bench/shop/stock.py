@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from crm.bench.shop import people, sales, talks, visits
 from crm.bench.shop.plan import Plan
-from crm.customers.mapping import blank, with_keys
+from crm.customers.mapping import blank, entered, with_keys
 from crm.database.collection import Row
 from crm.database.ids import for_storage
+from crm.identity import SYSTEM
 
 #: Behind everything of a customer, so that whoever has a customer knows that the rest is there.
-ORDER: Final = ("events", "identities", "activities", "interactions", "customers")
+ORDER: Final = ("events", "identities", "activities", "interactions", "consents", "customers")
 #: By what the first customer is called, what the shop is like can be found.
 PLAN: Final = ("bench", "plan")
 Rows = dict[str, list[Row]]
@@ -62,6 +63,7 @@ def _add_customer(found: Rows, plan: Plan, number: int) -> None:
     known = with_keys(people.fields(plan, who), None, {})
     if number == 0:
         _sign(known, plan)
+    found["consents"] += [entered(who.id, consent, SYSTEM, came_at) for consent in known.get("consents", ())]
     head = {"_id": who.id, "created_at": came_at, "updated_at": came_at}
     found["customers"].append(for_storage({**head, **blank(), **known, "stats": stats}))
 

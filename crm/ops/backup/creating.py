@@ -66,6 +66,8 @@ def create(making: Making) -> Manifest:
     began_at, begun = now(), time.monotonic()
     database = making.settings.mongodb_database
     name = name_of(database, began_at)
+    if any(file.startswith(f"{name}.") for file in making.target.names()):
+        raise BackupFailed(f"Another backup was begun in this second: {name}.")
     uri = making.settings.as_user(Role.BACKUP)
     tool = tools.find("mongodump")
     told = Told()

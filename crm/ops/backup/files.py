@@ -15,7 +15,7 @@ from crm.ops.backup.encrypting import Writable
 from crm.ops.backup.manifest import Manifest, Stored
 from crm.ops.backup.targets import Target
 
-_PIECE: Final = 1024 * 1024
+PIECE: Final = 1024 * 1024
 ENCRYPTED: Final = ".age"
 
 
@@ -69,7 +69,7 @@ def check(target: Target, stored: Stored, on_bytes: Callable[[int], None] = lamb
     """
     digest, size = hashlib.sha256(), 0
     with target.reading(stored.file) as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(PIECE):
             digest.update(piece)
             size += len(piece)
             on_bytes(size)
@@ -128,7 +128,7 @@ def compressed(pieces: Iterator[bytes], level: int) -> Iterator[bytes]:
     waiting = bytearray()
     for piece in pieces:
         waiting += piece
-        if len(waiting) >= _PIECE:
+        if len(waiting) >= PIECE:
             if packed := packer.compress(bytes(waiting)):
                 yield packed
             waiting.clear()

@@ -1,8 +1,9 @@
-"""Writes into the live database that a backup was made or restored: into the audit log, and for ``/metrics``."""
+"""Writes into the live database that a backup was made or restored, and how far slices go: for ``/metrics``."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from crm.backup_runs.documents import Kind
 from crm.config import Settings
 from crm.errors import CrmError
 from crm.identity import Principal
+from crm.ops.backup.slices import Slice
 from crm.ops.provision import administration
 
 
@@ -55,14 +57,35 @@ def write_down(uri: str, settings: Settings, principal: Principal, record: Recor
     """
 
     async def write() -> None:
+        await audit.record(principal, record.action, [], record.details())
+        if record.well:
+            kind: Kind = "backup" if record.action is Action.BACKUP_CREATE else "restore"
+            await backup_runs.note(kind, record.backup, record.as_of, record.seconds)
+
+    return _written(uri, settings, write)
+
+
+def note_slice(uri: str, settings: Settings, taken: Slice) -> str | None:
+    """Note how far slices go, in place of what was noted before; the audit log need not hear of it every minute.
+
+    Args:
+        uri: As ``write_down`` takes it.
+        settings: The database's name, passwords.
+        taken: The last slice.
+
+    Returns:
+        Why that could not be done; None where it was.
+    """
+    return _written(uri, settings, lambda: backup_runs.note("slice", taken.name, taken.last.moment, 0.0))
+
+
+def _written(uri: str, settings: Settings, write: Callable[[], Awaitable[None]]) -> str | None:
+    async def as_administrator() -> None:
         async with administration(uri, settings):
-            await audit.record(principal, record.action, [], record.details())
-            if record.well:
-                kind: Kind = "backup" if record.action is Action.BACKUP_CREATE else "restore"
-                await backup_runs.note(kind, record.backup, record.as_of, record.seconds)
+            await write()
 
     try:
-        asyncio.run(write())
+        asyncio.run(as_administrator())
     except CrmError as exc:
         return exc.detail
     return None

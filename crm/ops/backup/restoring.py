@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from crm.config import Settings
 from crm.contracts import contract
-from crm.database.archive import Kept, Told, documents_of, narrowed, narrowed_entry, time_of
+from crm.database.archive import Kept, Told, narrowed, narrowed_entry, time_of, writes_of
 from crm.database.contract import digest
 from crm.database.oplog_time import OplogTime
 from crm.database.snapshot import Source
@@ -22,9 +23,9 @@ from crm.errors import BackupFailed, CrmError
 from crm.identity import SYSTEM
 from crm.ledger import service as ledger
 from crm.ops import provision
-from crm.ops.backup import files, manifest, slices, tools
+from crm.ops.backup import files, ledgers, listing, manifest, slices, tools, verifying
 from crm.ops.backup.creating import counted
-from crm.ops.backup.manifest import Manifest, Stored
+from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.slices import Slice
 from crm.ops.backup.targets import Target
 from crm.ops.doctor.findings import Report
@@ -34,6 +35,15 @@ from crm.ops.replaying import replay
 
 #: What is told of a kind; the rest is counted.
 _MOST: Final = 20
+_NO_COUNTS: Final = (
+    "The manifest has no counts to compare with: when they were to be read, MongoDB knew no more what was there at the "
+    "moment of the dump. Let it remember for longer (minSnapshotHistoryWindowInSeconds), and make a new backup."
+)
+_NO_LEDGER: Final = (
+    "No erasure ledger was found: whoever was erased since the backup is there again. Say where it is (--ledger FILE; "
+    "now: `crm ledger import FILE`, `crm ledger replay`), or that nobody was ever erased (--no-ledger). `crm backup "
+    "create` copies it where it may read it (CRM_MONGODB_PASSWORD_INGEST)."
+)
 _OF_DATA: Final = ("collection", "validator", "index", "view")
 Progress = Callable[[str, int, int], None]
 
@@ -49,6 +59,7 @@ class Restoring:
         backup: Which.
         identities: Secret keys that open it.
         ledger_file: A ledger newer than those of the target, such as ``CRM_ERASURE_FILE``.
+        no_ledger: Whether it is known that there is none, because nobody was ever erased.
         replace: Whether a database of that name is removed first.
         until: Restore everything that was written before, from slices behind the backup; None is the backup alone.
         progress: Called with (what, done, of how many).
@@ -60,6 +71,7 @@ class Restoring:
     backup: Manifest
     identities: Sequence[Any]
     ledger_file: Path | None = None
+    no_ledger: bool = False
     replace: bool = False
     until: OplogTime | None = None
     progress: Progress = lambda _what, _done, _of: None
@@ -97,6 +109,11 @@ class Restored:
         return not self.problems
 
     @property
+    def proven(self) -> bool:
+        """Whether, besides, every collection was compared with what was counted when it was saved."""
+        return self.well and self.compared
+
+    @property
     def took(self) -> float:
         """Seconds, all in all."""
         return round(sum(self.seconds.values()), 1)
@@ -105,6 +122,7 @@ class Restored:
         """For ``--json``."""
         return {
             "well": self.well,
+            "proven": self.proven,
             "backup": self.backup.name,
             "as_of": self.as_of.moment.isoformat(),
             "problems": self.problems,
@@ -131,45 +149,98 @@ def restore(asked: Restoring) -> Restored:
     What is found wrong is told at the end, so that all of it is known.
 
     Raises:
-        BackupFailed: There is something there already; or the archive cannot be read, or mongorestore gave up.
+        BackupFailed: There is something there already; or something that is needed cannot be read, or is not there; or
+            mongorestore gave up.
+        InvalidInput: A ledger has a line that is no entry.
         NotConfigured: A tool or a key is missing.
     """
     asked.settings.secret_for_erasures()  # without it nobody can be erased again: known before anything is done
     tool = tools.find("mongorestore")
     done = Restored(asked.backup, asked.backup.oplog_last)
-    following = _following(asked)  # a gap among them is known before anything is done
-    with Source(asked.uri) as server, server.without_expiry():
-        _make_room(asked, server, done)
-        with done.timed("restore"):
-            _put_back(asked, tool, done)
-        with done.timed("compare"):
-            _compare(asked, server, done)
-        if following:
-            with done.timed("replay"):
-                _replay(asked, tool, following, done)
-    with done.timed("contract"):
-        asyncio.run(_bring_to_contract(asked, done))
-    with done.timed("erase again"):
-        asyncio.run(_erase_again(asked, done))
+    following = _following(asked)
+    with tempfile.TemporaryDirectory(prefix="crm-restore-") as folder:
+        with Source(asked.uri) as server:
+            replaces = _replaces(asked, server)
+            with done.timed("check"):
+                known = _read_all(asked, following, Path(folder), archive=replaces)
+            _note_versions(asked, server, done)
+            with server.without_expiry():
+                if replaces:
+                    server.drop(asked.settings.mongodb_database)
+                with done.timed("restore"):
+                    _put_back(asked, tool, done)
+                with done.timed("compare"):
+                    _compare(asked, server, done)
+                if following:
+                    with done.timed("replay"):
+                        _replay(asked, tool, following, done)
+        with done.timed("contract"):
+            asyncio.run(_bring_to_contract(asked, done))
+        with done.timed("erase again"):
+            asyncio.run(_erase_again(asked, known, done))
     with done.timed("examine"):
         asyncio.run(_examine(asked, done))
     return done
 
 
-def _make_room(asked: Restoring, server: Source, done: Restored) -> None:
+def _following(asked: Restoring) -> list[Slice]:
+    """The slices that lead to the moment that is asked for; a gap among them is known before anything is done."""
+    if asked.until is None:
+        return []
+    name, last = asked.backup.name, asked.backup.oplog_last
+    if last >= asked.until:
+        raise BackupFailed(
+            f"{name} is of {_shown(last)}, and what was there at {_shown(asked.until)} is asked for: name a backup of "
+            "before that (`crm backup list`), or none, and the right one is taken."
+        )
+    return slices.leading(asked.target, asked.backup.database, last, asked.until)
+
+
+def _shown(at: OplogTime) -> str:
+    return f"{at.moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _replaces(asked: Restoring, server: Source) -> bool:
+    """Whether there is a database that has to go first."""
     database = asked.settings.mongodb_database
-    if server.holds_anything(database):
-        if not asked.replace:
-            raise BackupFailed(
-                f"The database {database} is there already. Restore to an empty server or another name "
-                f"(CRM_MONGODB_DATABASE), or remove it first with --yes-replace {database}."
-            )
-        # What is there goes only when what replaces it is whole.
-        with done.timed("check"):
-            for stored in (asked.backup.archive, asked.backup.ledger):
-                if stored is not None:
-                    files.check(asked.target, stored)
-        server.drop(database)
+    there = server.holds_anything(database)
+    if there and not asked.replace:
+        raise BackupFailed(
+            f"The database {database} is there already. Restore to an empty server or another name "
+            f"(CRM_MONGODB_DATABASE), or remove it first with --yes-replace {database}."
+        )
+    return there
+
+
+def _read_all(asked: Restoring, following: list[Slice], folder: Path, *, archive: bool) -> list[Path]:
+    """Read to its end whatever the restore will need, before anything is changed; returns the ledgers.
+
+    Args:
+        asked: What is to be restored.
+        following: The slices to replay.
+        folder: For the ledger's copy.
+        archive: Whether the archive, too, is read once more than it has to be, because a live store goes for it.
+    """
+    known = []
+    copied = ledgers.newest(listing.of_database(asked.target, asked.backup.database))
+    if copied is not None and copied.ledger is not None:
+        known.append(ledgers.fetch(asked.target, copied.ledger, asked.identities, folder))
+    if asked.ledger_file is not None:
+        ledger.look_through(asked.ledger_file)
+        known.append(asked.ledger_file)
+    for number, one in enumerate(following, 1):
+        verifying.read_slice(asked.target, one, asked.identities)
+        asked.progress("check slices", number, len(following))
+    if archive:
+        on_bytes = partial(asked.progress, "check")
+        verifying.read_archive(asked.target, asked.backup, asked.identities, on_bytes)
+    return known
+
+
+def _note_versions(asked: Restoring, server: Source, done: Restored) -> None:
+    here, there = server.version(), asked.backup.server_version
+    if here.split(".")[:2] != there.split(".")[:2]:
+        done.notes.append(f"The backup is of MongoDB {there}, and is restored to {here}.")
 
 
 def _put_back(asked: Restoring, tool: Path, done: Restored) -> None:
@@ -208,16 +279,10 @@ def _archive(asked: Restoring) -> Iterator[Any]:
         yield archive
 
 
-def _following(asked: Restoring) -> list[Slice]:
-    if asked.until is None:
-        return []
-    every = slices.read_all(asked.target, asked.backup.database)
-    return slices.chain(every, asked.backup.oplog_last, asked.until)
-
-
 def _replay(asked: Restoring, tool: Path, following: list[Slice], done: Restored) -> None:
     """Let mongorestore replay what was written behind the backup; it wants a file, and a folder with nothing in it."""
     assert asked.until is not None  # noqa: S101  else there is nothing to replay
+    entries = least = most = 0
     with tempfile.TemporaryDirectory(prefix="crm-restore-") as folder:
         nothing = Path(folder, "nothing")
         nothing.mkdir()
@@ -225,29 +290,41 @@ def _replay(asked: Restoring, tool: Path, following: list[Slice], done: Restored
         with path.open("wb") as file:
             for entry in _entries(asked, following):
                 file.write(entry)
+                writes = writes_of(entry)
+                entries, least, most = entries + 1, least + writes[0], most + writes[1]
         arguments = ["--oplogReplay", f"--oplogFile={path}", f"--oplogLimit={asked.until}", str(nothing)]
         with tools.running(tool, asked.uri, arguments, reads=True) as run:
             run.input.close()
             run.ended()
+            applied = run.applied()
     done.as_of = asked.until
+    if applied is None:
+        done.problems.append("mongorestore does not say how many writes of the oplog it applied.")
+    elif not least <= applied <= most:
+        done.problems.append(f"mongorestore applied {applied:,} of {least:,} writes of the oplog.")
+    done.notes.append(f"since the backup: {entries:,} entries of the oplog, from {len(following):,} slices")
 
 
 def _entries(asked: Restoring, following: list[Slice]) -> Iterator[bytes]:
+    """What is to be replayed: behind the backup, and before the moment that is asked for."""
+    assert asked.until is not None  # noqa: S101  else there is nothing to replay
     kept = Kept({asked.backup.database: asked.settings.mongodb_database})
+    reached = asked.backup.oplog_last
     for number, one in enumerate(following, 1):
-        files.check(asked.target, one.stored)
-        with files.content(asked.target, one.stored, asked.identities) as packed, files.unpacked(packed) as plain:
-            for raw in documents_of(plain.read()):
-                entry = narrowed_entry(raw, kept) if time_of(raw) > asked.backup.oplog_last else None
-                if entry is not None:
-                    yield entry
+        for raw in slices.entries_of(asked.target, one, asked.identities):
+            at = time_of(raw)
+            # Slices of two machines overlap.
+            entry = narrowed_entry(raw, kept) if reached < at < asked.until else None
+            reached = max(reached, at)
+            if entry is not None:
+                yield entry
         asked.progress("replay", number, len(following))
 
 
 def _compare(asked: Restoring, server: Source, done: Restored) -> None:
     expected = asked.backup.collections
     if expected is None:
-        done.notes.append("The manifest has no counts to compare with: MongoDB's snapshot window had passed.")
+        done.notes.append(_NO_COUNTS)
         return
     found = counted(server, asked.settings.mongodb_database)
     done.problems += manifest.differences(expected, found or [])
@@ -284,32 +361,17 @@ def _told(what: str, lines: list[str]) -> list[str]:
     return [f"{what}{line}" for line in lines[:_MOST]] + more
 
 
-async def _erase_again(asked: Restoring, done: Restored) -> None:
+async def _erase_again(asked: Restoring, known: Sequence[Path], done: Restored) -> None:
     async with provision.administration(asked.uri, asked.settings) as database:
-        with tempfile.TemporaryDirectory(prefix="crm-restore-") as folder:
-            for path in _ledgers(asked, Path(folder)):
-                await ledger.take_in(path)
+        for path in known:
+            await ledger.take_in(path)
         async with ledger.watching(database, asked.settings):
             try:
+                if not known and await ledger.known() is None and not asked.no_ledger:  # the server's own is empty, too
+                    done.problems.append(_NO_LEDGER)
                 done.erased = await replay(SYSTEM, lambda what, count: asked.progress(what, count, count))
             except CrmError as exc:
                 done.problems.append(f"People who were erased may be there again: {exc.detail}")
-
-
-def _ledgers(asked: Restoring, folder: Path) -> Iterator[Path]:
-    """The newest copy of the ledger that there is, and what is given besides: it only ever grows."""
-    newest: Stored | None = None
-    for one in files.manifests(asked.target):
-        if one.database == asked.backup.database and one.ledger is not None:
-            newest = one.ledger
-    if newest is not None:
-        path = folder / "ledger"
-        with files.content(asked.target, newest, asked.identities) as content, path.open("wb") as file:
-            while piece := content.read(1024 * 1024):
-                file.write(piece)
-        yield path
-    if asked.ledger_file is not None:
-        yield asked.ledger_file
 
 
 async def _examine(asked: Restoring, done: Restored) -> None:

@@ -16,18 +16,18 @@ from crm.ops.secrets import random_settings
 
 
 @contextmanager
-def scratch_server(settings: Settings, uri: str | None = None) -> Iterator[tuple[str, Settings]]:
-    """The embedded MongoDB on an empty folder, or an empty one that is given; yields root's URI, and settings for it.
+def scratch_server(settings: Settings) -> Iterator[tuple[str, Settings]]:
+    """The MongoDB of ``backup_scratch_uri``, or the embedded one on an empty folder; yields root's URI, and settings.
 
     Args:
         settings: The database's name and the key of the erasure ledger are taken from them, passwords are not.
-        uri: Of a server that has nothing of that name, with root's credentials.
 
     Raises:
-        EmbeddedServerError: It cannot run here.
-        BackupFailed: The server that is given is not empty.
+        EmbeddedServerError: The embedded one cannot run here.
+        BackupFailed: The server that is named is not empty.
     """
     with ExitStack() as stack:
+        uri = settings.backup_scratch_uri.get_secret_value() if settings.backup_scratch_uri else None
         if uri is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crm-scratch-"))
             uri = stack.enter_context(EmbeddedServer(Path(folder, "data"))).root_uri

@@ -1,16 +1,18 @@
-"""Slices of the oplog: what was written since the last backup, minute by minute. Which follow one another: pure."""
+"""Slices of the oplog: what was written since the last backup, minute by minute."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from crm.database.archive import documents_of
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
+from crm.ops.backup import files, spans
 from crm.ops.backup.manifest import Shape, Stored
+from crm.ops.backup.spans import Span
 from crm.ops.backup.targets import Target
 
 SUFFIX: Final = ".slice.json"
@@ -38,35 +40,44 @@ class Slice(Shape):
     @property
     def name(self) -> str:
         """Of its files, without their endings; in the order of names is the order of time."""
-        return name_of(self.database, self.last)
+        return spans.name_of(self.database, self.span)
+
+    @property
+    def span(self) -> Span:
+        """From where to where it goes."""
+        return Span(self.after, self.last)
 
 
-def name_of(database: str, last: OplogTime) -> str:
-    """The name of the slice that ends there."""
-    return f"{database}-oplog-{last.moment:%Y%m%dT%H%M%SZ}-{last.ordinal:06d}"
+def leading(target: Target, database: str, begins: OplogTime, until: OplogTime) -> list[Slice]:
+    """The slices that lead from a backup to a moment without a gap; of the others nothing is read.
 
-
-def read_all(target: Target, database: str) -> list[Slice]:
-    """The slices of a database, oldest first.
+    Args:
+        target: Where they lie.
+        database: Whose.
+        begins: The last entry that the backup holds.
+        until: Everything before that is wanted; later than ``begins``.
 
     Raises:
-        BackupFailed: One cannot be read.
+        BackupFailed: There is a gap, or they do not reach so far; says where they end. Or one cannot be read.
     """
-    return [_read(target, name) for name in _names(target, database)]
+    chosen = spans.chain(spans_among(target.names(), database), begins, until)
+    return [read(target, database, span) for span in chosen]
 
 
-def last_of(target: Target, database: str) -> Slice | None:
-    """The newest slice of a database; None where there is none."""
-    names = _names(target, database)
-    return _read(target, names[-1]) if names else None
+def spans_among(names: Iterable[str], database: str) -> list[Span]:
+    """How far the slices of a database go whose descriptions are among these files, by their ends."""
+    stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    found = (spans.span_of(stem, database) for stem in stems)
+    return sorted((span for span in found if span is not None), key=lambda span: span.last)
 
 
-def _names(target: Target, database: str) -> list[str]:
-    ours = re.compile(rf"{re.escape(database)}-oplog-\d{{8}}T\d{{6}}Z-\d+{re.escape(SUFFIX)}")
-    return [name for name in target.names() if ours.fullmatch(name)]
+def read(target: Target, database: str, span: Span) -> Slice:
+    """The description of a slice.
 
-
-def _read(target: Target, name: str) -> Slice:
+    Raises:
+        BackupFailed: It is not there, or cannot be read.
+    """
+    name = spans.name_of(database, span) + SUFFIX
     with target.reading(name) as file:
         content = file.read()
     try:
@@ -81,29 +92,17 @@ def write(target: Target, made: Slice) -> None:
         file.write(made.model_dump_json(indent=2).encode() + b"\n")
 
 
-def chain(slices: Iterable[Slice], begins: OplogTime, until: OplogTime) -> list[Slice]:
-    """The slices that lead from a backup to a moment without a gap.
-
-    Args:
-        slices: Any, in any order.
-        begins: The last entry that the backup holds.
-        until: Everything before that is wanted.
+def entries_of(target: Target, one: Slice, identities: Sequence[Any]) -> Iterator[bytes]:
+    """What a slice says, entry by entry.
 
     Raises:
-        BackupFailed: There is a gap, or they do not reach so far; says where they end.
+        NotConfigured: It is encrypted, and there is no key.
+        BackupFailed: It cannot be decrypted, is damaged, or has more entries or fewer than were written.
     """
-    out: list[Slice] = []
-    reached = begins
-    for one in sorted(slices, key=lambda one: one.last):
-        if one.last <= reached or reached >= until:
-            continue
-        if one.after > reached:
-            break
-        out.append(one)
-        reached = one.last
-    if reached < until:
-        raise BackupFailed(
-            f"What was written is known up to {reached.moment:%Y-%m-%d %H:%M:%S} UTC only: there is no slice that goes "
-            "on from there."
-        )
-    return out
+    count = 0
+    with files.content(target, one.stored, identities) as packed, files.unpacked(packed) as plain:
+        for raw in documents_of(plain):
+            count += 1
+            yield raw
+    if count != one.entries:
+        raise BackupFailed(f"{one.stored.file} has {count:,} entries instead of {one.entries:,}.")

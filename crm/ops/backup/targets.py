@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -14,6 +16,21 @@ from crm.ops.backup.encrypting import Writable
 #: S3 takes parts of 5 MiB to 5 GiB, 10,000 at most: 320 GiB with these.
 _PART = 32 * 1024 * 1024
 _DRAFT = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file that is being written, or was when its writer was killed.
+
+    Attributes:
+        name: What it was to be called.
+        since: When it was begun, or written to last.
+        upload: What a bucket calls it; empty in a directory.
+    """
+
+    name: str
+    since: datetime
+    upload: str = ""
 
 
 class Target(Protocol):
@@ -33,12 +50,20 @@ class Target(Protocol):
         """
         ...
 
-    def names(self) -> list[str]:
-        """The names of all files, sorted."""
+    def names(self, behind: str = "") -> list[str]:
+        """The names of all files that come behind another name, sorted."""
         ...
 
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
+        ...
+
+    def drafts(self) -> list[Draft]:
+        """What is not finished."""
+        ...
+
+    def discard(self, draft: Draft) -> None:
+        """Remove a draft, if it is there."""
         ...
 
 
@@ -67,9 +92,13 @@ class Directory:
     def writing(self, name: str) -> Iterator[Writable]:
         """As ``Target`` says; it is on the disk when the block has ended."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path / f".{name}{_DRAFT}"
+        draft = self._draft(name)
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise BackupFailed(f"{name} is being written by another run, or was when it was killed.") from None
+        try:
+            with os.fdopen(opened, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -93,15 +122,32 @@ class Directory:
         with file:
             yield file
 
-    def names(self) -> list[str]:
+    def names(self, behind: str = "") -> list[str]:
         """As ``Target`` says; drafts of those who are at it, or were killed, are not among them."""
         if not self._path.is_dir():
             return []
-        return sorted(p.name for p in self._path.iterdir() if p.is_file() and not p.name.startswith("."))
+        there = (path.name for path in self._path.iterdir() if path.is_file() and not path.name.startswith("."))
+        return sorted(name for name in there if name > behind)
 
     def delete(self, name: str) -> None:
         """As ``Target`` says."""
         (self._path / name).unlink(missing_ok=True)
+
+    def drafts(self) -> list[Draft]:
+        """As ``Target`` says."""
+        found = []
+        for path in self._path.glob(f".*{_DRAFT}"):
+            with suppress(FileNotFoundError):  # just finished
+                since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found.append(Draft(path.name.removeprefix(".").removesuffix(_DRAFT), since))
+        return found
+
+    def discard(self, draft: Draft) -> None:
+        """As ``Target`` says."""
+        self._draft(draft.name).unlink(missing_ok=True)
+
+    def _draft(self, name: str) -> Path:
+        return self._path / f".{name}{_DRAFT}"
 
 
 class Bucket:
@@ -142,10 +188,12 @@ class Bucket:
             finally:
                 body.close()
 
-    def names(self) -> list[str]:
+    def names(self, behind: str = "") -> list[str]:
         """As ``Target`` says."""
         with _store_errors(self.where):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, StartAfter=f"{self._prefix}{behind}"
+            )
             keys = [one["Key"].removeprefix(self._prefix) for page in pages for one in page.get("Contents", ())]
         return sorted(key for key in keys if "/" not in key)
 
@@ -153,6 +201,23 @@ class Bucket:
         """As ``Target`` says."""
         with _store_errors(self.where):
             self._client.delete_object(**self._key(name))
+
+    def drafts(self) -> list[Draft]:
+        """As ``Target`` says: uploads whose parts were neither joined nor removed."""
+        with _store_errors(self.where):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            return [
+                Draft(one["Key"].removeprefix(self._prefix), one["Initiated"], one["UploadId"])
+                for page in pages
+                for one in page.get("Uploads", ())
+            ]
+
+    def discard(self, draft: Draft) -> None:
+        """As ``Target`` says."""
+        with _store_errors(self.where), suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(**self._key(draft.name), UploadId=draft.upload)
 
 
 class _Upload:
@@ -180,7 +245,8 @@ class _Upload:
 
     def abort(self) -> None:
         """Remove the parts."""
-        self._client.abort_multipart_upload(**self._key, UploadId=self._id)
+        with suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(**self._key, UploadId=self._id)
 
     def _send(self, data: bytes) -> None:
         number = len(self._parts) + 1

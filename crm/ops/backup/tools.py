@@ -24,6 +24,7 @@ _GOOD: Final = (100, 9, 1)
 _NUMBERS: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _LINES_KEPT: Final = 20
 _SUMMARY: Final = re.compile(r"(\d+) document\(s\) restored successfully\. (\d+) document\(s\) failed to restore")
+_APPLIED: Final = re.compile(r"applied (\d+) oplog entries")
 #: What may stand in a line of a tool that is a secret: a URI with a password.
 _CREDENTIALS: Final = re.compile(r"://[^@/\s]+@")
 
@@ -65,12 +66,14 @@ class Running:
         process: Its process; what it writes or reads is the archive.
         listening: Reads what it logs, to the end.
         lines: The last lines of that.
+        figures: Those of its lines that say how much it restored.
     """
 
     name: str
     process: subprocess.Popen[bytes]
     listening: threading.Thread
     lines: deque[str]
+    figures: list[str]
 
     @property
     def output(self) -> IO[bytes]:
@@ -97,10 +100,17 @@ class Running:
 
     def summary(self) -> tuple[int, int] | None:
         """How many documents mongorestore says it restored, and how many not; None where it does not say."""
-        for line in reversed(self.lines):
-            if found := _SUMMARY.search(line):
-                return int(found[1]), int(found[2])
-        return None
+        found = self._figure(_SUMMARY)
+        return None if found is None else (int(found[1]), int(found[2]))
+
+    def applied(self) -> int | None:
+        """How many writes of an oplog mongorestore says it applied; None where it does not say."""
+        found = self._figure(_APPLIED)
+        return None if found is None else int(found[1])
+
+    def _figure(self, wanted: re.Pattern[str]) -> re.Match[str] | None:
+        found = [match for line in self.figures if (match := wanted.search(line))]
+        return found[-1] if found else None
 
 
 @contextmanager
@@ -125,9 +135,10 @@ def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> I
             preexec_fn=dies_with_parent(),
         )
         lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        listening = threading.Thread(target=_listen, args=(process, lines), daemon=True)
+        figures: list[str] = []
+        listening = threading.Thread(target=_listen, args=(process, lines, figures), daemon=True)
         listening.start()
-        run = Running(tool.name, process, listening, lines)
+        run = Running(tool.name, process, listening, lines, figures)
         try:
             yield run
         finally:
@@ -145,7 +156,10 @@ def running(tool: Path, uri: str, arguments: Sequence[str], *, reads: bool) -> I
                         stream.close()
 
 
-def _listen(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
+def _listen(process: subprocess.Popen[bytes], lines: deque[str], figures: list[str]) -> None:
     assert process.stderr is not None  # noqa: S101  it was started with a pipe
     for line in process.stderr:
-        lines.append(_CREDENTIALS.sub("://", line.decode(errors="replace").strip())[:300])
+        said = _CREDENTIALS.sub("://", line.decode(errors="replace").strip())[:300]
+        lines.append(said)
+        if _SUMMARY.search(said) or _APPLIED.search(said):
+            figures.append(said)

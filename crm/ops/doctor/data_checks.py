@@ -16,6 +16,7 @@ from crm.customers import service as customers
 from crm.database import driver, violations
 from crm.errors import CrmError
 from crm.ops.doctor.findings import MOST_EXAMPLES, Checked, Finding
+from crm.ops.doctor.reference_checks import references
 from crm.ops.doctor.visit import Check, Visit
 from crm.orders import service as orders
 from crm.person import Person
@@ -53,6 +54,29 @@ async def keys(visit: Visit) -> Checked:
     return Checked("keys", looked_at, "customers", (finding,) if finding.count else ())
 
 
+async def consents(visit: Visit) -> Checked:
+    """Every customer's consents against the ledger, which nobody can alter: it is right."""
+    differing = Finding("The consents of these customers are not those of the ledger.", _FIX)
+    looked_at = await _compared(visit, "consents", differing, customers.compare_consents, customers.repair_consents)
+    if visit.fix and differing.open:
+        differing.do = (
+            "Nothing proves some of their consents, which were written around the API: find out by whom, and take them "
+            "out as the MongoDB user admin. A customer who breaks the contract has to be mended first."
+        )
+    orphaned = Finding(
+        "These entries of the ledger are of customers who do not exist.",
+        "Customers were removed around the API: bring them back from a backup, or remove the entries as the MongoDB "
+        "user admin.",
+    )
+    after: str | None = ""
+    while after is not None:
+        found = await customers.consents_of_nobody(after, visit.together)
+        orphaned.add(found.wrong)
+        after = found.last
+    findings = tuple(finding for finding in (differing, orphaned) if finding.count)
+    return Checked("consents", looked_at, "customers", findings)
+
+
 async def _compared(visit: Visit, check: str, finding: Finding, compare: Compare, repair: Repair) -> int:
     """Compare all customers, some at a time, and mend where that is wanted; returns how many there are."""
     about = await driver.collection("customers").estimated_count()
@@ -76,10 +100,10 @@ async def owners(visit: Visit) -> Checked:
     looked_at, after = 0, ""
     while True:
         found = await orders.ownerless(after, visit.together)
-        for customer_id, (count, ids) in found.orders.items():
+        for customer_id, (count, ids) in found.missing.items():
             fixed = count if visit.fix and await _detached(customer_id) else 0
             finding.add(ids, count=count, fixed=fixed)
-        looked_at += found.customers
+        looked_at += found.named
         visit.progress("owners", looked_at, max(about, looked_at))
         if found.last is None:
             break
@@ -160,4 +184,6 @@ async def audit_log(visit: Visit) -> Checked:
 
 
 #: In this order: what one mends, the next need not find.
-CHECKS: Final[tuple[Check, ...]] = (due, owners, keys, totals, activities, audit_log, documents)
+CHECKS: Final[tuple[Check, ...]] = (
+    due, owners, references, keys, consents, totals, activities, audit_log, documents
+)  # fmt: skip

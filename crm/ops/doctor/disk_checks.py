@@ -18,5 +18,6 @@ async def look(visit: Visit) -> list[Checked]:
     return [
         disk_rules.room(await disk.disk(visit.database)),
         not_looked("oplog", "serverStatus") if oplog is None else disk_rules.reach(oplog),
-        disk_rules.backups(now(), runs.get("backup"), runs.get("restore"), oplog),
+        disk_rules.backups(now(), runs.get("backup"), runs.get("restore"), runs.get("slice"), oplog),
+        disk_rules.slices(now(), runs.get("slice"), oplog),
     ]

@@ -19,6 +19,7 @@ _TELLING: Final = timedelta(hours=1)
 #: As the alerts in deploy/prometheus have it.
 _BACKUP_OLD: Final = timedelta(hours=36)
 _RESTORE_OLD: Final = timedelta(days=35)
+_SLICE_OLD: Final = timedelta(minutes=10)
 _FOR_EVER: Final = timedelta(days=36_500)
 _GB: Final = 1e9
 
@@ -64,26 +65,48 @@ def lasting(oplog: Oplog) -> timedelta | None:
     return timedelta(seconds=min(seconds, _FOR_EVER.total_seconds()))
 
 
-def backups(now: datetime, backup: datetime | None, restore: datetime | None, oplog: Oplog | None) -> Checked:
+def backups(
+    now: datetime, backup: datetime | None, restore: datetime | None, sliced: datetime | None, oplog: Oplog | None
+) -> Checked:
     """Whether there is a backup, whether it is proven, and whether slices could still follow it."""
     state = "none is noted" if backup is None else f"the last is {hours(now - backup)} old"
-    return stated("backups", state, *_of_backup(now, backup, oplog), *_of_restore(now, backup, restore))
+    found = [*_of_backup(now, backup), *_of_restore(now, backup, restore)]
+    # Slices that go on from an older backup, or from this one, need no more of the oplog than what they lack.
+    if backup is not None and oplog is not None and sliced is None and oplog.first > backup:
+        says = "The oplog begins after the last backup: no slices can follow it."
+        found.append(amber(says, "`crm backup create`, and make the oplog larger, if `crm backup tail` is to run."))
+    return stated("backups", state, *found)
 
 
-def _of_backup(now: datetime, backup: datetime | None, oplog: Oplog | None) -> list[Finding]:
+def slices(now: datetime, sliced: datetime | None, oplog: Oplog | None) -> Checked:
+    """Whether `crm backup tail`, where it ever ran, keeps up.
+
+    Args:
+        now: The moment.
+        sliced: Up to when slices go; None where nobody has noted one.
+        oplog: What is still there to copy.
+    """
+    if sliced is None:
+        return stated("slices", "none is noted")
+    late = now - sliced
+    found = None
+    if oplog is not None and oplog.first > sliced:
+        says = "The oplog begins after the last slice: the seconds between cannot be restored any more."
+        found = red(says, "`crm backup create`, then `crm backup tail`; and make the oplog larger.")
+    elif late > _SLICE_OLD:
+        says = f"Slices of the oplog end {hours(late)} ago: `crm backup tail` does not run, or fails again and again."
+        found = amber(says, "Look at its log, and start it: the next slice has all that was missed.")
+    return stated("slices", f"go up to {hours(late)} ago", found)
+
+
+def _of_backup(now: datetime, backup: datetime | None) -> list[Finding]:
     if backup is None:
         says = "Nobody has noted that a backup was made: if none is made elsewhere, all is lost with this disk."
         return [amber(says, "`crm backup create`, and `crm backup schedule` for every day: docs/backups.md.")]
-    found = []
-    if now - backup > _BACKUP_OLD:
-        says = f"The last backup is {hours(now - backup)} old: what was written since is lost with this disk."
-        found.append(red(says, "Look at the log of `crm backup create`, and run it by hand."))
-    if oplog is not None and oplog.first > backup:
-        says = (
-            "The oplog begins after the last backup: slices can follow it only if `crm backup tail` ran all the time."
-        )
-        found.append(amber(says, "`crm backup create`, and make the oplog larger."))
-    return found
+    if now - backup <= _BACKUP_OLD:
+        return []
+    says = f"The last backup is {hours(now - backup)} old: what was written since is lost with this disk."
+    return [red(says, "Look at the log of `crm backup create`, and run it by hand.")]
 
 
 def _of_restore(now: datetime, backup: datetime | None, restore: datetime | None) -> list[Finding]:

@@ -92,7 +92,7 @@ def amber(says: str, do: str) -> Finding:
     return one(Severity.AMBER, says, do)
 
 
-def note(says: str, do: str = "") -> Finding:
+def note(says: str, do: str) -> Finding:
     """Something worth knowing."""
     return one(Severity.NOTE, says, do)
 

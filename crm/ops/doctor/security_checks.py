@@ -28,7 +28,10 @@ async def _rights(visit: Visit, facts: ServerFacts) -> Checked:
         *listed(Severity.RED, "These may do more than is declared.", do, more),
         *listed(Severity.AMBER, "Somebody else made these.", "Remove those that nobody needs.", foreign),
         *listed(
-            Severity.NOTE, "These users of other databases may do things here, too, by their roles.", "", _beside(facts)
+            Severity.NOTE,
+            "These users of other databases may do things here, too, by their roles.",
+            "Take from those that need not (root does): db.revokeRolesFromUser(…) in their database.",
+            _beside(facts),
         ),
     ]
     seen = "" if "users of other databases" in facts.hidden else " and of others"

@@ -96,7 +96,10 @@ def encryption(facts: ServerFacts) -> Checked:
     state = "no TLS" if mode == "disabled" else mode
     says = "Connections need not be encrypted: whoever is on the network between reads the documents."
     do = "docs/tls.md tells how; leave it where that network is yours alone (that of docker-compose.yml is)."
-    return stated("encryption", state, note(f"{says} It listens on loopback.") if is_local(facts) else amber(says, do))
+    if is_local(facts):
+        do = "Nothing, as long as it does; docs/tls.md tells how it is done."
+        return stated("encryption", state, note(f"{says} It listens on loopback.", do))
+    return stated("encryption", state, amber(says, do))
 
 
 def addresses(facts: ServerFacts) -> Checked:

@@ -46,6 +46,7 @@ SPREADS: Final = (
         },
     ),
     Spread("customer_changes", ("customer_id", "_id"), "read for a customer", ids="ids are random"),
+    Spread("consents", ("customer_id", "_id"), "read for a customer", ids="ids are random"),
     Spread(
         "orders", ("customer_id", "_id"),
         "totals, timeline and lists are of a customer, and totals are added up after every push; with the shop's own "

@@ -11,8 +11,10 @@ from typing import Any
 
 import bson
 import pytest
+from pydantic import SecretStr
 
 from crm.clock import now
+from crm.config import Settings
 from crm.contracts import contract
 from crm.database.contract import digest
 from crm.errors import BackupFailed, CrmError, NotConfigured
@@ -76,6 +78,14 @@ def busy(store: Store) -> Iterator[None]:
     store.root.client.drop_database(f"{store.root.name}_else")
 
 
+def secrets_of(store: Store) -> list[bytes]:
+    """The key of the ledger, without which its hashes tell nobody; and every other secret of the settings."""
+    values = [getattr(store.settings, name) for name in Settings.model_fields]
+    found = [value.get_secret_value().encode() for value in values if isinstance(value, SecretStr)]
+    assert store.settings.secret_for_erasures() in found
+    return found
+
+
 def forgotten(number: int) -> dict[str, Any]:
     hashed = {"key_id": "0" * 8, "names": ["0" * 32]}
     return {"_id": f"fgt_busy{number}", "erasure_id": f"era_{number}", "erased_at": now(), **hashed}
@@ -112,6 +122,10 @@ def test_nothing_of_others_is_in_it_and_nothing_of_the_ledger(store: Store, tmp_
     assert {one["ns"].partition(".")[0] for one in told} == {store.root.name}
     plain = gzip.decompress((tmp_path / "second" / made.archive.file).read_bytes())
     assert b"fgt_busy" not in plain
+    for secret in secrets_of(store):
+        assert secret not in plain
+        assert secret not in (tmp_path / "second" / f"{made.name}.manifest.json").read_bytes()
+        assert secret not in (tmp_path / "second" / f"{made.name}.ledger.ndjson").read_bytes()
     assert b"somebody else" not in plain
     assert b"fgt_busy1" in (tmp_path / "second" / f"{made.name}.ledger.ndjson").read_bytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
-from crm.ops.backup import files, listing, manifest
+from crm.ops.backup import files, listing, manifest, slices, spans
 from crm.ops.backup.keeping import Keep
 from crm.ops.backup.manifest import Counted, Manifest
+from crm.ops.backup.slices import Slice
+from crm.ops.backup.spans import Span
 from crm.ops.backup.targets import Directory
 
 pytestmark = pytest.mark.fast
@@ -63,6 +66,72 @@ def test_pruning_removes_whole_backups_and_what_was_abandoned(tmp_path: Path) ->
     assert {name.partition(".")[0] for name in target.names()} == {
         *(one.name for one in nights[:2]), other.name, at_work.name, "notes",
     }  # fmt: skip
+
+
+def test_the_newest_copy_of_the_ledger_stays(tmp_path: Path) -> None:
+    """Whoever was erased is in no other: the newer backups could not copy it."""
+    target = Directory(tmp_path)
+    nights = [backup(target, NOW - timedelta(days=n)) for n in range(6)]
+    for one in nights[:4]:
+        assert one.ledger is not None
+        target.delete(one.ledger.file)
+        files.write_manifest(target, one.model_copy(update={"ledger": None}))
+    listing.prune(target, "crm", Keep(2, 0, 0), NOW)
+    assert [one.name for one in listing.of_database(target, "crm")] == [nights[n].name for n in (4, 1, 0)]
+
+
+def taken(target: Directory, at: datetime, *, finished: bool = True) -> str:
+    """A slice of the oplog of the minute before; returns its name."""
+    seconds = int(at.timestamp())
+    span = Span(OplogTime(seconds - 60, 1), OplogTime(seconds, 1))
+    name = spans.name_of("crm", span)
+    stored = files.store(target, f"{name}.bson.gz", iter([b"entries"]), [])
+    if finished:
+        slices.write(target, Slice(database="crm", after=span.after, last=span.last, entries=1, stored=stored))
+    return name
+
+
+def test_pruning_removes_slices_by_their_names_alone(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    last = backup(target, NOW)
+    target.delete(f"{last.name}.manifest.json")
+    files.write_manifest(target, last.model_copy(update={"oplog_last": OplogTime(int(NOW.timestamp()), 1)}))
+    old, new = taken(target, NOW - timedelta(days=8)), taken(target, NOW - timedelta(days=6))
+    half_old, half_new = (taken(target, NOW - timedelta(days=n), finished=False) for n in (3, 1))
+    (tmp_path / f"{old}.slice.json").write_text("what nobody need read")
+    done = listing.prune(target, "crm", Keep(), NOW)
+    assert (done.slices, done.leftovers) == (1, [f"{half_old}.bson.gz"])
+    left = {name.partition(".")[0] for name in target.names()}
+    assert left == {last.name, new, half_new}
+
+
+def test_pruning_removes_what_a_killed_run_was_writing(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    backup(target, NOW)
+    abandoned = manifest.name_of("crm", NOW - timedelta(days=3)) + ".archive.gz.age"
+    slice_ = taken(target, NOW - timedelta(days=3), finished=False) + ".bson.gz"
+    (tmp_path / slice_).rename(tmp_path / f".{slice_}.part")
+    others = [".notes.part", f".{manifest.name_of('shop', NOW - timedelta(days=3))}.archive.gz.part"]
+    young = f".{manifest.name_of('crm', NOW - timedelta(hours=1))}.archive.gz.part"
+    for name in (f".{abandoned}.part", young, *others):
+        (tmp_path / name).write_text("half of it")
+    for path in tmp_path.glob(".*.part"):
+        age = timedelta(hours=1) if path.name == young else timedelta(days=3)
+        os.utime(path, ((NOW - age).timestamp(),) * 2)
+    planned = listing.prune(target, "crm", Keep(), NOW, do=False)
+    assert set(planned.leftovers) == {abandoned, slice_}
+    assert len(list(tmp_path.glob(".*.part"))) == 5
+    assert listing.prune(target, "crm", Keep(), NOW) == planned
+    assert {path.name for path in tmp_path.glob(".*.part")} == {young, *others}
+
+
+def test_the_newest_backup_is_told_by_names(tmp_path: Path) -> None:
+    target = Directory(tmp_path)
+    made = [backup(target, NOW - timedelta(days=n)) for n in (2, 1)]
+    backup(target, NOW, finished=False)
+    backup(target, NOW, "shop")
+    assert listing.newest_among(target.names(), "crm") == made[1].name
+    assert listing.newest_among(target.names(), "nobody") is None
 
 
 def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:

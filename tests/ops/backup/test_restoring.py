@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from crm.ops.backup.restoring import Restored, Restoring, restore
 from crm.ops.backup.targets import Directory
 from tests.fixtures.archives import END, head, read_documents
 from tests.fixtures.rows import customer_row, product_row
-from tests.fixtures.scratch import scratch
 from tests.fixtures.store import Store
 
 pytestmark = [pytest.mark.mongo, pytest.mark.usefixtures("mongo_tools")]
@@ -39,14 +38,6 @@ def saved(store: Store, tmp_path: Path) -> Manifest:
     )
     store.root["products"].insert_many(product_row(_id=f"SKU-{n}") for n in range(5))
     return create(Making(store.settings, store.settings.uri(), Directory(tmp_path), []))
-
-
-@pytest.fixture
-def elsewhere(root_uri: str, store: Store) -> Iterator[Store]:
-    """Another database of the same server, with nothing in it."""
-    with scratch(root_uri, "restored") as there:
-        key = store.settings.erasure_key
-        yield replace(there, settings=there.settings.model_copy(update={"erasure_key": key}))
 
 
 def restores(there: Store, root_uri: str, folder: Path, backup: Manifest, **more: Any) -> Restored:
@@ -87,7 +78,7 @@ def test_what_was_saved_is_there_again(
     assert there == sorted(store.root["customers"].find(), key=lambda row: str(row["_id"]))
     assert done.report is not None
     assert done.report.well
-    assert done.seconds.keys() == {"restore", "compare", "contract", "erase again", "examine"}
+    assert done.seconds.keys() == {"check", "restore", "compare", "contract", "erase again", "examine"}
     # And whoever uses it can sign in.
     with elsewhere.client(Role.SALES) as sales:
         assert sales[elsewhere.root.name]["customers"].find_one({"_id": "cus_1"}) is not None
@@ -198,3 +189,19 @@ def test_the_live_store_goes_only_when_what_replaces_it_is_whole(
     done = restores(there, root_uri, tmp_path, saved, replace=True)
     assert done.problems == []
     assert there.root["customers"].find_one({"_id": "live"}) is None
+
+
+def test_what_cannot_be_compared_is_not_called_proven(
+    saved: Manifest, elsewhere: Store, root_uri: str, tmp_path: Path
+) -> None:
+    uncounted = saved.model_copy(update={"collections": None})
+    done = restores(elsewhere, root_uri, tmp_path, uncounted)
+    assert (done.well, done.compared, done.proven, done.to_dict()["proven"]) == (True, False, False, False)
+    assert "minSnapshotHistoryWindowInSeconds" in done.notes[0]
+
+
+def test_another_version_of_mongodb_is_told(saved: Manifest, elsewhere: Store, root_uri: str, tmp_path: Path) -> None:
+    of_another = saved.model_copy(update={"server_version": "8.0.4"})
+    done = restores(elsewhere, root_uri, tmp_path, of_another)
+    assert done.proven
+    assert done.notes[0].startswith("The backup is of MongoDB 8.0.4, and is restored to ")

@@ -12,24 +12,19 @@ from hypothesis import strategies as st
 from crm.database.oplog_time import OplogTime
 from crm.errors import BackupFailed
 from crm.ops.backup import files, slices
-from crm.ops.backup.manifest import Stored
-from crm.ops.backup.slices import Slice, chain
+from crm.ops.backup.slices import Slice
+from crm.ops.backup.spans import Span, chain
 from crm.ops.backup.targets import Directory
 
 pytestmark = pytest.mark.fast
-FILE = Stored(file="f", bytes=0, sha256="0" * 64, encrypted=False)
 
 
 def at(seconds: int, ordinal: int = 1) -> OplogTime:
     return OplogTime(seconds, ordinal)
 
 
-def part(after: OplogTime, last: OplogTime) -> Slice:
-    return Slice(database="crm", after=after, last=last, entries=1, stored=FILE)
-
-
-def parts(*ends: int) -> list[Slice]:
-    return [part(at(a), at(b)) for a, b in itertools.pairwise(ends)]
+def parts(*ends: int) -> list[Span]:
+    return [Span(at(a), at(b)) for a, b in itertools.pairwise(ends)]
 
 
 @given(st.lists(st.integers(1, 100_000), min_size=2, max_size=30, unique=True), st.data())
@@ -37,7 +32,7 @@ def test_without_a_gap_every_moment_is_reached(ends: list[int], data: st.DataObj
     ends = sorted(ends)
     every = parts(*ends)
     begins = data.draw(st.integers(ends[0], ends[-1] - 1))
-    until = data.draw(st.integers(begins, ends[-1]))
+    until = data.draw(st.integers(begins + 1, ends[-1]))
     shuffled = data.draw(st.permutations(every))
     found = chain(shuffled, at(begins), OplogTime(until, 0))
     reached = at(begins)
@@ -67,10 +62,6 @@ def test_slices_of_two_machines_may_overlap() -> None:
     assert found[-1].last >= OplogTime(33, 0)
 
 
-def test_a_moment_that_the_backup_itself_holds_needs_none() -> None:
-    assert chain(parts(10, 20), at(10), OplogTime(10, 0)) == []
-
-
 def test_slices_are_found_by_their_database(tmp_path: Path) -> None:
     target = Directory(tmp_path)
     made = []
@@ -78,10 +69,12 @@ def test_slices_are_found_by_their_database(tmp_path: Path) -> None:
         stored = files.store(target, f"{database}.bson.gz", iter([b""]), [])
         made.append(Slice(database=database, after=at(1), last=at(5), entries=0, stored=stored))
         slices.write(target, made[-1])
-    assert slices.read_all(target, "crm") == [made[0]]
-    assert slices.last_of(target, "crm-oplog") == made[1]
-    assert slices.last_of(target, "nobody") is None
+    names = target.names()
+    assert slices.spans_among(names, "crm") == [made[0].span]
+    assert slices.spans_among(names, "crm-oplog") == [made[1].span]
+    assert slices.spans_among(names, "nobody") == []
+    assert slices.leading(target, "crm", at(1), at(5)) == [made[0]]
     path = tmp_path / f"{made[0].name}.slice.json"
     path.write_text("{}")
     with pytest.raises(BackupFailed, match="is no slice"):
-        slices.read_all(target, "crm")
+        slices.read(target, "crm", made[0].span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -57,6 +58,8 @@ def test_what_is_written_is_read(target: Target, monkeypatch: pytest.MonkeyPatch
     for name, expected in {"large": b"".join(large), "small": b"s", "empty": b""}.items():
         with target.reading(name) as file:
             assert file.read() == expected
+    assert target.names(behind="empty") == ["large", "small"]
+    assert target.names(behind="large.") == ["small"]
     target.delete("small")
     target.delete("small")
     assert target.names() == ["empty", "large"]
@@ -74,6 +77,31 @@ def test_a_file_is_there_whole_or_not_at_all(target: Target) -> None:
     assert target.names() == []
     with pytest.raises(BackupFailed, match="half is not in"), target.reading("half"):
         pass
+
+
+def test_what_a_killed_run_was_writing_can_be_found_and_removed(target: Target) -> None:
+    """Killed, so that nothing cleans up: the block is left as it is."""
+    put(target, "whole", b"w")
+    assert target.drafts() == []
+    begun = target.writing("half")
+    begun.__enter__().write(b"h")
+    (draft,) = target.drafts()
+    assert draft.name == "half"
+    assert draft.since <= datetime.now(UTC)  # moto says 2010 of every upload
+    target.discard(draft)
+    target.discard(draft)
+    assert target.drafts() == []
+    assert target.names() == ["whole"]
+
+
+@pytest.mark.parametrize("target", ["directory"], indirect=True)
+def test_two_runs_do_not_write_one_file(target: Target) -> None:
+    with target.writing("one") as first:
+        first.write(b"first")
+        with pytest.raises(BackupFailed, match="is being written"):
+            put(target, "one", b"second")
+    with target.reading("one") as file:
+        assert file.read() == b"first"
 
 
 def test_a_file_replaces_the_one_before(target: Target) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from crm.database.oplog_time import OplogTime
 from crm.database.snapshot import Source
 from crm.errors import BackupFailed
 from crm.identity import Role
-from crm.ops.backup import listing, tailing
+from crm.ops.backup import listing, slices, spans, tailing
 from crm.ops.backup.creating import Making, create
 from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.restoring import Restored, Restoring, restore
@@ -102,21 +103,27 @@ def test_a_gap_is_found_before_anything_is_done(
     assert elsewhere.root.list_collection_names() == []
 
 
-def test_slices_follow_a_backup(store: Store, target: Directory) -> None:
-    with pytest.raises(BackupFailed, match="There is no backup"):
-        tailing.take(store.settings, target, [])
-    made = backs_up(store, target)
+def test_from_an_older_backup_across_a_newer_one(
+    store: Store, elsewhere: Store, root_uri: str, target: Directory
+) -> None:
+    """The newer one may be damaged; and the moment may lie between the slice before it and itself."""
+    older = backs_up(store, target)
     store.root["customers"].insert_one(customer(1))
-    (one,) = [tailing.take(store.settings, target, [])]
-    assert one is not None
-    assert one.after == made.oplog_last
-    assert one.entries >= 1  # a transaction of another database, as other tests make, stays as an empty one
-
-
-def test_an_oplog_that_is_too_short_is_told(store: Store, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = backs_up(store, target)
-    store.root["customers"].insert_one(customer(1))
-    late = OplogTime(made.oplog_last.seconds + 5, 1)
-    monkeypatch.setattr(Source, "oplog_ends", lambda _: (late, late))
-    with pytest.raises(BackupFailed, match="run `crm backup create`"):
-        tailing.take(store.settings, target, [])
+    assert tailing.take(store.settings, target, []) is not None
+    store.root["customers"].insert_one(customer(2))
+    between = next_second(store)
+    store.root["customers"].insert_one(customer(3))
+    newer = backs_up(store, target)
+    store.root["customers"].insert_one(customer(4))
+    behind = next_second(store)
+    store.root["customers"].delete_many({})
+    assert tailing.take(store.settings, target, []) is not None
+    assert older.oplog_last < between < newer.oplog_last < behind
+    for moment, expected in ((between, {"cus_1", "cus_2"}), (behind, {"cus_1", "cus_2", "cus_3", "cus_4"})):
+        asked = Restoring(elsewhere.settings, root_uri, target, older, [], no_ledger=True, replace=True, until=moment)
+        assert restore(asked).problems == []
+        assert {row["_id"] for row in elsewhere.root["customers"].find()} == expected
+    reached = spans.reaches([older.oplog_last, newer.oplog_last], slices.spans_among(target.names(), store.root.name))
+    assert [(one.first, one.last >= behind.moment) for one in reached] == [
+        (older.oplog_last.moment + timedelta(seconds=1), True)
+    ]

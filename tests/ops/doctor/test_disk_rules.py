@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.database.disk import Disk, Oplog
-from crm.ops.doctor.disk_rules import backups, hours, lasting, reach, room
+from crm.ops.doctor.disk_rules import backups, hours, lasting, reach, room, slices
 from crm.ops.doctor.findings import Checked, Severity
 
 pytestmark = pytest.mark.fast
@@ -71,17 +71,38 @@ def test_a_full_oplog_reaches_no_less_far_than_now(window: float, size: int, mos
         (1, 36 * 24, 100, [AMBER]),
         (35, 1, 100, []),
         (37, 1, 100, [RED]),
-        (30, 1, 29, [AMBER]),  # slices cannot begin at it any more
+        (30, 1, 29, [AMBER]),  # no slice can begin at it any more
         (50, None, 10, [RED, AMBER, AMBER]),
     ],
 )
 def test_backups(backup: int | None, restore: int | None, begins: int, expected: list[Severity]) -> None:
     made, proven = (None if h is None else NOW - timedelta(hours=h) for h in (backup, restore))
-    assert severities(backups(NOW, made, proven, oplog(begins))) == expected
+    assert severities(backups(NOW, made, proven, None, oplog(begins))) == expected
+
+
+def test_slices_that_are_taken_need_no_oplog_back_to_the_backup() -> None:
+    made = NOW - timedelta(hours=30)
+    assert backups(NOW, made, NOW, NOW - timedelta(minutes=1), oplog(29)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "begins", "expected"),
+    [
+        (None, 29, []),  # nobody wanted any
+        (1, 29, []),
+        (10, 29, []),
+        (11, 29, [AMBER]),
+        (61, 1, [RED]),  # what is missing is nowhere any more
+        (61, None, [AMBER]),
+    ],
+)
+def test_slices(minutes: int | None, begins: float | None, expected: list[Severity]) -> None:
+    sliced = None if minutes is None else NOW - timedelta(minutes=minutes)
+    assert severities(slices(NOW, sliced, None if begins is None else oplog(begins))) == expected
 
 
 def test_without_an_oplog_backups_are_judged_all_the_same() -> None:
-    assert severities(backups(NOW, NOW - timedelta(hours=50), NOW, None)) == [RED]
+    assert severities(backups(NOW, NOW - timedelta(hours=50), NOW, None, None)) == [RED]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def look(site: Site) -> Look:
         with acting_as(database or site.database, Role.ADMIN):
             report = await examine(Visit(database or site.database), sections)
         assert {checked.section for checked in report.checks} == set(sections)
+        assert all(finding.do for checked in report.checks for finding in checked.findings)
         return {checked.name: checked for checked in report.checks}
 
     return run
@@ -206,6 +207,19 @@ async def test_an_old_backup_is_red(site: Site, look: Look) -> None:
         assert "GB are free" in found["room"].state
         # It was started a moment ago.
         assert severities(found["oplog"]) == [NOTE]
+    finally:
+        runs.delete_many({})
+
+
+async def test_slices_that_end_are_amber(site: Site, look: Look) -> None:
+    assert (await look("disk"))["slices"].state == "none is noted"
+    runs = site.store.root["backup_runs"]
+    runs.insert_one(backup_run_row(_id="slice", as_of=now() - timedelta(minutes=1)))
+    try:
+        assert (await look("disk"))["slices"].findings == ()
+        # The oplog of this server is younger than that: what is missing is not in it any more.
+        runs.update_one({"_id": "slice"}, {"$set": {"as_of": now() - timedelta(days=2)}})
+        assert reds(await look("disk")) == {"slices"}
     finally:
         runs.delete_many({})
 

@@ -1,1 +1,0 @@
-"""Numbered data changes, run once each."""
