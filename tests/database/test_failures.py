@@ -33,8 +33,8 @@ from crm.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
-    NotConfigured,
     OperatorError,
+    PasswordRefused,
     RuleViolated,
     Unavailable,
 )
@@ -79,7 +79,7 @@ def failed(code: int, **details: Any) -> OperationFailure:
     ("exc", "ours", "retry_after"),
     [
         (failed(13), Forbidden, None),
-        (failed(18), NotConfigured, None),
+        (failed(18), PasswordRefused, None),
         (failed(50), Unavailable, 1),
         (failed(64), Unavailable, 1),
         (failed(89), Unavailable, 1),

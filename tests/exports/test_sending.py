@@ -128,7 +128,8 @@ async def test_memory_does_not_grow_with_the_list() -> None:
             tracemalloc.stop()
 
     await peak(PAGE)  # what is made once
-    assert await peak(100 * PAGE) < 1.5 * await peak(10 * PAGE)
+    # A tenth of what a list held as a whole would take. What else Python allocates meanwhile differs by a half.
+    assert await peak(100 * PAGE) < 3 * await peak(10 * PAGE)
 
 
 async def test_nothing_is_read_that_a_slow_client_has_no_use_for_yet() -> None:
