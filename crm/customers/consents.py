@@ -152,7 +152,7 @@ async def _wrong(customer_ids: Sequence[str]) -> list[str]:
 
 def _right(row: Row, ledger: Mapping[str, Row]) -> list[Row]:
     """What a customer should have: each entry once, in the customer's order, and then what is lacking."""
-    present = dict.fromkeys(key for consent in _embedded(row) if (key := consent.get("key")) in ledger)
+    present = dict.fromkeys(consent["key"] for consent in _embedded(row) if consent.get("key") in ledger)
     return [ledger[key] for key in (*present, *(key for key in ledger if key not in present))]
 
 

@@ -205,7 +205,7 @@ class ConsentEntry(CrmDocument):
         recorded_by: Who entered it, as they were called then.
     """
 
-    id: Annotated[Identifier, Field(alias="_id")]  # type: ignore[assignment]  # as the base
+    id: Annotated[Identifier, Field(alias="_id")]
     customer_id: CustomerId
     channel: Channel
     status: Literal["granted", "withdrawn"]

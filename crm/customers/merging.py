@@ -82,7 +82,7 @@ class Parted:
     other: dict[str, Any]
     kept: list[str]
     withheld: list[str]
-    since: list[Row]
+    since: Sequence[Row]
 
 
 def plan(this: Row, other: Row, choices: Mapping[str, Side], merge_id: str) -> Plan:

@@ -237,7 +237,9 @@ class EmbeddedServer:
                 self._ready = True
             except MemberEnded as ended:
                 failure = ended.member.explain(ended.code)
-                if ended.code != EXIT_NET_ERROR or not ended.member.choose_port():
+                # mongod notices a port that is taken at two places; at the later one it aborts.
+                port_taken = ended.code == EXIT_NET_ERROR or "Address already in use" in failure.detail
+                if not port_taken or not ended.member.choose_port():
                     raise failure from None
                 root.write(self._memory, self._address())
                 self._spawn(ended.member)

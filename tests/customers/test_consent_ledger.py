@@ -114,13 +114,14 @@ async def test_what_sales_overwrites_in_mongodb_is_found_and_given_back(
     by_id, right = {"_id": customer["id"]}, repeated(store, customer["id"])
     with store.client(Role.SALES) as client:
         stored = client[store.root.name]["customers"]
-        for update in (
+        updates: tuple[dict[str, Any], ...] = (
             {"$set": {"consents.0.wording": "Sell my address."}},
             {"$set": {"consents.1.status": "withdrawn"}},
             {"$unset": {"consents.1.key": ""}},
             {"$pull": {"consents": {"source": "a"}}},
             {"$set": {"consents": []}},
-        ):
+        )
+        for update in updates:
             stored.update_one(by_id, update)
             (finding,) = (await examine()).findings
             assert (finding.count, finding.open, finding.examples) == (1, True, [customer["id"]])

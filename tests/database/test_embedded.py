@@ -184,13 +184,18 @@ def test_mongod_deaf_to_sigterm_is_killed(data_dir: Path, tmp_path: Path, monkey
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
-@pytest.mark.fast
-def test_port_lost_to_another_process_is_replaced(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_mongod(tmp_path, f"echo $* >> '{tmp_path}/calls'; exit 48", monkeypatch)
+TOLD = '{"s": "F", "msg": "Failed to set up sockets", "attr": {"error": "Address already in use"}}'
+ABORTED = f"echo '{TOLD}'; kill -ABRT $$"
 
-    with pytest.raises(EmbeddedServerError, match="exit code 48"):
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("ending", "code"), [("exit 48", "48"), (ABORTED, "-6")])
+def test_port_lost_to_another_process_is_replaced(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, code: str
+) -> None:
+    fake_mongod(tmp_path, f"echo $* >> '{tmp_path}/calls'; {ending}", monkeypatch)
+
+    with pytest.raises(EmbeddedServerError, match=f"exit code {code}"):
         EmbeddedServer(data_dir).start()
 
     calls = (tmp_path / "calls").read_text().splitlines()

@@ -120,6 +120,6 @@ def test_a_backup_is_made_and_restored(project: Project, tmp_path: Path) -> None
         elsewhere = Project(tmp_path, empty, project.path)
         name = re.findall(r"crm-\d+T\d+Z", drill)[0]
         assert "Proven." in good(elsewhere.run(drill.replace(name, backup["name"])))
-        assert "My shop" in good(elsewhere.run("docker compose run api crm key list"))
+        assert "My shop" in good(elsewhere.run("docker compose run api crm key list --json"))
     assert "Proven." in good(project.run(replace))
     assert "--help" in good(project.run("docker compose run restore")), "alone it does nothing"

@@ -213,7 +213,7 @@ async def test_what_breaks_the_contract_is_found_and_named(
     examine: Examine, store: Store, collection: str, changes: Row, rule: str
 ) -> None:
     unowned = {"customer_id": ABSENT} if collection == "orders" else {}
-    stats = {"stats": dict(NOTHING)} if collection == "customers" else {}
+    stats = {"stats": dict(NOTHING), "consents": []} if collection == "customers" else {}
     bad = ROWS[collection](**{**stats, **unowned, **changes})
     insert(store, collection, bad, ROWS[collection](**stats, **unowned))
     for fix in (False, True):

@@ -13,9 +13,10 @@ class Places:
     Attributes:
         program: ``crm``.
         user: Who runs it.
-        environment: File of settings, one ``NAME=value`` a line, readable by root only.
+        environment: File of settings, one ``NAME=value`` a line.
         tools: Folder of mongodump and mongorestore.
-        state: Folder that may be written to: backups in a directory below it need no more.
+        state: Folder that may be written to: backups in a directory below it need no more. In ``/var/lib`` it is made,
+            elsewhere it has to be there.
     """
 
     program: str = "/opt/crm/bin/crm"
@@ -27,6 +28,7 @@ class Places:
 
 #: Those of the units in ``deploy/systemd``.
 USUAL: Final = Places()
+_STATES: Final = "/var/lib/"
 
 
 def units(places: Places) -> dict[str, str]:
@@ -77,7 +79,11 @@ ProtectSystem=strict
 
 
 def _confined(places: Places) -> str:
-    return f"{_CONFINED}ReadWritePaths={places.state}\n"
+    """What no unit may do, and the one folder that it may write to: systemd makes it, where it is one of its own."""
+    name = places.state.removeprefix(_STATES)
+    if name == places.state:
+        return f"{_CONFINED}ReadWritePaths={places.state}\n"
+    return f"{_CONFINED}StateDirectory={name}\nStateDirectoryMode=0700\n"
 
 
 def _service(places: Places, says: str, commands: list[str], *, hours: int) -> str:

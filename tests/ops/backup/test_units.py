@@ -31,6 +31,16 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_folder_that_they_write_to_is_made_where_systemd_makes_folders() -> None:
+    """Without it a unit would not start: a path in ReadWritePaths has to be there (226/NAMESPACE)."""
+    services = [text for name, text in units(USUAL).items() if name.endswith(".service")]
+    assert all("StateDirectory=crm-backup\nStateDirectoryMode=0700\n" in text for text in services)
+    assert "ReadWritePaths=" not in "".join(services)
+    elsewhere = units(Places(state="/srv/backups"))["crm-backup.service"]
+    assert "ReadWritePaths=/srv/backups\n" in elsewhere
+    assert "StateDirectory" not in elsewhere
+
+
 def test_schedule_writes_them_once(tmp_path: Path) -> None:
     done = crm("backup", "schedule", str(tmp_path), "--user", "me")
     assert done.code == 0, done.err

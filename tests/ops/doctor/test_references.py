@@ -27,7 +27,7 @@ from tests.fixtures.rows import (
 )
 from tests.fixtures.store import Store
 
-pytestmark = pytest.mark.mongo
+pytestmark = [pytest.mark.mongo, pytest.mark.goes_around]
 Look = Callable[..., Awaitable[Checked]]
 NOTHING = {"orders_count": 0, "totals": [], "revision": 0}
 
