@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,18 +19,10 @@ from crm.ops.backup.manifest import Manifest
 from crm.ops.backup.restoring import Restored, Restoring, restore
 from crm.ops.backup.targets import Directory
 from tests.fixtures.rows import customer_row
-from tests.fixtures.scratch import scratch
 from tests.fixtures.store import Store
 
 pytestmark = [pytest.mark.mongo, pytest.mark.usefixtures("mongo_tools")]
 NO_ORDERS = {"orders_count": 0, "totals": [], "revision": 0}
-
-
-@pytest.fixture
-def elsewhere(root_uri: str, store: Store) -> Iterator[Store]:
-    with scratch(root_uri, "moment") as there:
-        key = store.settings.erasure_key
-        yield replace(there, settings=there.settings.model_copy(update={"erasure_key": key}))
 
 
 @pytest.fixture
