@@ -16,7 +16,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[1]
-TIERS: tuple[tuple[str, ...], ...] = (("-m", "fast or mongo", "-n", "2"), ("-m", "e2e"))
+TIERS: tuple[tuple[str, ...], ...] = (
+    ("-m", "fast or mongo", "-n", "2", "--durations=20"),
+    ("-m", "e2e", "--durations=20"),
+)
 NOTHING_TO_RUN = 5  # pytest's exit code where a selection leaves no test
 
 
