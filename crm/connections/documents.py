@@ -22,7 +22,7 @@ class Connection(VersionedDocument):
         disabled_at: Since when only privacy requests are taken.
     """
 
-    id: Annotated[str, Field(alias="_id", pattern=r"^con_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # as the base
+    id: Annotated[str, Field(alias="_id", pattern=r"^con_[0-9A-Za-z]{1,64}$")]  # type: ignore[assignment]  # text, as CrmDocument has it; Beanie says ObjectId
     kind: Kind
     name: ConnectionName
     source: SourceName

@@ -20,7 +20,7 @@ class CustomField(VersionedDocument):
         state: Whether the validator and the index are known to be there (``schemas.FieldState``).
     """
 
-    id: Annotated[AttributeName, Field(alias="_id")]  # type: ignore[assignment]  # as the base
+    id: Annotated[AttributeName, Field(alias="_id")]  # type: ignore[assignment]  # text, as CrmDocument has it; Beanie says ObjectId
     label: Line
     type: FieldType
     choices: Annotated[list[Choice], Field(min_length=1, max_length=MOST_CHOICES)] | None = None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from crm.clock import now
 from crm.compared import Compared
-from crm.customers import following, queries
+from crm.customers import queries
 from crm.customers.documents import ConsentEntry, Customer
 from crm.customers.mapping import entered, repeated
 from crm.database import driver
@@ -119,14 +119,6 @@ async def take_over(customer_ids: Sequence[str]) -> list[str]:
             with suppress(AlreadyExists, InvalidInput):  # the key is another's, or a rule is broken: these are left
                 await give(SYSTEM, row, queries.consents_keyed(consents), lacking)
     return await _wrong(customer_ids)
-
-
-async def orphans(after: str, limit: int) -> Compared:
-    """Of the entries whose ids come next, those of customers who do not exist."""
-    rows = await ConsentEntry.stored().find(queries.entries_behind(after, limit))
-    there = await following.heirs({row["customer_id"] for row in rows})
-    wrong = [row["_id"] for row in rows if row["customer_id"] not in there]
-    return Compared(len(rows), rows[-1]["_id"] if len(rows) == limit else None, wrong)
 
 
 async def _look(query: Query) -> tuple[list[Row], dict[str, dict[str, Row]]]:

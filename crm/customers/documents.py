@@ -149,7 +149,7 @@ class Customer(VersionedDocument):
         last_change: The latest edit; those before are ``CustomerChange`` (``history.py``).
     """
 
-    id: Annotated[CustomerId, Field(alias="_id")]  # type: ignore[assignment]  # as the base
+    id: Annotated[CustomerId, Field(alias="_id")]  # type: ignore[assignment]  # text, as CrmDocument has it; Beanie says ObjectId
     email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
     email_key: EmailKey | None = None
     email_keys: Annotated[list[EmailKey], Field(min_length=1, max_length=keys.MOST_EMAIL_KEYS)] | None = None

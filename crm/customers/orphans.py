@@ -11,7 +11,7 @@ from typing import Final
 
 from crm.compared import Orphaned
 from crm.customers import following, queries
-from crm.customers.documents import Customer, CustomerChange
+from crm.customers.documents import ConsentEntry, Customer, CustomerChange
 from crm.database.collection import Collection
 from crm.database.query import Filter, Query
 
@@ -58,3 +58,9 @@ async def changes_orphaned(after: str, limit: int) -> Orphaned:
     """The changes of nobody who exists, of those whose customers' ids come next."""
     changes = CustomerChange.stored()
     return await orphaned(changes, queries.changes_owners_behind, lambda gone: queries.changes_of([gone]), after, limit)
+
+
+async def consents_orphaned(after: str, limit: int) -> Orphaned:
+    """The ledger's consents of nobody who exists, of those whose customers' ids come next."""
+    entries, behind = ConsentEntry.stored(), queries.entries_owners_behind
+    return await orphaned(entries, behind, lambda gone: queries.entries_of([gone]).filter, after, limit)

@@ -257,9 +257,9 @@ def entries_of(customer_ids: Sequence[str]) -> Query:
     return Query({"customer_id": {"$in": list(customer_ids)}})
 
 
-def entries_behind(after: str, limit: int) -> Query:
-    """Whose the entries of the ledger are whose ids come next."""
-    return Query({"_id": {"$gt": after}}, sort=(("_id", 1),), limit=limit, projection=("customer_id",))
+def entries_owners_behind(after: str, limit: int) -> Query:
+    """Whose entries of the ledger come next, in the order of customers' ids; the index alone answers it."""
+    return Query({"customer_id": {"$gt": after}}, (("customer_id", 1),), limit, ("customer_id",))
 
 
 def last_change_of(customer_id: str) -> Query:

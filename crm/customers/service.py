@@ -96,11 +96,11 @@ repair_keys = checking.repair
 compare_consents = consents.compare
 repair_consents = consents.repair
 take_over_consents = consents.take_over
-consents_of_nobody = consents.orphans
 orphaned = orphans.orphaned
 orphans_told = orphans.told
 missing = orphans.missing
 changes_orphaned = orphans.changes_orphaned
+consents_orphaned = orphans.consents_orphaned
 changes = recording.page
 changes_behind = recording.behind
 

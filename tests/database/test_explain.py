@@ -85,8 +85,8 @@ SAMPLES: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "customers.queries.consents_of": ("customers", (["cus_0007", "cus_0008"],)),
     "customers.queries.custom_field_filter": ("customers", ("size", 7)),
     "customers.queries.email_filter": ("customers", ("customer7@example.com",)),
-    "customers.queries.entries_behind": ("consents", ("con_", PAGE)),
     "customers.queries.entries_of": ("consents", (["cus_0007", "cus_0008"],)),
+    "customers.queries.entries_owners_behind": ("consents", ("cus_0007", PAGE)),
     "customers.queries.everyone": ("customers", ()),
     "customers.queries.behind": ("customers", ("cus_0007", PAGE)),
     "customers.queries.external_filter": ("customers", ("shop-7", "x0")),
@@ -321,8 +321,8 @@ BY_ID: Final = frozenset(
         "secrets_of with_secret",
         "custom_fields": "all_by_name at_version by_name everything",
         "inbox": "bodies_behind by_id claimed_by_us dead_one done_one still_due without_body",
-        "customers": "at_version behind by_id by_ids consents_behind consents_of entries_behind keys_behind keys_of "
-        "last_change_of leading_on match_keys_behind named_by_any named_by_id stats_behind stats_of "
+        "customers": "at_version behind by_id by_ids consents_behind consents_of entries_owners_behind keys_behind "
+        "keys_of last_change_of leading_on match_keys_behind named_by_any named_by_id stats_behind stats_of "
         "stats_revisions whole whole_of",
         "duplicates": "by_id",
         "merges": "behind by_id in_state",

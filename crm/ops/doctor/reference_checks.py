@@ -39,6 +39,7 @@ class Reference:
 
 REFERENCES: Final = (
     Reference("interactions", "These talks are with customers who do not exist.", interactions.orphaned),
+    Reference("consents", "These consents are of customers who do not exist.", customers.consents_orphaned),
     Reference("customer_changes", "These changes are of customers who do not exist.", customers.changes_orphaned),
     Reference(
         "order_versions", "Earlier versions of orders name customers who do not exist.", orders.versions_ownerless

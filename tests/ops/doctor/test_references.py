@@ -17,6 +17,7 @@ from crm.ops.doctor.visit import Visit
 from tests.fixtures.rows import (
     ABSENT,
     Row,
+    consent_row,
     customer_change_row,
     customer_row,
     identity_row,
@@ -54,6 +55,7 @@ def naming(customer_id: str, order_id: str) -> dict[str, list[Row]]:
     link = {"to": customer_id, "at": customer_row()["created_at"], "via": "identify"}
     return {
         "interactions": [interaction_row(customer_id=customer_id) for _ in range(5)],
+        "consents": [consent_row(customer_id=customer_id) for _ in range(5)],
         "customer_changes": [{**customer_change_row(), "customer_id": customer_id} for _ in range(5)],
         "order_versions": [
             order_version_row(order_id=order_id, customer_id=customer_id, version=n, moved_by=ABSENT)
@@ -85,6 +87,7 @@ async def test_what_names_nobody_is_found_and_what_names_somebody_is_not(store: 
     counts = {says: finding.count for says, finding in told.items()}
     assert counts == {
         "These talks are with customers who do not exist.": 10,
+        "These consents are of customers who do not exist.": 10,
         "These changes are of customers who do not exist.": 10,
         "Earlier versions of orders name customers who do not exist.": 10,
         "These are earlier versions of orders that do not exist.": 5,
